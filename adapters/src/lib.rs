@@ -1,0 +1,15 @@
+//! The ports of `candor-core` on a real machine. No decision is made here.
+//!
+//! | port | where |
+//! |---|---|
+//! | `Repository` | [`sqlite`] |
+//! | `ProcessSpawner`, `Process` | [`process`] |
+//! | `EventBus` | [`bus`] |
+//! | `Clock` | [`clock`] |
+//! | `IdSource` | [`ids`] |
+
+pub mod bus;
+pub mod clock;
+pub mod ids;
+pub mod process;
+pub mod sqlite;

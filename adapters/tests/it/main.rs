@@ -1,0 +1,5 @@
+//! The adapters against the contract suites of the harness, and what only a real machine can show.
+
+mod bus;
+mod process;
+mod sqlite;

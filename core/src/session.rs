@@ -1,0 +1,297 @@
+//! A session as core sees it: the row.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString as _};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use uuid::Uuid;
+
+use crate::bytes::ByteString;
+use crate::machine::{Machine, Policy};
+use crate::status::Status;
+use crate::stop::{Actor, Intent};
+use crate::time::Timestamp;
+use crate::verdict::{Evidence, Exit, Verdict, Witness};
+
+/// Identifies one session for as long as its row exists.
+///
+/// The value is a UUID version 7, so ids sort by the time of creation to the millisecond. Core
+/// never mints one: see [`IdSource`](crate::ports::IdSource).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct SessionId(Uuid);
+
+impl SessionId {
+    /// Wraps a UUID that an [`IdSource`](crate::ports::IdSource) minted or a store kept.
+    #[must_use]
+    pub const fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// Returns the UUID.
+    #[must_use]
+    pub const fn as_uuid(&self) -> &Uuid {
+        &self.0
+    }
+
+    /// Returns the short form for people: the last 8 hex digits, which differ where the first ones
+    /// of sessions that were launched together do not.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let text = self.to_string();
+        text[text.len() - 8..].to_string()
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.hyphenated(), formatter)
+    }
+}
+
+/// Identifies one change, so that a writer can tell its own from somebody else's.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct EventId(Uuid);
+
+impl EventId {
+    /// Wraps a UUID that an [`IdSource`](crate::ports::IdSource) minted or a store kept.
+    #[must_use]
+    pub const fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// Returns the UUID.
+    #[must_use]
+    pub const fn as_uuid(&self) -> &Uuid {
+        &self.0
+    }
+}
+
+/// Counts the changes of one session, from 1, without a gap. 0 stands for "no row yet".
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+)]
+#[serde(transparent)]
+pub struct Revision(u64);
+
+impl Revision {
+    /// The revision of a session that has no row yet.
+    pub const NONE: Self = Self(0);
+
+    /// Wraps a number that a store kept.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// Returns the revision after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
+    }
+}
+
+/// What to run, and how. Fixed at the launch.
+///
+/// The values of the environment are not here: they are secrets more often than not, and go from
+/// the caller to the process without ever being stored. See
+/// [`Environment`](crate::ports::Environment).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Spec {
+    /// What the user calls it.
+    pub title: Option<String>,
+    /// The program and its arguments; never empty.
+    pub command: Vec<ByteString>,
+    /// The folder to run in, absolute.
+    pub cwd: ByteString,
+    /// The names of the environment's variables.
+    pub environment_names: Vec<ByteString>,
+    /// The file mode creation mask of the caller.
+    pub umask: u32,
+    /// The numbers that the machine decides by.
+    pub policy: Policy,
+}
+
+/// What the agent itself said at its end.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Report {
+    /// Whether it called its own work a success.
+    pub success: bool,
+    /// The agent's own word for the kind of end.
+    pub kind: Option<String>,
+    /// The agent's own sentence.
+    pub message: Option<String>,
+}
+
+/// How many bytes each output held when the process was gone. What is beyond was written by
+/// processes that it left behind.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct OutputSizes {
+    /// Bytes of standard output.
+    pub stdout_bytes: u64,
+    /// Bytes of standard error.
+    pub stderr_bytes: u64,
+}
+
+/// Something worth knowing about a session that changes no verdict.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Note {
+    /// When it was noticed.
+    pub at: Timestamp,
+    /// A sentence for a person.
+    pub text: String,
+}
+
+/// What was seen when the process was found gone, beside what the machine keeps of it.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Sighting {
+    /// Who saw the exit, if anybody did.
+    pub witness: Option<Witness>,
+    /// How much output there was, if anybody looked.
+    pub output: Option<OutputSizes>,
+}
+
+/// Notes kept per session, at most. Later ones are dropped: the first tell how it began.
+pub const NOTES_MAX: usize = 32;
+
+/// The row.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Session {
+    /// Who it is.
+    pub id: SessionId,
+    /// The session that this one continues.
+    pub parent: Option<SessionId>,
+    /// What runs. Shared, since every change carries the row.
+    #[serde(with = "shared")]
+    pub spec: Arc<Spec>,
+    /// What decides.
+    pub machine: Machine,
+    /// When the launch was accepted.
+    pub created_at: Timestamp,
+    /// When the process was known to be up.
+    pub started_at: Option<Timestamp>,
+    /// When the end was settled.
+    pub ended_at: Option<Timestamp>,
+    /// The first intent.
+    pub intent: Option<Intent>,
+    /// The agent's final report.
+    pub report: Option<Box<Report>>,
+    /// What was seen of the end.
+    pub sighting: Sighting,
+    /// What else is worth knowing, oldest first.
+    pub notes: Vec<Note>,
+}
+
+impl Session {
+    /// Returns where the session stands.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        self.machine.status()
+    }
+
+    /// Returns how many changes it has had.
+    #[must_use]
+    pub const fn revision(&self) -> Revision {
+        self.machine.revision()
+    }
+
+    /// Returns how it ended, or `None` while it lives.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.machine.verdict()
+    }
+
+    /// Returns what the verdict rests on, or `None` while it lives.
+    #[must_use]
+    pub fn evidence(&self) -> Option<Evidence> {
+        self.machine.evidence()
+    }
+
+    /// Returns what the kernel said of the end, if anybody saw it.
+    #[must_use]
+    pub fn exit(&self) -> Option<Exit> {
+        self.machine.exit()
+    }
+
+    /// Appends a note, unless there are [`NOTES_MAX`] already.
+    pub fn note(&mut self, at: Timestamp, text: String) {
+        if self.notes.len() < NOTES_MAX {
+            self.notes.push(Note { at, text });
+        }
+    }
+}
+
+/// Lets serde write the spec through its `Arc` without the `rc` feature, whose reference cycles
+/// nobody here wants.
+mod shared {
+    use super::{Arc, Deserialize, Deserializer, Serialize, Serializer, Spec};
+
+    pub(super) fn serialize<S: Serializer>(spec: &Arc<Spec>, serializer: S) -> Result<S::Ok, S::Error> {
+        Spec::serialize(spec, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<Spec>, D::Error> {
+        Spec::deserialize(deserializer).map(Arc::new)
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(uid) => write!(formatter, "user:{uid}"),
+            Self::Daemon => formatter.write_str("daemon"),
+            Self::Session(id) => write!(formatter, "session:{id}"),
+        }
+    }
+}
+
+/// A text that names no actor.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("no such actor: expected user:UID, daemon or session:ID")]
+pub struct UnknownActor;
+
+impl FromStr for Actor {
+    type Err = UnknownActor;
+
+    fn from_str(text: &str) -> Result<Self, UnknownActor> {
+        if text == "daemon" {
+            return Ok(Self::Daemon);
+        }
+        if let Some(uid) = text.strip_prefix("user:") {
+            return uid.parse().map(Self::User).map_err(|_| UnknownActor);
+        }
+        let id = text.strip_prefix("session:").ok_or(UnknownActor)?;
+        Uuid::parse_str(id).map(|id| Self::Session(SessionId(id))).map_err(|_| UnknownActor)
+    }
+}
+
+impl Serialize for Actor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Actor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}

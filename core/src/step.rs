@@ -1,0 +1,362 @@
+//! The whole machine: what each input makes of a session.
+//!
+//! A pair of status and input that a race can produce is legal, and changes nothing where it means
+//! nothing. A pair that only a bug can produce is an [`IllegalInput`] that names both.
+
+use crate::event::Cause;
+use crate::input::{Deadline, IllegalInput, Input};
+use crate::machine::{Machine, Policy};
+use crate::session::Revision;
+use crate::status::Status;
+use crate::stop::{Rung, StopKind};
+use crate::time::{Monotonic, Now};
+use crate::verdict::{End, LostReason, ReportMark, Verdict, judge};
+
+/// What a step decided. Nothing of it has happened yet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub struct Transition {
+    /// The state after it.
+    pub next: Machine,
+    /// Why the state changed, or `None` when it did not: then there is nothing to store.
+    pub cause: Option<Cause>,
+    /// What to do about the process, once the change is durable.
+    pub act: Act,
+    /// What to be woken for, and when.
+    pub deadline: Option<(Deadline, Monotonic)>,
+    /// What to tell somebody who asked for it.
+    pub answer: Answer,
+}
+
+/// What to do about the process.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Act {
+    /// Nothing.
+    Nothing,
+    /// Start it.
+    Launch,
+    /// Find out what became of it, by and by.
+    Attach,
+    /// Send the rung's signal to the process group.
+    Signal(Rung),
+}
+
+/// What somebody who asked for something is told.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Answer {
+    /// It is done, or on its way.
+    Accepted,
+    /// The session was stopping already, for this reason, which stays the reason.
+    AlreadyStopping(StopKind),
+    /// The session had ended already, like this.
+    AlreadyEnded(Verdict),
+}
+
+impl Machine {
+    /// Returns the first change of a session that is to start at once.
+    pub fn launch(policy: Policy) -> Transition {
+        Self::unborn(policy, Status::Starting).changed(Cause::Launched).act(Act::Launch)
+    }
+
+    /// Returns the first change of a session that waits for its parent to end.
+    pub fn queue(policy: Policy) -> Transition {
+        Self::unborn(policy, Status::Queued).changed(Cause::Queued)
+    }
+
+    /// Returns what follows from `input`, which happened at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`IllegalInput`] when no order of events can produce the pair. This state is still the
+    /// right one; report the bug.
+    pub fn step(&self, input: Input, now: Now) -> Result<Transition, IllegalInput> {
+        if let Some(verdict) = self.verdict {
+            return Ok(self.unchanged().answer(Answer::AlreadyEnded(verdict)));
+        }
+        match input {
+            Input::Stop(kind) => Ok(self.stop(kind, now)),
+            Input::Due(deadline) => Ok(self.due(deadline, now)),
+            Input::Spawned => self.spawned(now).ok_or(self.illegal(input)),
+            Input::Adopted => self.adopted(now).ok_or(self.illegal(input)),
+            Input::Unreachable => match self.status {
+                Status::Queued => Err(self.illegal(input)),
+                Status::Starting
+                | Status::Running
+                | Status::WaitingInput
+                | Status::Completing
+                | Status::Completed
+                | Status::Failed
+                | Status::Lost => Ok(self.unchanged().act(Act::Attach)),
+            },
+            Input::RequestOpened => self.request_opened().ok_or(self.illegal(input)),
+            Input::RequestClosed => self.request_closed().ok_or(self.illegal(input)),
+            Input::FinalReport { success } => {
+                self.reported(success, now).ok_or(self.illegal(input))
+            }
+            Input::ParentEnded => Ok(self.parent_ended()),
+            Input::Gone(end) => self.gone(end).ok_or(self.illegal(input)),
+        }
+    }
+
+    fn stop(&self, kind: StopKind, now: Now) -> Transition {
+        let mut next = *self;
+        match self.status {
+            Status::Queued => {
+                next.intent = Some(kind);
+                return next.settle(End::NeverRan, Cause::Stop(kind));
+            }
+            Status::Starting | Status::Running | Status::WaitingInput => {
+                next.status = Status::Completing;
+                next.requests_open = 0;
+                next.intent = Some(kind);
+            }
+            Status::Completing | Status::Completed | Status::Failed | Status::Lost => {
+                if kind == StopKind::Timeout {
+                    // The end is decided, and the ladder or the linger deadline brings it about.
+                    return self.unchanged();
+                }
+                next.intent = self.intent.or(Some(kind));
+            }
+        }
+        next.rung = self.rung.max(Some(kind.first_rung()));
+        let answer = self.intent.map_or(Answer::Accepted, Answer::AlreadyStopping);
+        if next == *self {
+            return self.unchanged().answer(answer);
+        }
+        let climbed = next.rung != self.rung;
+        let change = next.changed(Cause::Stop(kind)).answer(answer);
+        if climbed { change.signal(now) } else { change }
+    }
+
+    fn due(&self, deadline: Deadline, now: Now) -> Transition {
+        match deadline {
+            Deadline::Timeout => self.stop(StopKind::Timeout, now),
+            Deadline::Linger => match (self.status, self.rung) {
+                (Status::Completing, None) => self.climb(Rung::Interrupt, now),
+                (Status::Completing, Some(_))
+                | (
+                    Status::Queued
+                    | Status::Starting
+                    | Status::Running
+                    | Status::WaitingInput
+                    | Status::Completed
+                    | Status::Failed
+                    | Status::Lost,
+                    None | Some(_),
+                ) => self.unchanged(),
+            },
+            Deadline::RungOver(rung) => match rung.next() {
+                Some(above) if self.rung == Some(rung) && self.is_up => self.climb(above, now),
+                Some(_) | None => self.unchanged(),
+            },
+        }
+    }
+
+    fn climb(&self, rung: Rung, now: Now) -> Transition {
+        let next = Self { rung: Some(rung), ..*self };
+        next.changed(Cause::Climbed(rung)).signal(now)
+    }
+
+    fn spawned(&self, now: Now) -> Option<Transition> {
+        if self.is_up {
+            return None;
+        }
+        let next = Self { is_up: true, running_since: Some(now.monotonic), ..*self };
+        match self.status {
+            Status::Starting => {
+                Some(Self { status: Status::Running, ..next }.changed(Cause::Spawned).timeout())
+            }
+            Status::Completing => Some(next.changed(Cause::Spawned).signal(now)),
+            Status::Queued
+            | Status::Running
+            | Status::WaitingInput
+            | Status::Completed
+            | Status::Failed
+            | Status::Lost => None,
+        }
+    }
+
+    /// Goes on where the daemon before left off: deadlines are set anew, a stored rung is sent
+    /// again.
+    fn adopted(&self, now: Now) -> Option<Transition> {
+        if !self.is_up {
+            let spawned = self.spawned(now)?;
+            return Some(Transition { cause: Some(Cause::Adopted), ..spawned });
+        }
+        match self.status {
+            Status::Running | Status::WaitingInput => Some(self.unchanged().timeout()),
+            Status::Completing if self.rung.is_some() => Some(self.unchanged().signal(now)),
+            Status::Completing => Some(self.unchanged().linger(now)),
+            Status::Queued
+            | Status::Starting
+            | Status::Completed
+            | Status::Failed
+            | Status::Lost => None,
+        }
+    }
+
+    fn request_opened(&self) -> Option<Transition> {
+        match self.status {
+            Status::Running | Status::WaitingInput => {
+                let next = Self {
+                    status: Status::WaitingInput,
+                    requests_open: self.requests_open.saturating_add(1),
+                    ..*self
+                };
+                Some(next.changed(Cause::RequestOpened))
+            }
+            // It is stored as withdrawn, and that is no change of the session.
+            Status::Completing => Some(self.unchanged()),
+            Status::Queued
+            | Status::Starting
+            | Status::Completed
+            | Status::Failed
+            | Status::Lost => None,
+        }
+    }
+
+    fn request_closed(&self) -> Option<Transition> {
+        match self.status {
+            Status::WaitingInput => {
+                let requests_open = self.requests_open.saturating_sub(1);
+                let status =
+                    if requests_open == 0 { Status::Running } else { Status::WaitingInput };
+                Some(Self { status, requests_open, ..*self }.changed(Cause::RequestClosed))
+            }
+            // The answer came too late.
+            Status::Running | Status::Completing => Some(self.unchanged()),
+            Status::Queued
+            | Status::Starting
+            | Status::Completed
+            | Status::Failed
+            | Status::Lost => None,
+        }
+    }
+
+    fn reported(&self, success: bool, now: Now) -> Option<Transition> {
+        if !self.is_up {
+            return None;
+        }
+        if self.report.is_some() {
+            return Some(self.unchanged());
+        }
+        let report = ReportMark { success, before_intent: self.intent.is_none() };
+        let next =
+            Self { status: Status::Completing, requests_open: 0, report: Some(report), ..*self };
+        let change = next.changed(Cause::Reported);
+        // With an intent the ladder runs already.
+        Some(if self.intent.is_none() { change.linger(now) } else { change })
+    }
+
+    fn parent_ended(&self) -> Transition {
+        match self.status {
+            Status::Queued => Self { status: Status::Starting, ..*self }
+                .changed(Cause::ParentEnded)
+                .act(Act::Launch),
+            Status::Starting
+            | Status::Running
+            | Status::WaitingInput
+            | Status::Completing
+            | Status::Completed
+            | Status::Failed
+            | Status::Lost => self.unchanged(),
+        }
+    }
+
+    fn gone(&self, end: End) -> Option<Transition> {
+        if self.status == Status::Queued {
+            return None;
+        }
+        match end {
+            End::Refused { .. } if self.is_up => None,
+            End::Refused { .. } => Some(self.settle(end, Cause::SpawnRefused)),
+            // It was up, and now its record says that it never ran: the record is wrong.
+            End::NeverRan if self.is_up => {
+                Some(self.settle(End::Unknown(LostReason::BadRecord), Cause::Gone))
+            }
+            End::NeverRan => Some(self.settle(end, Cause::NeverRan)),
+            End::Exited { .. } => Some(self.settle(end, Cause::Exited)),
+            End::Unknown(_) => Some(self.settle(end, Cause::Gone)),
+        }
+    }
+
+    fn settle(&self, end: End, cause: Cause) -> Transition {
+        let verdict = judge(&self.evidence_with(end));
+        let next = Self {
+            status: verdict.status(),
+            end: Some(end),
+            verdict: Some(verdict),
+            requests_open: 0,
+            ..*self
+        };
+        next.changed(cause)
+    }
+
+    const fn illegal(&self, input: Input) -> IllegalInput {
+        IllegalInput { status: self.status, input }
+    }
+
+    /// Starts a transition to this state as the next revision.
+    const fn changed(self, cause: Cause) -> Transition {
+        let next = Self { revision: self.revision.next(), ..self };
+        Transition { cause: Some(cause), ..next.unchanged() }
+    }
+
+    const fn unchanged(&self) -> Transition {
+        Transition {
+            next: *self,
+            cause: None,
+            act: Act::Nothing,
+            deadline: None,
+            answer: Answer::Accepted,
+        }
+    }
+}
+
+impl Transition {
+    const fn act(self, act: Act) -> Self {
+        Self { act, ..self }
+    }
+
+    const fn answer(self, answer: Answer) -> Self {
+        Self { answer, ..self }
+    }
+
+    /// Sends the stored rung, if there is a process to send it to, and waits for its grace.
+    fn signal(self, now: Now) -> Self {
+        let Some(rung) = self.next.rung.filter(|_| self.next.is_up) else {
+            return self;
+        };
+        let deadline = self
+            .next
+            .policy
+            .graces
+            .after(rung)
+            .map(|grace_ms| (Deadline::RungOver(rung), now.monotonic + u64::from(grace_ms)));
+        Self { act: Act::Signal(rung), deadline, ..self }
+    }
+
+    /// Waits for the time limit, which counts from when the process came up.
+    fn timeout(self) -> Self {
+        let Machine { policy, running_since, .. } = self.next;
+        let deadline = running_since
+            .zip(policy.timeout_ms)
+            .map(|(since, timeout_ms)| (Deadline::Timeout, since + timeout_ms.get()));
+        Self { deadline, ..self }
+    }
+
+    /// Waits for the process to go by itself after its final report.
+    fn linger(self, now: Now) -> Self {
+        let at = now.monotonic + u64::from(self.next.policy.graces.linger_ms);
+        Self { deadline: Some((Deadline::Linger, at)), ..self }
+    }
+
+    /// Returns the revision that the store must still be at for this change.
+    #[must_use]
+    pub(crate) fn expected(&self) -> Revision {
+        match self.cause {
+            Some(_) => Revision::from_number(self.next.revision().number() - 1),
+            None => self.next.revision(),
+        }
+    }
+}
