@@ -22,6 +22,7 @@ extern crate std;
 
 pub mod bytes;
 pub mod event;
+pub mod happening;
 pub mod input;
 pub mod machine;
 pub mod ports;

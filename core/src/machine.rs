@@ -175,9 +175,7 @@ impl Machine {
             && ended == self.status.is_terminal()
             && self.verdict.is_none_or(|verdict| verdict.status() == self.status)
             && (self.requests_open > 0) == (self.status == Status::WaitingInput)
-            && (self.status != Status::Completing
-                || self.intent.is_some()
-                || self.report.is_some())
+            && (self.status != Status::Completing || self.intent.is_some() || self.report.is_some())
             && up_agrees
             && self.revision != Revision::NONE
     }

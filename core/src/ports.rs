@@ -101,7 +101,9 @@ pub trait Repository: Send + Sync {
 
     /// Returns the row, or `None` when there is none.
     ///
-    /// It MUST see every commit that was acknowledged before the call.
+    /// It MUST see every commit that was acknowledged before the call. After a commit that ended
+    /// as [`CommitError::Unknown`] it MUST show that commit's final outcome: a change that it does
+    /// not show then MUST NOT appear later.
     ///
     /// # Errors
     ///

@@ -243,7 +243,10 @@ impl Session {
 mod shared {
     use super::{Arc, Deserialize, Deserializer, Serialize, Serializer, Spec};
 
-    pub(super) fn serialize<S: Serializer>(spec: &Arc<Spec>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        spec: &Arc<Spec>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         Spec::serialize(spec, serializer)
     }
 

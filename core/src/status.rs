@@ -30,7 +30,9 @@ pub enum Status {
 
 /// A word that names no status.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("no such status: use one of queued, starting, running, waiting_input, completing, completed, failed, lost")]
+#[error(
+    "no such status: use one of queued, starting, running, waiting_input, completing, completed, failed, lost"
+)]
 pub struct UnknownStatus;
 
 impl Status {
@@ -86,9 +88,7 @@ impl Status {
         };
         match from {
             Self::Queued => matches!(to, Self::Starting | Self::Completed),
-            Self::Starting => {
-                matches!(to, Self::Running | Self::Completing) || to.is_terminal()
-            }
+            Self::Starting => matches!(to, Self::Running | Self::Completing) || to.is_terminal(),
             Self::Running => {
                 matches!(to, Self::WaitingInput | Self::Completing) || to.is_terminal()
             }

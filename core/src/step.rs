@@ -6,7 +6,6 @@
 use crate::event::Cause;
 use crate::input::{Deadline, IllegalInput, Input};
 use crate::machine::{Machine, Policy};
-use crate::session::Revision;
 use crate::status::Status;
 use crate::stop::{Rung, StopKind};
 use crate::time::{Monotonic, Now};
@@ -73,29 +72,19 @@ impl Machine {
         if let Some(verdict) = self.verdict {
             return Ok(self.unchanged().answer(Answer::AlreadyEnded(verdict)));
         }
-        match input {
-            Input::Stop(kind) => Ok(self.stop(kind, now)),
-            Input::Due(deadline) => Ok(self.due(deadline, now)),
-            Input::Spawned => self.spawned(now).ok_or(self.illegal(input)),
-            Input::Adopted => self.adopted(now).ok_or(self.illegal(input)),
-            Input::Unreachable => match self.status {
-                Status::Queued => Err(self.illegal(input)),
-                Status::Starting
-                | Status::Running
-                | Status::WaitingInput
-                | Status::Completing
-                | Status::Completed
-                | Status::Failed
-                | Status::Lost => Ok(self.unchanged().act(Act::Attach)),
-            },
-            Input::RequestOpened => self.request_opened().ok_or(self.illegal(input)),
-            Input::RequestClosed => self.request_closed().ok_or(self.illegal(input)),
-            Input::FinalReport { success } => {
-                self.reported(success, now).ok_or(self.illegal(input))
-            }
-            Input::ParentEnded => Ok(self.parent_ended()),
-            Input::Gone(end) => self.gone(end).ok_or(self.illegal(input)),
-        }
+        let transition = match input {
+            Input::Stop(kind) => Some(self.stop(kind, now)),
+            Input::Due(deadline) => Some(self.due(deadline, now)),
+            Input::ParentEnded => Some(self.parent_ended()),
+            Input::Spawned => self.spawned(now),
+            Input::Adopted => self.adopted(now),
+            Input::Unreachable => self.unreachable(),
+            Input::RequestOpened => self.request_opened(),
+            Input::RequestClosed => self.request_closed(),
+            Input::FinalReport { success } => self.reported(success, now),
+            Input::Gone(end) => self.gone(end),
+        };
+        transition.ok_or(IllegalInput { status: self.status, input })
     }
 
     fn stop(&self, kind: StopKind, now: Now) -> Transition {
@@ -195,6 +184,10 @@ impl Machine {
         }
     }
 
+    fn unreachable(&self) -> Option<Transition> {
+        (self.status != Status::Queued).then(|| self.unchanged().act(Act::Attach))
+    }
+
     fn request_opened(&self) -> Option<Transition> {
         match self.status {
             Status::Running | Status::WaitingInput => {
@@ -292,10 +285,6 @@ impl Machine {
         next.changed(cause)
     }
 
-    const fn illegal(&self, input: Input) -> IllegalInput {
-        IllegalInput { status: self.status, input }
-    }
-
     /// Starts a transition to this state as the next revision.
     const fn changed(self, cause: Cause) -> Transition {
         let next = Self { revision: self.revision.next(), ..self };
@@ -349,14 +338,5 @@ impl Transition {
     fn linger(self, now: Now) -> Self {
         let at = now.monotonic + u64::from(self.next.policy.graces.linger_ms);
         Self { deadline: Some((Deadline::Linger, at)), ..self }
-    }
-
-    /// Returns the revision that the store must still be at for this change.
-    #[must_use]
-    pub(crate) fn expected(&self) -> Revision {
-        match self.cause {
-            Some(_) => Revision::from_number(self.next.revision().number() - 1),
-            None => self.next.revision(),
-        }
     }
 }

@@ -151,8 +151,7 @@ pub struct Graces {
 
 impl Graces {
     /// 10 s, 5 s, and 30 s after a report.
-    pub const DEFAULT: Self =
-        Self { interrupt_ms: 10_000, terminate_ms: 5_000, linger_ms: 30_000 };
+    pub const DEFAULT: Self = Self { interrupt_ms: 10_000, terminate_ms: 5_000, linger_ms: 30_000 };
 
     /// Returns the grace after `rung`, or `None` where there is nothing above it to climb to.
     #[must_use]

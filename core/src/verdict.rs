@@ -357,11 +357,13 @@ const fn judge_exit(exit: Exit, oom_killed: bool, evidence: &Evidence) -> Verdic
     const SIGKILL: u8 = 9;
 
     match exit {
-        Exit::Code(code) => match (evidence.success_codes.contains(code), evidence.always_reports) {
-            (true, true) => Verdict::Failed(Failure::NoReport),
-            (true, false) => Verdict::Completed(Completion::Succeeded),
-            (false, true | false) => Verdict::Failed(Failure::ExitCode(code)),
-        },
+        Exit::Code(code) => {
+            match (evidence.success_codes.contains(code), evidence.always_reports) {
+                (true, true) => Verdict::Failed(Failure::NoReport),
+                (true, false) => Verdict::Completed(Completion::Succeeded),
+                (false, true | false) => Verdict::Failed(Failure::ExitCode(code)),
+            }
+        }
         Exit::Signal { number: SIGKILL, core_dumped: true | false } if oom_killed => {
             Verdict::Failed(Failure::OomKill)
         }
