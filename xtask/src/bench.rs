@@ -1,0 +1,119 @@
+//! `cargo xtask bench`: the release build against the figures that it must reach.
+//!
+//! It drives the daemon from outside, by its command line alone, as a user's script would: what is
+//! measured is what people get, the start of each `candor` process included.
+
+mod idle;
+mod interrupts;
+mod latency;
+mod launches;
+pub(crate) mod stamp;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use xshell::Shell;
+
+use crate::candor::Candor;
+
+/// How many sessions are interrupted unless `--interrupts` says otherwise.
+const INTERRUPTS: usize = 10_000;
+
+/// One line of the table.
+struct Figure {
+    what: String,
+    target: String,
+    measured: String,
+    verdict: Verdict,
+}
+
+/// What a figure says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Reached,
+    /// Slower or bigger than it should be. A busy machine can do that, so the benchmark passes.
+    Missed,
+    /// A false answer. No machine is busy enough to excuse it, so the benchmark fails.
+    Wrong,
+    /// There is no target.
+    ForInformation,
+}
+
+impl Verdict {
+    const fn of(reached: bool) -> Self {
+        if reached { Self::Reached } else { Self::Missed }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Reached => "ok",
+            Self::Missed => "MISSED",
+            Self::Wrong => "WRONG",
+            Self::ForInformation => "",
+        }
+    }
+}
+
+/// Measures everything and prints the table; exits 1 if an answer was false.
+pub(crate) fn run(shell: &Shell, interrupts: Option<usize>) -> Result<ExitCode> {
+    let candor = Candor::start(shell)?;
+
+    let mut figures = launches::measure(&candor)?;
+    figures.extend(latency::measure(&candor)?);
+    figures.extend(interrupts::measure(&candor, interrupts.unwrap_or(INTERRUPTS))?);
+    figures.extend(idle::measure(&candor)?);
+
+    print!("{}", table(&figures));
+    let wrong = figures.iter().any(|figure| figure.verdict == Verdict::Wrong);
+    if wrong {
+        eprintln!("candor gave a false answer: see the lines marked WRONG");
+    }
+    Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn table(figures: &[Figure]) -> String {
+    let width = |text: fn(&Figure) -> &str| {
+        figures.iter().map(|figure| text(figure).chars().count()).max().unwrap_or(0)
+    };
+    let what_width = width(|figure| &figure.what);
+    let target_width = width(|figure| &figure.target).max("target".len());
+    let measured_width = width(|figure| &figure.measured).max("measured".len());
+    let row = |what: &str, target: &str, measured: &str, word: &str| {
+        let row = format!(
+            "{what:<what_width$}  {target:<target_width$}  {measured:<measured_width$}  {word}"
+        );
+        row.trim_end().to_owned() + "\n"
+    };
+    let mut text = format!("\n{}", row("what", "target", "measured", ""));
+    for figure in figures {
+        text += &row(&figure.what, &figure.target, &figure.measured, figure.verdict.word());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Figure, Verdict, table};
+
+    #[test]
+    fn the_table_lines_up_and_says_what_was_missed() {
+        let figures = [
+            Figure {
+                what: "a launch".into(),
+                target: "<= 1.0 s".into(),
+                measured: "2.5 s".into(),
+                verdict: Verdict::of(false),
+            },
+            Figure {
+                what: "floor".into(),
+                target: String::new(),
+                measured: "0.1 s".into(),
+                verdict: Verdict::ForInformation,
+            },
+        ];
+        let expected = "\nwhat      target    measured\n\
+                        a launch  <= 1.0 s  2.5 s     MISSED\n\
+                        floor               0.1 s\n";
+        assert_eq!(table(&figures), expected);
+    }
+}

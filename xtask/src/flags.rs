@@ -1,0 +1,38 @@
+//! The command line of `cargo xtask`, and nothing else: the text here is the help.
+
+use crate::ci::StepName;
+
+xflags::xflags! {
+    /// Every chore of the workspace.
+    cmd xtask {
+        /// Runs all checks, cheapest first, and stops at the first that fails.
+        cmd ci {
+            /// Runs one step alone, by the name that `ci` prints.
+            optional --only step: StepName
+        }
+
+        /// Takes a real command through a real daemon, in a home of its own, and shows it.
+        cmd demo {}
+
+        /// Proves that core reaches no clock, randomness, file, thread or runtime.
+        cmd purity {}
+
+        /// Proves who depends on whom, and that SQL, `unsafe` and status changes stay in their rooms.
+        cmd layers {}
+
+        /// Checks what is cheap to keep and dull to review: file heads, lengths, blanks, banned words.
+        cmd tidy {}
+
+        /// Passes everything after it to the harness's `race-sim`, and exits with its exit code.
+        /// Without arguments: replays all of harness/timelines.
+        cmd race-sim {
+            repeated arguments: String
+        }
+
+        /// Measures the release build against the figures that it must reach.
+        cmd bench {
+            /// How many sessions to interrupt (10000 unless told).
+            optional --interrupts count: usize
+        }
+    }
+}

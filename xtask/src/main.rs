@@ -1,0 +1,79 @@
+//! `cargo xtask`: every chore of the workspace, one file a chore.
+//!
+//! This file only dispatches. It must never do a chore itself, and nothing here is shipped.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool speaks on its streams"
+)]
+
+mod bench;
+mod candor;
+mod ci;
+mod demo;
+mod findings;
+mod flags;
+mod layers;
+mod purity;
+mod race_sim;
+mod rules;
+mod source;
+mod tidy;
+mod tokens;
+mod wildcards;
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use xshell::Shell;
+
+use crate::flags::{Xtask, XtaskCmd};
+
+fn main() -> ExitCode {
+    match dispatch(env::args_os().skip(1).collect()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(mut arguments: Vec<OsString>) -> Result<ExitCode> {
+    let shell = Shell::new()?;
+    shell.change_dir(root());
+
+    // These two come before the parser: the harness has flags of its own, which xflags would
+    // refuse, and the benchmark's child is no verb for people.
+    match arguments.first().and_then(|verb| verb.to_str()) {
+        Some("race-sim") => return Ok(race_sim::run(&root(), &arguments[1..])?.into()),
+        Some(bench::stamp::VERB) => return bench::stamp::child(&arguments[1..]),
+        None => arguments.push("--help".into()),
+        Some(_) => {}
+    }
+
+    // Prints the help and exits 0, or prints what is wrong with the arguments and exits 2.
+    let flags = Xtask::from_vec(arguments).unwrap_or_else(|error| error.exit());
+    match flags.subcommand {
+        XtaskCmd::Ci(ci) => ci::run(&shell, ci.only.as_ref())?,
+        XtaskCmd::Demo(_) => demo::run(&shell)?,
+        XtaskCmd::Purity(_) => purity::run(&shell)?,
+        XtaskCmd::Layers(_) => layers::run(&shell)?,
+        XtaskCmd::Tidy(_) => tidy::run(&shell)?,
+        XtaskCmd::RaceSim(_) => return Ok(race_sim::run(&root(), &[])?.into()),
+        XtaskCmd::Bench(bench) => return bench::run(&shell, bench.interrupts),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the folder that holds the workspace's Cargo.toml.
+///
+/// Cargo sets the variable at run time too, so a checkout that was moved after the build is found.
+fn root() -> PathBuf {
+    let xtask = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    xtask.parent().map_or_else(|| xtask.clone(), Path::to_path_buf)
+}
