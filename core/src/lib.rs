@@ -34,3 +34,6 @@ pub mod stop;
 pub mod supervisor;
 pub mod time;
 pub mod verdict;
+
+#[cfg(test)]
+mod tests;

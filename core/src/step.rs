@@ -90,6 +90,10 @@ impl Machine {
     fn stop(&self, kind: StopKind, now: Now) -> Transition {
         let mut next = *self;
         match self.status {
+            // The time limit counts from `running`, so this one is over before it began.
+            Status::Queued | Status::Starting if kind == StopKind::Timeout => {
+                return self.unchanged();
+            }
             Status::Queued => {
                 next.intent = Some(kind);
                 return next.settle(End::NeverRan, Cause::Stop(kind));

@@ -1,4 +1,16 @@
 //! Races as data: fakes of every port, contract suites for every implementation, and timelines
 //! that replay a race. Never shipped.
+//!
+//! Read it in this order:
+//!
+//! 1. [`timeline`]: the format, and what the world may decide;
+//! 2. [`fakes`]: the ports, each call split into issued, took effect and answered;
+//! 3. [`world`]: the shipped supervisor on these fakes, driven by one choice after the other;
+//! 4. [`invariants`]: what must hold at every step, judged from the [`ghost`] log alone;
+//! 5. [`replay`] and [`random`]: one timeline, and many that nobody wrote.
+#![forbid(unsafe_code)]
 
 pub mod contract;
+pub mod fakes;
+pub mod ghost;
+pub mod timeline;

@@ -1,1 +1,44 @@
-//! stub
+//! Processes as direct children of the daemon.
+//!
+//! [`DirectSpawner`] forks, so that the daemon itself is the parent that the kernel tells of every
+//! exit. The price: when the daemon is killed, nobody is left who could learn how its children
+//! end. A later [`attach`](candor_core::ports::ProcessSpawner::attach) therefore ends what it
+//! still finds of them, and says that their exit is lost.
+//!
+//! What lies on disk, below the folder of sessions:
+//!
+//! | name | what |
+//! |---|---|
+//! | `<id>/` | the session's folder, 0700; making it is the claim on the launch |
+//! | `<id>/stdout`, `<id>/stderr` | its output, 0600: the child's own descriptors, opened for append |
+//! | `<id>.identity` | who the process is: see `record.rs` |
+//!
+//! The identity lies *beside* the folder, so that a user who removes a session's folder does not
+//! take away the only means to find its process.
+//!
+//! The whole of Candor's `unsafe` is in this folder, each piece with its reason. No pid, path or
+//! descriptor leaves it through a port.
+
+mod attach;
+mod background;
+mod child;
+mod departure;
+mod files;
+mod follow;
+mod launch;
+mod output;
+mod plan;
+mod platform;
+mod readiness;
+mod record;
+mod registry;
+mod signals;
+mod spawn;
+mod spawner;
+
+pub use background::become_daemon;
+pub use departure::await_end_of;
+pub use follow::Follower;
+pub use output::{OUTPUT_CHUNK_BYTES_MAX, OutputReader, Outputs, Stream};
+pub use platform::boot_id;
+pub use spawner::DirectSpawner;

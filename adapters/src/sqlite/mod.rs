@@ -1,1 +1,232 @@
-//! stub
+//! The `Repository` on SQLite: one file, one writer, readers beside it.
+//!
+//! | file | what it is for |
+//! |---|---|
+//! | `file.rs` | the file before SQLite touches it: whose it is, how it is made |
+//! | `connection.rs` | the one way a connection is opened, every setting read back |
+//! | `schema.rs`, `migrations/` | the tables and their versions |
+//! | `rows.rs` | rows and their checksums |
+//! | `writer.rs`, `group.rs` | the writing thread; one transaction for all that wait |
+//! | `readers.rs` | read-only connections with a deadline |
+//! | `views.rs`, `prefix.rs` | lists, prefixes, stories, counts |
+//! | `upkeep.rs`, `check.rs` | the log, SQLite's own checks, the row check |
+//! | `errors.rs` | what SQLite says, in the words of the port |
+//!
+//! SQL is written here and nowhere else. Nothing here decides what a session's status is.
+#![forbid(unsafe_code)]
+
+mod check;
+mod connection;
+mod errors;
+mod file;
+mod group;
+mod prefix;
+mod readers;
+mod rows;
+mod schema;
+mod upkeep;
+mod views;
+mod writer;
+
+use std::path::{Path, absolute};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use candor_core::event::{Seq, StoredEvent};
+use candor_core::ports::{Change, CommitError, ReadError, Repository, StoredSession};
+use candor_core::session::SessionId;
+
+pub use self::check::CheckReport;
+pub use self::errors::{CloseError, OpenError};
+pub use self::views::{DamagedRow, EventPage, ListQuery, Listing, Resolution, StatusCounts};
+pub use self::writer::Counters;
+
+use self::connection::Role;
+use self::errors::{ReadFailure, file_error, migration_error, open_error};
+use self::file::Presence;
+use self::readers::Readers;
+use self::rows::EncodedChange;
+use self::writer::Writer;
+
+/// A database of sessions and events. Its clones share it.
+///
+/// Dropped without [`close`](Self::close) it is as safe as after a crash: nothing is lost, and the
+/// next start checks the file first.
+#[derive(Clone, Debug)]
+pub struct SqliteStore(Arc<Store>);
+
+#[derive(Debug)]
+struct Store {
+    writer: Writer,
+    readers: Readers,
+}
+
+impl SqliteStore {
+    /// Opens the database, or makes an empty one where there is none.
+    ///
+    /// The caller sees to it that no other process does the same at this time, and that this
+    /// process has it open only once.
+    ///
+    /// It blocks: it reads and writes files, and checks all of the database when it was not closed
+    /// the last time.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`]; its text is a sentence for the user. The file is as it was before.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        // SQLite takes a relative path that begins with `file:` for something else.
+        let path = absolute(path).map_err(|error| file_error(path, &error))?;
+        if file::look(&path)? == Presence::Absent {
+            file::create(&path)?;
+        }
+        let sql = |error| open_error(&path, &error);
+        let mut connection = connection::open(&path, Role::Writer)?;
+        let was_closed = upkeep::was_closed_cleanly(&connection).map_err(sql)?;
+        if !was_closed {
+            let findings = upkeep::quick_check(&connection).map_err(sql)?;
+            if let Some(finding) = findings.into_iter().next() {
+                return Err(OpenError::Corrupt { path, detail: finding });
+            }
+        }
+        let migration = |error| migration_error(&path, &error);
+        schema::migrate(&mut connection).map_err(migration)?;
+        if let Some(detail) = schema::difference(&connection).map_err(migration)? {
+            return Err(OpenError::Corrupt { path, detail });
+        }
+        upkeep::mark_open(&connection).map_err(sql)?;
+        let writer = Writer::start(path.clone(), connection)?;
+        Ok(Self(Arc::new(Store { writer, readers: Readers::new(path) })))
+    }
+
+    /// Stores what waits, copies the log into the database, and notes that it was closed.
+    ///
+    /// Afterwards every commit is [`CommitError::NotStored`], and every read
+    /// [`ReadError::Unavailable`]. To close twice is to close once.
+    ///
+    /// Cancel safe: dropped, it is like a store that was dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseError`]. Nothing that was acknowledged is lost.
+    pub async fn close(&self) -> Result<(), CloseError> {
+        self.0.readers.close().await;
+        self.0.writer.close().await
+    }
+
+    /// Lists sessions, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unavailable`]. Damaged rows are named in the listing.
+    pub async fn list(&self, query: &ListQuery) -> Result<Listing, ReadError> {
+        let query = query.clone();
+        self.0.readers.read(None, move |connection| views::list(connection, &query)).await
+    }
+
+    /// Finds the session that a prefix stands for: of its id, with hyphens or without, or of its
+    /// short form. Capital letters are as good as small ones.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unavailable`].
+    pub async fn resolve(&self, prefix: &str) -> Result<Resolution, ReadError> {
+        let prefix = prefix.to_owned();
+        self.0.readers.read(None, move |connection| views::resolve(connection, &prefix)).await
+    }
+
+    /// Returns the events after `cursor`, in order, at most `limit` of them, good and damaged.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unavailable`]. Damaged rows are named in the page.
+    pub async fn events_page(&self, cursor: Seq, limit: u32) -> Result<EventPage, ReadError> {
+        self.0.readers.read(None, move |connection| views::events(connection, cursor, limit)).await
+    }
+
+    /// Returns the events of one session after `cursor`, in order, at most `limit` of them.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unavailable`]. Damaged rows are named in the page.
+    pub async fn session_events(
+        &self,
+        id: SessionId,
+        cursor: Seq,
+        limit: u32,
+    ) -> Result<EventPage, ReadError> {
+        let job = move |connection: &_| views::session_events(connection, id, cursor, limit);
+        self.0.readers.read(None, job).await
+    }
+
+    /// Counts the sessions by status.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unavailable`].
+    pub async fn counts_by_status(&self) -> Result<StatusCounts, ReadError> {
+        self.0.readers.read(None, views::counts).await
+    }
+
+    /// Returns the highest place that was ever given, or [`Seq::START`].
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unavailable`].
+    pub async fn last_seq(&self) -> Result<Seq, ReadError> {
+        let read = |connection: &_| Ok(group::last_seq(connection)?);
+        let number = self.0.readers.read(None, read).await?;
+        Ok(Seq::from_number(number.unsigned_abs()))
+    }
+
+    /// Reads every row and verifies it, and lets SQLite check its pages and indexes.
+    ///
+    /// Changes that are stored meanwhile may be looked at or not.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unavailable`] when it could not be done to the end.
+    pub async fn check(&self) -> Result<CheckReport, ReadError> {
+        check::check(&self.0.readers).await
+    }
+
+    /// Returns what the store has done since it was opened.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.0.writer.counters()
+    }
+}
+
+#[async_trait]
+impl Repository for SqliteStore {
+    async fn commit(&self, change: &Change) -> Result<Seq, CommitError> {
+        self.0.writer.store(EncodedChange::of(change)?).await
+    }
+
+    async fn load(&self, id: SessionId) -> Result<Option<StoredSession>, ReadError> {
+        self.0.readers.read(Some(id), move |connection| views::load(connection, id)).await
+    }
+
+    async fn live(&self) -> Result<Vec<SessionId>, ReadError> {
+        self.0.readers.read(None, views::live).await
+    }
+
+    /// A page ends before a damaged event; the next one begins with it and fails.
+    async fn events_after(&self, cursor: Seq, limit: u32) -> Result<Vec<StoredEvent>, ReadError> {
+        let job = move |connection: &_| up_to_damage(views::events(connection, cursor, limit)?);
+        self.0.readers.read(None, job).await
+    }
+}
+
+/// Returns the events before the first damaged one, or that one's damage when it is the first.
+fn up_to_damage(page: EventPage) -> Result<Vec<StoredEvent>, ReadFailure> {
+    let EventPage { mut events, damaged, .. } = page;
+    let Some(DamagedRow::Event { seq, session, reason }) = damaged.into_iter().next() else {
+        return Ok(events);
+    };
+    events.retain(|stored| stored.seq < seq);
+    if !events.is_empty() {
+        return Ok(events);
+    }
+    let session = session.unwrap_or_else(|| SessionId::from_uuid(uuid::Uuid::nil()));
+    Err(ReadFailure::Damaged { session, reason: format!("event {seq}: {reason}") })
+}

@@ -1,0 +1,152 @@
+//! A process that is our own child.
+//!
+//! Its number stays its own for as long as we have not reaped it. So reaping and signalling take
+//! turns under one lock, and no signal ever reaches a process that got the number later.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+
+use async_trait::async_trait;
+use candor_core::ports::{Delivery, Ending, Fact, Process, Target};
+use candor_core::session::SessionId;
+use candor_core::stop::Signal;
+use candor_core::verdict::{Exit, LostReason, Witness};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{
+    self, Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus, kill_process, kill_process_group,
+    waitid, waitpid,
+};
+
+use super::files;
+use super::platform::{EXIT_PROBE, ExitWatch};
+use super::registry::Registry;
+
+/// One launched process.
+pub(super) struct DirectProcess {
+    session: SessionId,
+    /// The folder of all sessions.
+    sessions: PathBuf,
+    pid: Pid,
+    watch: ExitWatch,
+    life: Mutex<Life>,
+    registry: Weak<Registry>,
+}
+
+/// Whether the number is still ours.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Life {
+    /// It is: the process runs, or waits to be reaped.
+    Unreaped,
+    /// It is not, and the last fact has been told.
+    Reaped,
+}
+
+impl DirectProcess {
+    pub(super) const fn new(
+        session: SessionId,
+        sessions: PathBuf,
+        pid: Pid,
+        watch: ExitWatch,
+        registry: Weak<Registry>,
+    ) -> Self {
+        Self { session, sessions, pid, watch, life: Mutex::new(Life::Unreaped), registry }
+    }
+
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the last fact if the process has ended and nobody was told.
+    fn reap(&self) -> Option<Fact> {
+        let mut life = self.life();
+        if *life == Life::Reaped {
+            return None;
+        }
+        // First look and leave it a zombie, so that the sizes are those at its end: nothing that
+        // it wrote itself can come later.
+        let ended = retry_on_intr(|| waitid(WaitId::Pid(self.pid), EXIT_PROBE));
+        if let Ok(None) = ended {
+            return None;
+        }
+        let output = files::sizes(&self.sessions, self.session);
+        let status = retry_on_intr(|| waitpid(Some(self.pid), WaitOptions::empty()));
+        *life = Life::Reaped;
+        drop(life);
+        let exit = status.ok().flatten().and_then(|(_pid, status)| exit(status));
+        let fact = match exit {
+            // There is no cgroup of the session's own whose counter could tell of an
+            // out-of-memory kill, so it is never seen here.
+            Some(exit) => Fact::Ended(Ending {
+                exit,
+                oom_killed: false,
+                witness: Witness::Parent,
+                output,
+            }),
+            // Something else in this daemon has reaped it, which is a bug; the exit went there.
+            None => {
+                tracing::error!(session = %self.session, "the exit was taken by somebody else");
+                Fact::Lost(LostReason::BadRecord)
+            }
+        };
+        if let Some(registry) = self.registry.upgrade() {
+            registry.ended(self.session, fact);
+        }
+        Some(fact)
+    }
+
+    /// Whether the process has ended, although it was not reaped.
+    fn is_zombie(&self) -> bool {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        !matches!(retry_on_intr(|| waitid(WaitId::Pid(self.pid), look)), Ok(None))
+    }
+}
+
+#[async_trait]
+impl Process for DirectProcess {
+    async fn next_fact(&self) -> Fact {
+        self.watch.until(|| self.reap()).await
+    }
+
+    async fn signal(&self, target: Target, signal: Signal) -> Delivery {
+        // Held until the signal is sent: nobody reaps meanwhile.
+        let life = self.life();
+        // A zombie can be sent signals, and they do nothing. Its group may have other members, but
+        // a signal to them must not depend on how soon the zombie is looked at: once the process
+        // has ended, none is sent.
+        if *life == Life::Reaped || self.is_zombie() {
+            return Delivery::AlreadyEnded;
+        }
+        let number = match signal {
+            Signal::Interrupt => process::Signal::INT,
+            Signal::Terminate => process::Signal::TERM,
+            Signal::Kill => process::Signal::KILL,
+            Signal::Continue => process::Signal::CONT,
+        };
+        // The group has the process's number, since that was made a session leader before it
+        // executed anything, and a session leader cannot leave its group.
+        let sent = match target {
+            Target::Process => kill_process(self.pid, number),
+            Target::Group => kill_process_group(self.pid, number),
+        };
+        match sent {
+            Ok(()) => Delivery::Delivered,
+            Err(Errno::SRCH) => Delivery::AlreadyEnded,
+            Err(Errno::PERM) => Delivery::NotPermitted,
+            Err(_) => Delivery::Unknown,
+        }
+    }
+}
+
+/// Reads a status word of `waitpid`. `None` for a process that still exists.
+fn exit(status: WaitStatus) -> Option<Exit> {
+    /// Set where the kernel wrote a core dump.
+    ///
+    /// Source: glibc `bits/waitstatus.h`, `WCOREFLAG`; the same on macOS.
+    const CORE_DUMPED: i32 = 0x80;
+
+    if let Some(code) = status.exit_status() {
+        return u8::try_from(code).ok().map(Exit::Code);
+    }
+    let number = u8::try_from(status.terminating_signal()?).ok()?;
+    Some(Exit::Signal { number, core_dumped: status.as_raw() & CORE_DUMPED != 0 })
+}

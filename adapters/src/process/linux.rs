@@ -1,0 +1,204 @@
+//! Linux: pidfds, `/proc`, `close_range`.
+#![expect(unsafe_code, reason = "three system calls that neither std nor rustix offers")]
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::ptr;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, WaitIdOptions, pidfd_open, pidfd_send_signal};
+use tokio::io::unix::AsyncFd;
+
+use super::Life;
+use crate::process::readiness::readable;
+
+/// Opens a folder that may be entered but not read, too.
+pub(in crate::process) const FOLDER_FLAGS: OFlags =
+    OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// The pidfd is readable once the process can be waited for. Should a debugger hold the exit back,
+/// the answer is "not yet", and the pidfd tells again.
+pub(in crate::process) const EXIT_PROBE: WaitIdOptions =
+    WaitIdOptions::EXITED.union(WaitIdOptions::NOWAIT).union(WaitIdOptions::NOHANG);
+
+/// `SIGRTMAX`.
+pub(in crate::process) const SIGNALS_MAX: i32 = 64;
+
+/// `PIDFD_SIGNAL_PROCESS_GROUP`, since Linux 6.9.
+///
+/// Source: `linux/pidfd.h`.
+const SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
+
+/// How many descriptors are closed one by one where the kernel cannot close a range.
+const DESCRIPTORS_MAX: libc::rlim_t = 1 << 20;
+
+/// Returns the name of this boot. A record that has another one tells of a process that the
+/// restart ended.
+///
+/// # Errors
+///
+/// When `/proc` is not there. Without it no process can be told from another: give up.
+pub fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim_end().to_owned())
+}
+
+/// Says whether the process of this number runs, and since when, in clock ticks since the boot.
+///
+/// # Errors
+///
+/// When `/proc` does not answer: then nobody knows.
+///
+/// Source: `proc_pid_stat(5)`, fields 3 and 22.
+pub(in crate::process) fn sign_of_life(pid: Pid) -> io::Result<Life> {
+    let path = format!("/proc/{}/stat", pid.as_raw_nonzero());
+    let stat = match fs::read(path) {
+        Ok(stat) => stat,
+        // The second is the answer when it goes between the opening and the reading.
+        Err(error) if [Some(libc::ENOENT), Some(libc::ESRCH)].contains(&error.raw_os_error()) => {
+            return Ok(Life::Gone);
+        }
+        Err(error) => return Err(error),
+    };
+    parse_stat(&stat).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+/// The name of the program stands in parentheses, and may have blanks and parentheses in it.
+fn parse_stat(stat: &[u8]) -> Option<Life> {
+    let name_end = stat.iter().rposition(|&byte| byte == b')')?;
+    let rest = str::from_utf8(stat.get(name_end + 1..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    if ["Z", "X", "x"].contains(&state) {
+        return Some(Life::Gone);
+    }
+    // The state is field 3.
+    let start_mark = fields.nth(22 - 4)?.parse().ok()?;
+    Some(Life::Runs { start_mark })
+}
+
+/// Closes every descriptor from `first` on. Safe to call between fork and exec: two system calls,
+/// no allocation.
+pub(in crate::process) fn close_from(first: RawFd) {
+    // SAFETY: closing a descriptor touches no memory. Whoever calls this wants them gone: see
+    // the callers for why nothing uses them afterwards.
+    unsafe {
+        if libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) == 0 {
+            return;
+        }
+        let mut limit = libc::rlimit { rlim_cur: DESCRIPTORS_MAX, rlim_max: DESCRIPTORS_MAX };
+        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+        let end = limit.rlim_cur.min(DESCRIPTORS_MAX);
+        for descriptor in first..RawFd::try_from(end).unwrap_or(RawFd::MAX) {
+            libc::close(descriptor);
+        }
+    }
+}
+
+/// Gives a signal its default disposition. Safe to call between fork and exec.
+///
+/// The system call itself, since the C library refuses to touch the two signals that it uses, and
+/// a parent may have ignored those as well.
+pub(in crate::process) fn set_default(signal: i32) {
+    // The kernel's structure: handler, flags, restorer, mask. All zero is SIG_DFL without flags.
+    let action = [0_u64; 4];
+    let none = ptr::null_mut::<u64>();
+    // SAFETY: the kernel reads 32 bytes, which are there, and writes nothing. It refuses the
+    // numbers that are no signals.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), none, size_of::<u64>());
+    }
+}
+
+/// Waits for the end of one process through a pidfd, which stays that of this process whatever
+/// becomes of its number.
+#[derive(Debug)]
+pub(in crate::process) struct ExitWatch {
+    pidfd: AsyncFd<OwnedFd>,
+}
+
+impl ExitWatch {
+    /// Starts to watch the process that has this number now. Needs a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH` when there is none; `ENOSYS` before Linux 5.3, where Candor cannot work.
+    pub(in crate::process) fn of(pid: Pid) -> io::Result<Self> {
+        Ok(Self { pidfd: readable(pidfd_open(pid, PidfdFlags::empty())?)? })
+    }
+
+    /// Asks `probe` each time the process may have ended, until it has an answer.
+    ///
+    /// Cancel safe: the answer is returned in the moment in which it is given.
+    pub(in crate::process) async fn until<T>(&self, mut probe: impl FnMut() -> Option<T>) -> T {
+        loop {
+            let Ok(mut guard) = self.pidfd.readable().await else {
+                // Only when the runtime shuts down, and everything that waits with it.
+                return std::future::pending().await;
+            };
+            if let Some(answer) = probe() {
+                return answer;
+            }
+            guard.clear_ready();
+        }
+    }
+
+    /// Waits until the process has ended, whoever its parent is.
+    ///
+    /// Cancel safe.
+    pub(in crate::process) async fn ended(&self) {
+        self.until(|| Some(())).await;
+    }
+
+    /// Kills the process and the group that it leads.
+    ///
+    /// Before Linux 6.9 a group cannot be named by a pidfd, and by its number it may be another's
+    /// meanwhile. There it kills the process alone.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH` when it has ended; `EPERM` when it has become another user's.
+    pub(in crate::process) fn kill_group(&self) -> io::Result<()> {
+        let group = SIGNAL_PROCESS_GROUP;
+        let pidfd = self.pidfd.get_ref();
+        let none = ptr::null::<libc::siginfo_t>();
+        // SAFETY: the pidfd is open for the length of the call, and no structure is handed over.
+        let answer = unsafe {
+            let call = libc::SYS_pidfd_send_signal;
+            libc::syscall(call, pidfd.as_raw_fd(), libc::SIGKILL, none, group)
+        };
+        if answer == 0 {
+            return Ok(());
+        }
+        match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
+                Ok(pidfd_send_signal(pidfd, Signal::KILL)?)
+            }
+            error => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Life, parse_stat};
+
+    #[test]
+    fn a_program_may_be_called_anything() {
+        let fields = "1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 1 2";
+        for name in ["sleep", "a b", ") Z 1 (", "x) R 5", ""] {
+            let running = format!("42 ({name}) S {fields}\n");
+            assert_eq!(parse_stat(running.as_bytes()), Some(Life::Runs { start_mark: 777 }));
+            let zombie = format!("42 ({name}) Z {fields}\n");
+            assert_eq!(parse_stat(zombie.as_bytes()), Some(Life::Gone));
+        }
+    }
+
+    #[test]
+    fn half_a_line_tells_nothing() {
+        for stat in ["", "42 (sleep", "42 (sleep)", "42 (sleep) S 1 42", "42 (sleep) S x"] {
+            assert_eq!(parse_stat(stat.as_bytes()), None);
+        }
+    }
+}

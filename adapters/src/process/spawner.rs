@@ -1,0 +1,106 @@
+//! [`ProcessSpawner`] on fork and exec.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use candor_core::ports::{Attach, Environment, Launch, ProcessSpawner};
+use candor_core::session::{SessionId, Spec};
+use candor_core::verdict::SpawnStage;
+use rustix::io::Errno;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::attach::attach;
+use super::launch::launch;
+use super::plan::{Plan, Refusal};
+use super::registry::{Known, Registry};
+use super::signals;
+
+/// Launches under way at the same time. More than one, so that a folder on a file system that
+/// hangs does not hold up the launches elsewhere; each takes a thread while it lasts.
+const LAUNCHES_MAX: usize = 16;
+
+/// How long a launch is waited for. After that it goes on, and `attach` tells what became of it.
+const LAUNCH_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Makes processes that are children of this daemon.
+///
+/// The session gets the environment that is handed in, to the last variable, and none from the
+/// daemon. It leads a process group, and a session without a terminal. Its standard input is
+/// `/dev/null`; its output goes into two files that [`Outputs`](super::Outputs) reads.
+///
+/// `oom_killed` is always false here: the kernel counts out-of-memory kills by cgroup, and sessions
+/// do not have one of their own.
+pub struct DirectSpawner {
+    sessions: PathBuf,
+    registry: Arc<Registry>,
+    places: Arc<Semaphore>,
+}
+
+impl DirectSpawner {
+    /// Makes a spawner that keeps its files below `sessions_folder`, which is made with mode 0700
+    /// when it is first needed.
+    ///
+    /// One process at a time may have a spawner on a folder: hold a lock.
+    ///
+    /// Should this process have been started with `SIGCHLD` ignored, that is undone.
+    #[must_use]
+    pub fn new(sessions_folder: PathBuf) -> Self {
+        signals::keep_exits();
+        Self {
+            sessions: sessions_folder,
+            registry: Arc::new(Registry::default()),
+            places: Arc::new(Semaphore::new(LAUNCHES_MAX)),
+        }
+    }
+}
+
+#[async_trait]
+impl ProcessSpawner for DirectSpawner {
+    /// Called again, it returns the process that there is; while the first call is still under way,
+    /// or after the process has ended, [`Launch::Unknown`], and `attach` tells more.
+    async fn launch(&self, id: SessionId, spec: &Spec, environment: &Environment) -> Launch {
+        let claim = match self.registry.claim(id) {
+            Ok(claim) => claim,
+            Err(Known::Up(process)) => return Launch::Up(process),
+            Err(Known::Launching | Known::Ended(_)) => return Launch::Unknown,
+        };
+        let plan = match Plan::new(spec, environment) {
+            Ok(plan) => plan,
+            Err(refusal) => return refusal.into(),
+        };
+        let places = Arc::clone(&self.places);
+        let Ok(Ok(place)) = timeout(LAUNCH_PATIENCE, places.acquire_owned()).await else {
+            // Nothing was begun.
+            return Refusal::at(SpawnStage::Fork)(Errno::AGAIN).into();
+        };
+        let sessions = self.sessions.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            let answer = launch(claim, &plan, &sessions);
+            drop(place);
+            answer
+        });
+        match timeout(LAUNCH_PATIENCE, task).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => Launch::Unknown,
+        }
+    }
+
+    /// A process of this very spawner is handed back. Any other one has lost its parent: what is
+    /// left of it is ended, and its exit is lost.
+    ///
+    /// Without an identity on disk the answer is [`Attach::NeverRan`], whether there is a folder of
+    /// the session or not: a launch that died early has none, and a user may remove one at any
+    /// time. Whoever knows from elsewhere that the process was up knows then that its identity was
+    /// removed by hand.
+    async fn attach(&self, id: SessionId) -> Attach {
+        match self.registry.find(id) {
+            Some(Known::Launching) => Attach::Unreachable,
+            Some(Known::Up(process)) => Attach::Up(process),
+            Some(Known::Ended(ending)) => Attach::Ended(ending),
+            None => attach(&self.sessions, id).await,
+        }
+    }
+}

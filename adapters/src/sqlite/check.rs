@@ -1,0 +1,196 @@
+//! The row check: every row is read and verified, and what is damaged is named.
+//!
+//! It reads a slice at a time, so that it neither keeps the log from being cut nor sees half of a
+//! change.
+
+use std::time::Duration;
+
+use candor_core::event::{Seq, StoredEvent};
+use candor_core::ports::{ReadError, StoredSession};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::errors::ReadFailure;
+use super::readers::Readers;
+use super::rows::{event_columns, read_event, read_session, session_columns};
+use super::upkeep::full_check;
+use super::views::DamagedRow;
+
+/// Rows that one read looks at.
+const SLICE_ROWS: u32 = 500;
+
+/// How long SQLite's own check may take, in seconds.
+const FULL_CHECK_S_MAX: u64 = 600;
+
+/// Damaged rows that are named, at most. The others are counted.
+const NAMED_MAX: usize = 1_000;
+
+/// What the row check found.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CheckReport {
+    /// Rows of sessions that were read.
+    pub sessions: u64,
+    /// Rows of events that were read.
+    pub events: u64,
+    /// How many rows are damaged.
+    pub damaged_count: u64,
+    /// The first of them.
+    pub damaged: Vec<DamagedRow>,
+    /// What SQLite's own check of pages and indexes says; empty when it finds nothing.
+    pub sqlite: Vec<String>,
+}
+
+impl CheckReport {
+    /// Says whether nothing was found.
+    #[must_use]
+    pub const fn is_sound(&self) -> bool {
+        self.damaged_count == 0 && self.sqlite.is_empty()
+    }
+
+    fn name(&mut self, damaged: DamagedRow) {
+        self.damaged_count += 1;
+        if self.damaged.len() < NAMED_MAX {
+            self.damaged.push(damaged);
+        }
+    }
+
+    fn add(&mut self, slice: Self) {
+        self.sessions += slice.sessions;
+        self.events += slice.events;
+        for damaged in slice.damaged {
+            self.name(damaged);
+        }
+    }
+}
+
+/// Checks everything.
+pub(super) async fn check(readers: &Readers) -> Result<CheckReport, ReadError> {
+    let mut report = CheckReport::default();
+    // Pages that cannot be read end a walk early; SQLite's own check then says so.
+    let limit = Duration::from_secs(FULL_CHECK_S_MAX);
+    report.sqlite = readers
+        .read_within(limit, None, |connection| match full_check(connection) {
+            Ok(findings) => Ok(findings),
+            Err(error) if is_damage(&error) => Ok(vec![error.to_string()]),
+            Err(error) => Err(error.into()),
+        })
+        .await?;
+    walk(readers, &mut report, check_sessions).await?;
+    walk(readers, &mut report, check_events).await?;
+    Ok(report)
+}
+
+type Slice = (CheckReport, Option<i64>);
+
+async fn walk(
+    readers: &Readers,
+    report: &mut CheckReport,
+    slice: fn(&Connection, i64) -> Result<Slice, ReadFailure>,
+) -> Result<(), ReadError> {
+    let mut after = Some(i64::MIN);
+    while let Some(key) = after {
+        let read = readers.read(None, move |connection| match slice(connection, key) {
+            Err(ReadFailure::Sql(error)) if is_damage(&error) => Ok(Err(error.to_string())),
+            result => result.map(Ok),
+        });
+        after = match read.await? {
+            Ok((part, next)) => {
+                report.add(part);
+                // A damaged tree may lead back to where it came from.
+                next.filter(|next| *next > key)
+            }
+            Err(finding) => {
+                report.sqlite.push(finding);
+                None
+            }
+        };
+    }
+    Ok(())
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
+
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase | Unknown))
+}
+
+/// Checks the sessions whose rows lie after `key`, and returns the last key, or `None` at the end.
+fn check_sessions(connection: &Connection, key: i64) -> Result<Slice, ReadFailure> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        session_columns!(),
+        ", rowid FROM sessions NOT INDEXED WHERE rowid > ?1 ORDER BY rowid LIMIT ?2"
+    );
+    let mut report = CheckReport::default();
+    let mut last = None;
+    let mut statement = connection.prepare_cached(SQL)?;
+    let mut rows = statement.query(params![key, SLICE_ROWS])?;
+    while let Some(row) = rows.next()? {
+        report.sessions += 1;
+        last = Some(row.get("rowid")?);
+        let (id, reason) = match read_session(row)? {
+            Ok(stored) => match contradiction(connection, &stored)? {
+                Some(reason) => (Some(stored.session.id), reason),
+                None => continue,
+            },
+            Err(damage) => (damage.session, damage.reason),
+        };
+        report.name(DamagedRow::Session { id, reason });
+    }
+    let is_full = report.sessions == u64::from(SLICE_ROWS);
+    Ok((report, last.filter(|_| is_full)))
+}
+
+/// Compares a session with the event that led to it, and with the index of keys.
+fn contradiction(
+    connection: &Connection,
+    stored: &StoredSession,
+) -> rusqlite::Result<Option<String>> {
+    let id = stored.session.id.as_uuid().as_bytes().as_slice();
+    let found = connection
+        .prepare_cached("SELECT 1 FROM sessions WHERE id = ?1")?
+        .exists([id])?;
+    if !found {
+        return Ok(Some("it cannot be found by its key".to_owned()));
+    }
+    const SQL: &str = concat!("SELECT ", event_columns!(), " FROM events WHERE seq = ?1");
+    let seq = i64::try_from(stored.last_seq.number()).unwrap_or(i64::MAX);
+    let event = connection.prepare_cached(SQL)?.query_row([seq], read_event).optional()?;
+    Ok(match event {
+        None => Some("its last event is missing".to_owned()),
+        // It is named itself.
+        Some(Err(_damage)) => None,
+        Some(Ok(event)) if led_to(&event, stored) => None,
+        Some(Ok(_)) => Some("its last event contradicts it".to_owned()),
+    })
+}
+
+fn led_to(last: &StoredEvent, stored: &StoredSession) -> bool {
+    last.event.id == stored.last_event
+        && last.event.session == stored.session.id
+        && last.event.revision == stored.session.revision()
+        && last.event.to == stored.session.status()
+}
+
+/// Checks the events whose rows lie after `key`, and returns the last key, or `None` at the end.
+fn check_events(connection: &Connection, key: i64) -> Result<Slice, ReadFailure> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM events NOT INDEXED WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+    );
+    let mut report = CheckReport::default();
+    let mut last = None;
+    let mut statement = connection.prepare_cached(SQL)?;
+    let mut rows = statement.query(params![key, SLICE_ROWS])?;
+    while let Some(row) = rows.next()? {
+        report.events += 1;
+        let place: i64 = row.get(0)?;
+        last = Some(place);
+        if let Err(damage) = read_event(row)? {
+            let seq = Seq::from_number(u64::try_from(place).unwrap_or(0));
+            report.name(DamagedRow::Event { seq, session: damage.session, reason: damage.reason });
+        }
+    }
+    let is_full = report.events == u64::from(SLICE_ROWS);
+    Ok((report, last.filter(|_| is_full)))
+}

@@ -1,0 +1,141 @@
+//! Reads beside the writer: a few read-only connections, used from tokio's blocking threads.
+//!
+//! No read lasts longer than its deadline, so that none keeps the write-ahead log from being cut.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use candor_core::ports::ReadError;
+use candor_core::session::SessionId;
+use rusqlite::Connection;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout_at;
+
+use super::connection::{Role, open};
+use super::errors::{ReadFailure, read_error, unavailable};
+
+/// Connections that read at the same time, at most.
+const READERS_MAX: u32 = 4;
+
+/// How long a read may take, waiting for its turn included, in milliseconds.
+const READ_MS_MAX: u64 = 5_000;
+
+/// How much longer a caller waits for a read that hangs in the operating system, where no deadline
+/// of ours reaches, in milliseconds.
+const READ_SLACK_MS: u64 = 200;
+
+/// How many steps SQLite takes between two looks at the clock. One step is well below 1 µs.
+const STEPS_PER_LOOK: i32 = 10_000;
+
+/// The connections.
+#[derive(Debug)]
+pub(super) struct Readers {
+    shared: Arc<Shared>,
+    turns: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    /// Opens nothing yet: the first read does.
+    pub(super) fn new(path: PathBuf) -> Self {
+        let shared = Arc::new(Shared { path, idle: Mutex::new(Vec::new()) });
+        Self { shared, turns: Arc::new(Semaphore::new(READERS_MAX as usize)) }
+    }
+
+    /// Runs `job` on one state of the database: the latest one, or a later one.
+    ///
+    /// `about` is the session that the read is about, for the error to name.
+    ///
+    /// Cancel safe.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        about: Option<SessionId>,
+        job: impl FnOnce(&Connection) -> Result<T, ReadFailure> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        self.read_within(Duration::from_millis(READ_MS_MAX), about, job).await
+    }
+
+    /// The same, with a deadline of its own.
+    pub(super) async fn read_within<T: Send + 'static>(
+        &self,
+        time_max: Duration,
+        about: Option<SessionId>,
+        job: impl FnOnce(&Connection) -> Result<T, ReadFailure> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let deadline = Instant::now() + time_max;
+        let turn = timeout_at(deadline.into(), Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = granted(turn)?;
+        let shared = Arc::clone(&self.shared);
+        let running = spawn_blocking(move || {
+            let result = shared.run(deadline, about, job);
+            drop(turn);
+            result
+        });
+        let latest = deadline + Duration::from_millis(READ_SLACK_MS);
+        match timeout_at(latest.into(), running).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_panic_or_shutdown)) => Err(unavailable("the read was broken off")),
+            Err(_elapsed) => Err(unavailable("the disk does not answer")),
+        }
+    }
+
+    /// Lets no read begin any more, waits for those that run, and closes their connections.
+    pub(super) async fn close(&self) {
+        let wait = Instant::now() + Duration::from_millis(READ_MS_MAX + READ_SLACK_MS);
+        let turns = timeout_at(wait.into(), self.turns.acquire_many(READERS_MAX)).await;
+        self.turns.close();
+        self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        drop(turns);
+    }
+}
+
+fn granted(
+    turn: Result<Result<OwnedSemaphorePermit, AcquireError>, Elapsed>,
+) -> Result<OwnedSemaphorePermit, ReadError> {
+    match turn {
+        Ok(Ok(turn)) => Ok(turn),
+        Ok(Err(_closed)) => Err(unavailable("the store is closed")),
+        Err(_elapsed) => Err(unavailable("too many others read")),
+    }
+}
+
+impl Shared {
+    fn run<T>(
+        &self,
+        deadline: Instant,
+        about: Option<SessionId>,
+        job: impl FnOnce(&Connection) -> Result<T, ReadFailure>,
+    ) -> Result<T, ReadError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => open(&self.path, Role::Reader).map_err(|error| unavailable(&error.to_string()))?,
+        };
+        // A connection that met an error is not used again: it may be what is broken.
+        let result = in_one_transaction(&connection, deadline, job)
+            .map_err(|failure| read_error(failure, about))?;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        Ok(result)
+    }
+}
+
+fn in_one_transaction<T>(
+    connection: &Connection,
+    deadline: Instant,
+    job: impl FnOnce(&Connection) -> Result<T, ReadFailure>,
+) -> Result<T, ReadFailure> {
+    let is_late = move || Instant::now() > deadline;
+    connection.progress_handler(STEPS_PER_LOOK, Some(is_late))?;
+    connection.prepare_cached("BEGIN")?.execute([])?;
+    let result = job(connection)?;
+    connection.prepare_cached("ROLLBACK")?.execute([])?;
+    Ok(result)
+}

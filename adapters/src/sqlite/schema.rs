@@ -1,0 +1,73 @@
+//! The schema: its versions, and what tells our file from any other.
+//!
+//! A migration never changes once it is released, and never runs on a file that is not ours.
+
+use rusqlite::{Connection, MAIN_DB};
+use rusqlite_migration::{M, Migrations};
+
+/// "Cand", in the header of every database of ours.
+pub(super) const APPLICATION_ID: i32 = 0x4361_6e64;
+
+/// The version that this build reads and writes: how many migrations there are.
+pub(super) const VERSION: i32 = 1;
+
+const STEPS: [M<'static>; VERSION as usize] = [M::up(include_str!("migrations/0001_init.sql"))];
+
+/// Brings the database to [`VERSION`], in one transaction.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), rusqlite_migration::Error> {
+    Migrations::from_slice(&STEPS).to_latest(connection)
+}
+
+/// Returns the bytes of a database that has the schema and no rows.
+pub(super) fn fresh_image() -> Result<Vec<u8>, rusqlite_migration::Error> {
+    let fresh = fresh()?;
+    let image = fresh.serialize(MAIN_DB)?;
+    Ok(image.to_vec())
+}
+
+/// Returns what is missing or different from the schema that this version makes, or `None`.
+pub(super) fn difference(
+    connection: &Connection,
+) -> Result<Option<String>, rusqlite_migration::Error> {
+    let found = definitions(connection)?;
+    let missing = definitions(&fresh()?)?.into_iter().find(|ours| !found.contains(ours));
+    Ok(missing.map(|(name, _sql)| format!("its definition of `{name}` is not the one of Candor")))
+}
+
+fn fresh() -> Result<Connection, rusqlite_migration::Error> {
+    let mut fresh = Connection::open_in_memory()?;
+    migrate(&mut fresh)?;
+    Ok(fresh)
+}
+
+/// Returns names and definitions of all tables and indexes; those that SQLite makes by itself have
+/// no text.
+fn definitions(connection: &Connection) -> rusqlite::Result<Vec<(String, Option<String>)>> {
+    let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite_migration::Migrations;
+
+    use super::{APPLICATION_ID, STEPS, VERSION, difference, fresh};
+
+    #[test]
+    fn migrations_lead_to_the_version() {
+        Migrations::from_slice(&STEPS).validate().unwrap();
+        let fresh = fresh().unwrap();
+        let pragma = |name| fresh.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+        assert_eq!(pragma("user_version").unwrap(), VERSION);
+        assert_eq!(pragma("application_id").unwrap(), APPLICATION_ID);
+        assert_eq!(difference(&fresh).unwrap(), None);
+    }
+
+    #[test]
+    fn a_changed_table_is_a_difference() {
+        let fresh = fresh().unwrap();
+        fresh.execute_batch("DROP INDEX sessions_by_short").unwrap();
+        assert!(difference(&fresh).unwrap().unwrap().contains("sessions_by_short"));
+    }
+}

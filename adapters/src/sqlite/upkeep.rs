@@ -1,0 +1,79 @@
+//! The care of the file itself: whether it was closed tidily, SQLite's own checks, and its log.
+
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+/// Findings of SQLite's own checks that are kept, at most.
+const FINDINGS_MAX: u32 = 20;
+
+/// How much of the log is to be copied into the database.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Extent {
+    /// Nothing: this only tells how long the log is.
+    Nothing,
+    /// What nobody reads, without waiting.
+    WhatIsFree,
+    /// All of it, after which the log is empty.
+    AllAndEmpty,
+}
+
+/// What a checkpoint came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Checkpoint {
+    /// Whether nobody kept it from what was asked for.
+    pub(super) is_complete: bool,
+    /// How long the log was, in frames.
+    pub(super) frames: i64,
+}
+
+/// Copies the log into the database.
+pub(super) fn checkpoint(connection: &Connection, extent: Extent) -> rusqlite::Result<Checkpoint> {
+    let sql = match extent {
+        Extent::Nothing => "PRAGMA wal_checkpoint(NOOP)",
+        Extent::WhatIsFree => "PRAGMA wal_checkpoint(PASSIVE)",
+        Extent::AllAndEmpty => "PRAGMA wal_checkpoint(TRUNCATE)",
+    };
+    connection.prepare_cached(sql)?.query_row([], |row| {
+        Ok(Checkpoint { is_complete: row.get::<_, i64>(0)? == 0, frames: row.get(1)? })
+    })
+}
+
+/// Says whether the last one who had the database open took leave of it.
+pub(super) fn was_closed_cleanly(connection: &Connection) -> rusqlite::Result<bool> {
+    let flag = "SELECT closed_cleanly FROM state WHERE only_row = 1";
+    connection.query_row(flag, [], |row| Ok(row.get::<_, i64>(0)? == 1))
+}
+
+/// Notes that the database is open. Until it is closed, the next start has reason to check it.
+pub(super) fn mark_open(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("UPDATE state SET closed_cleanly = 0 WHERE only_row = 1", []).map(|_| ())
+}
+
+/// Notes that the database is closed, empties the log, and closes it.
+pub(super) fn close(connection: Connection) -> Result<(), String> {
+    let marked =
+        connection.execute("UPDATE state SET closed_cleanly = 1 WHERE only_row = 1", []);
+    marked.map_err(|error| error.to_string())?;
+    // What is left in the log now, since somebody reads it, is as safe there as in the database.
+    checkpoint(&connection, Extent::AllAndEmpty).map_err(|error| error.to_string())?;
+    // Lets SQLite remove the empty log.
+    let config = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    connection.set_db_config(config, false).map_err(|error| error.to_string())?;
+    connection.close().map_err(|(_connection, error)| error.to_string())
+}
+
+/// Runs SQLite's check of its pages, and returns what it found.
+pub(super) fn quick_check(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    findings(connection, &format!("PRAGMA quick_check({FINDINGS_MAX})"))
+}
+
+/// Runs SQLite's check of its pages and indexes, and returns what it found.
+pub(super) fn full_check(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    findings(connection, &format!("PRAGMA integrity_check({FINDINGS_MAX})"))
+}
+
+fn findings(connection: &Connection, check: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(check)?;
+    let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+    rows.filter(|row| !row.as_ref().is_ok_and(|finding| finding == "ok")).collect()
+}

@@ -1,0 +1,394 @@
+//! What people and programs ask of the store beyond the port: lists, prefixes, stories, counts.
+//!
+//! A damaged row never hides the good ones: it is named beside them.
+
+use std::fmt;
+
+use candor_core::event::{Seq, StoredEvent};
+use candor_core::ports::StoredSession;
+use candor_core::session::SessionId;
+use candor_core::status::Status;
+use rusqlite::types::ValueRef;
+use rusqlite::{CachedStatement, Connection, Params, params};
+
+use super::errors::ReadFailure;
+use super::prefix::Prefix;
+use super::rows::{Damage, event_columns, read_event, read_session, session_columns, session_id};
+
+/// Ids that an ambiguous prefix is answered with, at most.
+pub(super) const AMBIGUOUS_MAX: usize = 10;
+
+/// Which sessions to list.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListQuery {
+    /// Only those that stand here; all when it is empty.
+    pub statuses: Vec<Status>,
+    /// Only those that continue this one.
+    pub parent: Option<SessionId>,
+    /// Only those that are older than this one, for the next page.
+    pub before: Option<SessionId>,
+    /// How many, at most.
+    pub limit: u32,
+}
+
+impl ListQuery {
+    /// Returns the query for the newest `limit` sessions of all.
+    #[must_use]
+    pub const fn newest(limit: u32) -> Self {
+        Self { statuses: Vec::new(), parent: None, before: None, limit }
+    }
+}
+
+/// A row that is there and is not what was written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum DamagedRow {
+    /// The row of a session.
+    Session {
+        /// Whose, if that much can be read.
+        id: Option<SessionId>,
+        /// What gave it away.
+        reason: String,
+    },
+    /// The row of an event.
+    Event {
+        /// Its place.
+        seq: Seq,
+        /// Whose, if that much can be read.
+        session: Option<SessionId>,
+        /// What gave it away.
+        reason: String,
+    },
+}
+
+impl fmt::Display for DamagedRow {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session { id: Some(id), reason } => {
+                write!(formatter, "the row of session {id} is damaged: {reason}")
+            }
+            Self::Session { id: None, reason } => {
+                write!(formatter, "the row of some session is damaged: {reason}")
+            }
+            Self::Event { seq, session: Some(id), reason } => {
+                write!(formatter, "event {seq} of session {id} is damaged: {reason}")
+            }
+            Self::Event { seq, session: None, reason } => {
+                write!(formatter, "event {seq} is damaged: {reason}")
+            }
+        }
+    }
+}
+
+/// Sessions, newest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listing {
+    /// The good ones.
+    pub sessions: Vec<StoredSession>,
+    /// Those that would be among them.
+    pub damaged: Vec<DamagedRow>,
+}
+
+/// Events, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventPage {
+    /// The good ones.
+    pub events: Vec<StoredEvent>,
+    /// Those that would be among them.
+    pub damaged: Vec<DamagedRow>,
+    /// The cursor for the next page: the place of the last event, good or damaged.
+    pub next: Seq,
+    /// Whether the limit was reached, so that there may be more.
+    pub may_have_more: bool,
+}
+
+/// What a prefix of an id stands for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Resolution {
+    /// One session.
+    One(SessionId),
+    /// No session.
+    None,
+    /// More than one; the first few, newest first.
+    Ambiguous(Vec<SessionId>),
+}
+
+/// How many sessions stand at each status.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StatusCounts([u64; Status::ALL.len()]);
+
+impl StatusCounts {
+    /// Returns how many stand at `status`.
+    #[must_use]
+    pub fn of(&self, status: Status) -> u64 {
+        self.iter().find(|(candidate, _count)| *candidate == status).map_or(0, |(_, count)| count)
+    }
+
+    /// Returns all of them, in the order of a session's life.
+    pub fn iter(&self) -> impl Iterator<Item = (Status, u64)> + '_ {
+        Status::ALL.into_iter().zip(self.0)
+    }
+}
+
+/// Reads one session.
+pub(super) fn load(
+    connection: &Connection,
+    id: SessionId,
+) -> Result<Option<StoredSession>, ReadFailure> {
+    let damaged = |reason: String| ReadFailure::Damaged { session: id, reason };
+    match row_of(connection, id)? {
+        Some(Ok(stored)) => Ok(Some(stored)),
+        Some(Err(damage)) => Err(damaged(damage.reason)),
+        None if has_events(connection, id)? => {
+            Err(damaged("it cannot be found, and its events are there".to_owned()))
+        }
+        None => Ok(None),
+    }
+}
+
+/// Reads a row by its key. A row that the index of keys leads to, and that has another key, is
+/// damaged.
+fn row_of(
+    connection: &Connection,
+    id: SessionId,
+) -> rusqlite::Result<Option<Result<StoredSession, Damage>>> {
+    const SQL: &str = concat!("SELECT ", session_columns!(), " FROM sessions WHERE id = ?1");
+    let mut statement = connection.prepare_cached(SQL)?;
+    let mut rows = statement.query([id.as_uuid().as_bytes().as_slice()])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    Ok(Some(read_session(row)?.and_then(|stored| match stored.session.id == id {
+        true => Ok(stored),
+        false => {
+            Err(Damage { session: Some(id), reason: "its key leads to another row".to_owned() })
+        }
+    })))
+}
+
+fn has_events(connection: &Connection, id: SessionId) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM events WHERE session = ?1 LIMIT 1")?
+        .exists([id.as_uuid().as_bytes().as_slice()])
+}
+
+/// Reads a list.
+pub(super) fn list(connection: &Connection, query: &ListQuery) -> Result<Listing, ReadFailure> {
+    let mut listing = Listing::default();
+    for id in ids(connection, query)? {
+        let reason = match row_of(connection, id)? {
+            Some(Ok(stored)) if query.fits(&stored) => {
+                listing.sessions.push(stored);
+                continue;
+            }
+            Some(Ok(_)) => "an index contradicts it".to_owned(),
+            Some(Err(damage)) => damage.reason,
+            None => "an index names it, and it cannot be found".to_owned(),
+        };
+        listing.damaged.push(DamagedRow::Session { id: Some(id), reason });
+    }
+    Ok(listing)
+}
+
+impl ListQuery {
+    fn fits(&self, stored: &StoredSession) -> bool {
+        (self.statuses.is_empty() || self.statuses.contains(&stored.session.status()))
+            && self.parent.is_none_or(|parent| stored.session.parent == Some(parent))
+    }
+}
+
+/// Returns the ids that a query asks for, newest first, from indexes alone.
+fn ids(connection: &Connection, query: &ListQuery) -> Result<Vec<SessionId>, ReadFailure> {
+    let limit = i64::from(query.limit);
+    // A key that is longer than all ids sorts after them.
+    let all = [0xff; 17];
+    let before = query.before.as_ref().map_or(all.as_slice(), |id| id.as_uuid().as_bytes());
+    if let Some(parent) = &query.parent {
+        return children(connection, query, parent, before);
+    }
+    if query.statuses.is_empty() {
+        let sql = "SELECT id FROM sessions WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+        return read_ids(connection.prepare_cached(sql)?, params![before, limit]);
+    }
+    let mut ids = Vec::new();
+    for status in &query.statuses {
+        let sql = "SELECT id FROM sessions WHERE status = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+        let params = params![status.as_str(), before, limit];
+        ids.extend(read_ids(connection.prepare_cached(sql)?, params)?);
+    }
+    ids.sort_unstable_by(|one, other| other.cmp(one));
+    ids.dedup();
+    ids.truncate(query.limit as usize);
+    Ok(ids)
+}
+
+fn children(
+    connection: &Connection,
+    query: &ListQuery,
+    parent: &SessionId,
+    before: &[u8],
+) -> Result<Vec<SessionId>, ReadFailure> {
+    let sql = "SELECT id, status FROM sessions WHERE parent = ?1 AND id < ?2 ORDER BY id DESC";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![parent.as_uuid().as_bytes().as_slice(), before])?;
+    let mut ids = Vec::new();
+    while ids.len() < query.limit as usize {
+        let Some(row) = rows.next()? else { break };
+        let status = row.get_ref(1)?.as_str().unwrap_or_default().parse::<Status>();
+        // A status that is none is damage, which reading the row will name.
+        let fits = |status| query.statuses.is_empty() || query.statuses.contains(&status);
+        if status.is_ok_and(fits) || status.is_err() {
+            ids.extend(session_id(row.get_ref(0)?));
+        }
+    }
+    Ok(ids)
+}
+
+/// Reads ids from an index. What is no id cannot be of a session, and is left to the check.
+fn read_ids(
+    mut statement: CachedStatement<'_>,
+    params: impl Params,
+) -> Result<Vec<SessionId>, ReadFailure> {
+    let rows = statement.query_map(params, |row| Ok(session_id(row.get_ref(0)?).ok()))?;
+    let ids: rusqlite::Result<Vec<_>> = rows.filter_map(Result::transpose).collect();
+    Ok(ids?)
+}
+
+/// Returns the live sessions, oldest first.
+///
+/// A live session that is missed is a process that nobody watches. So a damaged row counts as live,
+/// and when an index and a row disagree, all rows are read.
+pub(super) fn live(connection: &Connection) -> Result<Vec<SessionId>, ReadFailure> {
+    let statuses: Vec<_> = Status::ALL.into_iter().filter(|status| !status.is_terminal()).collect();
+    let query = ListQuery { statuses, ..ListQuery::newest(u32::MAX) };
+    let mut ids = Vec::new();
+    for id in ids_oldest_first(connection, &query)? {
+        match row_of(connection, id)? {
+            Some(Ok(stored)) if query.fits(&stored) => ids.push(id),
+            Some(_) | None => return live_by_rows(connection, &query),
+        }
+    }
+    Ok(ids)
+}
+
+fn ids_oldest_first(
+    connection: &Connection,
+    query: &ListQuery,
+) -> Result<Vec<SessionId>, ReadFailure> {
+    let mut ids = ids(connection, query)?;
+    ids.reverse();
+    Ok(ids)
+}
+
+fn live_by_rows(connection: &Connection, query: &ListQuery) -> Result<Vec<SessionId>, ReadFailure> {
+    const SQL: &str = concat!("SELECT ", session_columns!(), " FROM sessions NOT INDEXED");
+    let mut statement = connection.prepare(SQL)?;
+    let mut rows = statement.query([])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        match read_session(row)? {
+            Ok(stored) if query.fits(&stored) => ids.push(stored.session.id),
+            Ok(_) => {}
+            Err(damage) => ids.extend(damage.session),
+        }
+    }
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// Returns what a prefix stands for.
+pub(super) fn resolve(connection: &Connection, text: &str) -> Result<Resolution, ReadFailure> {
+    let Some(prefix) = Prefix::parse(text) else {
+        return Ok(Resolution::None);
+    };
+    let limit = AMBIGUOUS_MAX as i64 + 1;
+    let (first, last) = prefix.range();
+    let sql = "SELECT id FROM sessions WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT ?3";
+    let params = params![first.as_slice(), last.as_slice(), limit];
+    let mut ids = read_ids(connection.prepare_cached(sql)?, params)?;
+    if let Some((first, last)) = prefix.short_range() {
+        let sql = "SELECT id FROM sessions WHERE short BETWEEN ?1 AND ?2 LIMIT ?3";
+        ids.extend(read_ids(connection.prepare_cached(sql)?, params![first, last, limit])?);
+    }
+    ids.sort_unstable_by(|one, other| other.cmp(one));
+    ids.dedup();
+    ids.truncate(AMBIGUOUS_MAX);
+    Ok(match ids[..] {
+        [] => Resolution::None,
+        [id] => Resolution::One(id),
+        _ => Resolution::Ambiguous(ids),
+    })
+}
+
+/// Reads the events after a cursor.
+pub(super) fn events(
+    connection: &Connection,
+    after: Seq,
+    limit: u32,
+) -> Result<EventPage, ReadFailure> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+    );
+    page(connection.prepare_cached(SQL)?, params![cursor(after), limit], after, limit)
+}
+
+/// Reads the events of one session after a cursor.
+pub(super) fn session_events(
+    connection: &Connection,
+    id: SessionId,
+    after: Seq,
+    limit: u32,
+) -> Result<EventPage, ReadFailure> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM events WHERE session = ?1 AND seq > ?2 ORDER BY revision LIMIT ?3"
+    );
+    let id = id.as_uuid().as_bytes().as_slice();
+    page(connection.prepare_cached(SQL)?, params![id, cursor(after), limit], after, limit)
+}
+
+/// A cursor beyond what can be stored is beyond all events.
+fn cursor(after: Seq) -> i64 {
+    i64::try_from(after.number()).unwrap_or(i64::MAX)
+}
+
+fn page(
+    mut statement: CachedStatement<'_>,
+    params: impl Params,
+    after: Seq,
+    limit: u32,
+) -> Result<EventPage, ReadFailure> {
+    let mut page = EventPage { next: after, ..EventPage::default() };
+    let mut rows = statement.query(params)?;
+    let mut seen: u32 = 0;
+    while let Some(row) = rows.next()? {
+        seen += 1;
+        let place = match row.get_ref(0)? {
+            ValueRef::Integer(number) => Seq::from_number(u64::try_from(number).unwrap_or(0)),
+            _ => Seq::START,
+        };
+        page.next = page.next.max(place);
+        match read_event(row)? {
+            Ok(stored) => page.events.push(stored),
+            Err(Damage { session, reason }) => {
+                page.damaged.push(DamagedRow::Event { seq: place, session, reason });
+            }
+        }
+    }
+    page.may_have_more = seen >= limit;
+    Ok(page)
+}
+
+/// Counts the sessions by status.
+pub(super) fn counts(connection: &Connection) -> Result<StatusCounts, ReadFailure> {
+    let mut statement =
+        connection.prepare_cached("SELECT count(*) FROM sessions WHERE status = ?1")?;
+    let mut counts = [0; Status::ALL.len()];
+    for (count, status) in counts.iter_mut().zip(Status::ALL) {
+        let number: i64 = statement.query_row([status.as_str()], |row| row.get(0))?;
+        *count = number.unsigned_abs();
+    }
+    Ok(StatusCounts(counts))
+}

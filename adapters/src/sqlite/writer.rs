@@ -1,0 +1,331 @@
+//! The only writer: one thread with one connection, which stores all changes that wait at the same
+//! time in one transaction.
+//!
+//! An answer is given only after `COMMIT` has returned. A connection that did not keep its word is
+//! closed, and the next one first makes sure of what is in the file.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use candor_core::event::Seq;
+use candor_core::ports::CommitError;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout_at;
+use tracing::warn;
+
+use super::connection::{BUSY_MS_MAX, Role, open};
+use super::errors::{CloseError, OpenError, not_stored};
+use super::group::{self, Failed};
+use super::rows::EncodedChange;
+use super::upkeep::{self, Checkpoint, Extent, checkpoint};
+
+/// Changes that may wait for the writer, at most.
+const QUEUE_CHANGES_MAX: usize = 1_024;
+
+/// Changes that one transaction stores, at most.
+const GROUP_CHANGES_MAX: usize = 256;
+
+/// How long a caller waits for its answer, in milliseconds. The port promises one within 2 s.
+const ANSWER_MS_MAX: u64 = 1_900;
+
+/// What the writer leaves of that time for everything but waiting for a lock, in milliseconds.
+const ANSWER_RESERVE_MS: u64 = 200;
+
+/// How long closing may take, in milliseconds: it copies the log into the database.
+const CLOSE_MS_MAX: u64 = 30_000;
+
+/// The log is copied into the database when it has this many frames and nobody waits. One frame is
+/// one page of 4 KiB.
+const CHECKPOINT_FRAMES: i64 = 1_000;
+
+/// The log is copied even while changes wait, when it has this many frames.
+const CHECKPOINT_FRAMES_MAX: i64 = 4_000;
+
+/// The name of the thread.
+const THREAD_NAME: &str = "candor-writer";
+
+/// What the store has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counters {
+    /// Changes that were stored.
+    pub changes: u64,
+    /// Transactions that it took.
+    pub transactions: u64,
+    /// How often the log was copied into the database.
+    pub checkpoints: u64,
+    /// Changes that wait for the writer at this moment.
+    pub waiting: usize,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    changes: AtomicU64,
+    transactions: AtomicU64,
+    checkpoints: AtomicU64,
+}
+
+/// The callers' end.
+#[derive(Debug)]
+pub(super) struct Writer {
+    requests: mpsc::Sender<Request>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug)]
+enum Request {
+    Store(Waiting),
+    Close(oneshot::Sender<Result<(), CloseError>>),
+}
+
+/// A change that waits for the writer.
+#[derive(Debug)]
+struct Waiting {
+    change: EncodedChange,
+    deadline: Instant,
+    /// Set by whoever comes first: the writer, which then stores the change, or the caller, who
+    /// then knows that it never will.
+    claimed: Arc<AtomicBool>,
+    answer: oneshot::Sender<Result<Seq, CommitError>>,
+}
+
+impl Writer {
+    /// Starts the thread, which ends when this is dropped or closed.
+    pub(super) fn start(path: PathBuf, connection: Connection) -> Result<Self, OpenError> {
+        let (requests, inbox) = mpsc::channel(QUEUE_CHANGES_MAX);
+        let counts = Arc::new(Counts::default());
+        let thread = Thread {
+            path,
+            connection: Some(connection),
+            inbox,
+            counts: Arc::clone(&counts),
+            checkpoint_at_frames: CHECKPOINT_FRAMES,
+        };
+        thread::Builder::new()
+            .name(THREAD_NAME.to_owned())
+            .spawn(move || thread.run())
+            .map_err(|error| OpenError::NoThread { reason: error.to_string() })?;
+        Ok(Self { requests, counts })
+    }
+
+    /// Stores a change, and answers in time, whatever the disk does.
+    ///
+    /// Not cancel safe: dropped, the change may or may not be stored.
+    pub(super) async fn store(&self, change: EncodedChange) -> Result<Seq, CommitError> {
+        let deadline = Instant::now() + Duration::from_millis(ANSWER_MS_MAX);
+        let place = match timeout_at(deadline.into(), self.requests.reserve()).await {
+            Ok(Ok(place)) => place,
+            Ok(Err(_closed)) => return Err(not_stored("the store is closed")),
+            Err(_elapsed) => return Err(not_stored("too many changes wait for the disk")),
+        };
+        let claimed = Arc::new(AtomicBool::new(false));
+        let (answer, answered) = oneshot::channel();
+        let theirs = Arc::clone(&claimed);
+        place.send(Request::Store(Waiting { change, deadline, claimed: theirs, answer }));
+        if let Ok(Ok(result)) = timeout_at(deadline.into(), answered).await {
+            return result;
+        }
+        if claimed.swap(true, Ordering::AcqRel) {
+            return Err(CommitError::Unknown { reason: "the disk does not answer".to_owned() });
+        }
+        Err(not_stored("the disk does not keep up"))
+    }
+
+    /// Stores what waits, marks the database as closed, and ends the thread.
+    pub(super) async fn close(&self) -> Result<(), CloseError> {
+        let deadline = Instant::now() + Duration::from_millis(CLOSE_MS_MAX);
+        let (answer, answered) = oneshot::channel();
+        let closing = async {
+            match self.requests.send(Request::Close(answer)).await {
+                Ok(()) => answered.await.unwrap_or_else(|_| Err(close_error("it broke off"))),
+                Err(_closed_before) => Ok(()),
+            }
+        };
+        timeout_at(deadline.into(), closing)
+            .await
+            .unwrap_or_else(|_elapsed| Err(close_error("the disk does not answer")))
+    }
+
+    /// Returns what was done so far.
+    pub(super) fn counters(&self) -> Counters {
+        Counters {
+            changes: self.counts.changes.load(Ordering::Relaxed),
+            transactions: self.counts.transactions.load(Ordering::Relaxed),
+            checkpoints: self.counts.checkpoints.load(Ordering::Relaxed),
+            waiting: self.requests.max_capacity() - self.requests.capacity(),
+        }
+    }
+}
+
+fn close_error(reason: &str) -> CloseError {
+    CloseError { reason: reason.to_owned() }
+}
+
+/// The thread's end.
+struct Thread {
+    path: PathBuf,
+    /// `None` after a failure that leaves it open what is in the file.
+    connection: Option<Connection>,
+    inbox: mpsc::Receiver<Request>,
+    counts: Arc<Counts>,
+    checkpoint_at_frames: i64,
+}
+
+impl Thread {
+    fn run(mut self) {
+        // It sleeps here, and wakes for nothing but a request.
+        while let Some(first) = self.inbox.blocking_recv() {
+            let (group, close) = self.collect(first);
+            self.store(group);
+            if let Some(answer) = close {
+                self.close(answer);
+                return;
+            }
+            self.checkpoint_when_due();
+        }
+    }
+
+    /// Takes what waits already, up to the limit of a group or the request to close.
+    fn collect(
+        &mut self,
+        first: Request,
+    ) -> (Vec<Waiting>, Option<oneshot::Sender<Result<(), CloseError>>>) {
+        let mut group = Vec::new();
+        let mut next = Some(first);
+        while let Some(request) = next {
+            match request {
+                Request::Store(waiting) => group.push(waiting),
+                Request::Close(answer) => return (group, Some(answer)),
+            }
+            next = (group.len() < GROUP_CHANGES_MAX).then(|| self.inbox.try_recv().ok()).flatten();
+        }
+        (group, None)
+    }
+
+    fn store(&mut self, mut group: Vec<Waiting>) {
+        group.retain(|waiting| !waiting.claimed.swap(true, Ordering::AcqRel));
+        let Some(earliest) = group.iter().map(|waiting| waiting.deadline).min() else {
+            return;
+        };
+        let results = match self.try_store(&group, earliest) {
+            Ok(results) => results,
+            Err(answer) => vec![Err(answer); group.len()],
+        };
+        let stored = results.iter().filter(|result| result.is_ok()).count();
+        if stored > 0 {
+            self.counts.transactions.fetch_add(1, Ordering::Relaxed);
+            self.counts.changes.fetch_add(stored as u64, Ordering::Relaxed);
+        }
+        for (waiting, result) in group.into_iter().zip(results) {
+            // A caller who has left reads the row when it matters.
+            let _left = waiting.answer.send(result);
+        }
+    }
+
+    fn try_store(
+        &mut self,
+        group: &[Waiting],
+        deadline: Instant,
+    ) -> Result<Vec<Result<Seq, CommitError>>, CommitError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.reopen(deadline)?,
+        };
+        wait_for_locks_until(&connection, deadline)?;
+        let changes = group.iter().map(|waiting| &waiting.change);
+        match group::store(&connection, changes) {
+            Ok(results) => {
+                self.connection = Some(connection);
+                Ok(results)
+            }
+            Err(Failed { answer, connection_is_sound: true }) => {
+                self.connection = Some(connection);
+                Err(answer)
+            }
+            Err(Failed { answer, connection_is_sound: false }) => {
+                warn!(error = %answer, "the database failed to store a change; it is opened anew");
+                drop(connection);
+                // At once, so that whoever now reads the row reads what will stay.
+                self.connection = self.reopen(deadline).ok();
+                Err(answer)
+            }
+        }
+    }
+
+    /// Opens a new connection and empties the log, which rids it of frames that an earlier one
+    /// wrote and could not vouch for.
+    fn reopen(&self, deadline: Instant) -> Result<Connection, CommitError> {
+        let failed = |reason: &str| {
+            warn!(reason, "the database cannot be opened anew");
+            not_stored(reason)
+        };
+        let connection =
+            open(&self.path, Role::Writer).map_err(|error| failed(&error.to_string()))?;
+        wait_for_locks_until(&connection, deadline)?;
+        match checkpoint(&connection, Extent::AllAndEmpty) {
+            Ok(Checkpoint { is_complete: true, .. }) => Ok(connection),
+            Ok(Checkpoint { is_complete: false, .. }) => Err(failed("its log is being read")),
+            Err(error) => Err(failed(&error.to_string())),
+        }
+    }
+
+    fn checkpoint_when_due(&mut self) {
+        let Some(connection) = &self.connection else {
+            return;
+        };
+        let frames = match checkpoint(connection, Extent::Nothing) {
+            Ok(Checkpoint { frames, .. }) => frames,
+            Err(_) => return,
+        };
+        if frames < CHECKPOINT_FRAMES {
+            self.checkpoint_at_frames = CHECKPOINT_FRAMES;
+        }
+        let is_due = frames >= self.checkpoint_at_frames && self.inbox.is_empty();
+        let is_overdue = frames >= self.checkpoint_at_frames.max(CHECKPOINT_FRAMES_MAX);
+        if !is_due && !is_overdue {
+            return;
+        }
+        // The next try comes only when there is much more to copy: this one may fail, or be kept
+        // from the end of the log by a reader.
+        self.checkpoint_at_frames = frames + CHECKPOINT_FRAMES;
+        match checkpoint(connection, Extent::WhatIsFree) {
+            Ok(_) => {
+                self.counts.checkpoints.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => {
+                warn!(%error, "the log cannot be copied into the database; it is opened anew");
+                self.connection = None;
+            }
+        }
+    }
+
+    fn close(mut self, answer: oneshot::Sender<Result<(), CloseError>>) {
+        self.inbox.close();
+        while let Ok(request) = self.inbox.try_recv() {
+            match request {
+                Request::Store(waiting) => {
+                    let _left = waiting.answer.send(Err(not_stored("the store is closed")));
+                }
+                Request::Close(also) => {
+                    let _left = also.send(Ok(()));
+                }
+            }
+        }
+        let result = match self.connection.take() {
+            Some(connection) => upkeep::close(connection),
+            None => Err("it is not known what is in it".to_owned()),
+        };
+        let _left = answer.send(result.map_err(|reason| close_error(&reason)));
+    }
+}
+
+/// Lets the connection wait for another process's lock as long as the caller can, and no longer.
+fn wait_for_locks_until(connection: &Connection, deadline: Instant) -> Result<(), CommitError> {
+    let reserve = Duration::from_millis(ANSWER_RESERVE_MS);
+    let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(reserve);
+    let wait = left.min(Duration::from_millis(u64::from(BUSY_MS_MAX)));
+    connection.busy_timeout(wait).map_err(|error| super::errors::before_commit(&error))
+}

@@ -1,0 +1,9 @@
+//! Section 4 of the plan, over mocks of all ports: which calls, in which order, after which answer.
+
+mod creation;
+mod flaky;
+mod order;
+mod process;
+mod rows;
+mod store;
+mod world;

@@ -1,0 +1,18 @@
+//! Core's rules, tested as anybody outside sees them: what the plan says in sections 2 and 3 is
+//! written out here by hand, and core is held against it.
+//!
+//! What needs mocks of the ports or the insides of a machine is tested in `core/src/tests`.
+
+mod bytes;
+mod edges;
+mod happening;
+mod law;
+mod ports;
+mod recovery;
+mod rules;
+mod session;
+mod stop;
+mod support;
+mod table;
+mod verdict;
+mod words;

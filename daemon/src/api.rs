@@ -1,0 +1,270 @@
+//! The shapes that go over the wire, which are also what `--json` prints. Others script against
+//! them.
+
+use candor_core::bytes::ByteString;
+use candor_core::event::StoredEvent;
+use candor_core::session::{Note, Session};
+use candor_core::status::Status;
+use candor_core::stop::{Graces, Intent};
+use candor_core::time::Timestamp;
+use candor_core::verdict::{End, Exit, Verdict};
+use serde::{Deserialize, Serialize};
+
+use crate::signal_name;
+
+/// A session.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct SessionView {
+    pub(crate) id: String,
+    pub(crate) parent: Option<String>,
+    pub(crate) title: Option<String>,
+    pub(crate) command: Vec<ByteString>,
+    pub(crate) cwd: ByteString,
+    pub(crate) status: Status,
+    pub(crate) outcome: Option<String>,
+    pub(crate) intent: Option<IntentView>,
+    pub(crate) exit: Option<ExitView>,
+    pub(crate) report: Option<ReportView>,
+    pub(crate) evidence: EvidenceView,
+    pub(crate) revision: u64,
+    pub(crate) created_at: String,
+    pub(crate) started_at: Option<String>,
+    pub(crate) ended_at: Option<String>,
+    pub(crate) supervision: Option<Supervision>,
+    /// The exit code that `run` and `wait` end with for this session; null while it lives.
+    pub(crate) exit_code: Option<u8>,
+}
+
+/// Whether the daemon can reach the process of a live session.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Supervision {
+    /// It can.
+    Ok,
+    /// It cannot tell what became of it, and goes on asking.
+    Unreachable,
+}
+
+/// Who asked for the end.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct IntentView {
+    pub(crate) kind: String,
+    pub(crate) by: String,
+    pub(crate) at: String,
+}
+
+/// What the kernel said of the end.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+pub(crate) enum ExitView {
+    Code { code: u8 },
+    Signal { signal: String, core_dumped: bool },
+}
+
+/// What the agent itself said at its end.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct ReportView {
+    pub(crate) success: bool,
+    pub(crate) kind: Option<String>,
+    pub(crate) message: Option<String>,
+}
+
+/// What the verdict rests on, beside intent, exit and report.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct EvidenceView {
+    pub(crate) witness: Option<String>,
+    pub(crate) report_before_intent: Option<bool>,
+    pub(crate) rung: Option<String>,
+    pub(crate) spawn: Option<SpawnView>,
+    pub(crate) notes: Vec<NoteView>,
+}
+
+/// Why there was no process.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct SpawnView {
+    pub(crate) stage: String,
+    pub(crate) errno: i32,
+}
+
+/// Something worth knowing that changed no verdict.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct NoteView {
+    pub(crate) at: String,
+    pub(crate) text: String,
+}
+
+/// One event, as one line.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct EventView {
+    pub(crate) seq: u64,
+    pub(crate) session: String,
+    pub(crate) revision: u64,
+    pub(crate) at: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: EventKind,
+    pub(crate) from: Option<Status>,
+    pub(crate) to: Status,
+    pub(crate) cause: String,
+    pub(crate) by: String,
+    pub(crate) outcome: Option<String>,
+}
+
+/// Whether the status changed.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EventKind {
+    /// It did.
+    StatusChanged,
+    /// Something else did; `from` equals `to`.
+    SessionChanged,
+}
+
+/// A request to launch.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LaunchRequest {
+    pub(crate) title: Option<String>,
+    pub(crate) command: Vec<ByteString>,
+    pub(crate) cwd: ByteString,
+    /// Names and values. They are handed to the process, and never stored.
+    pub(crate) environment: Vec<(ByteString, ByteString)>,
+    pub(crate) umask: u32,
+    pub(crate) graces: Graces,
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) success_codes: Vec<u8>,
+}
+
+/// The answer to a request to stop.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct StopReply {
+    pub(crate) answer: StopAnswer,
+    /// What the session was stopping for already, if it was.
+    pub(crate) already: Option<String>,
+    pub(crate) session: SessionView,
+}
+
+/// How a request to stop was taken.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StopAnswer {
+    Accepted,
+    AlreadyStopping,
+    AlreadyEnded,
+}
+
+/// The daemon itself.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct DaemonView {
+    pub(crate) pid: u32,
+    pub(crate) version: String,
+    pub(crate) home: String,
+    pub(crate) started_at: String,
+    pub(crate) stopping: bool,
+    pub(crate) last_seq: u64,
+    /// How many sessions there are of each status.
+    pub(crate) sessions: std::collections::BTreeMap<Status, u64>,
+}
+
+/// An error, as RFC 9457 has it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Problem {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) title: String,
+    pub(crate) status: u16,
+    pub(crate) detail: String,
+}
+
+/// Writes a time as RFC 3339 in UTC with microseconds, always of one length.
+pub(crate) fn time_text(at: Timestamp) -> String {
+    format!("{at:.6}")
+}
+
+impl SessionView {
+    pub(crate) fn new(session: &Session, supervision: Option<Supervision>) -> Self {
+        Self {
+            id: session.id.to_string(),
+            parent: session.parent.map(|parent| parent.to_string()),
+            title: session.spec.title.clone(),
+            command: session.spec.command.clone(),
+            cwd: session.spec.cwd.clone(),
+            status: session.status(),
+            outcome: session.verdict().map(|verdict| verdict.outcome().to_owned()),
+            intent: session.intent.as_ref().map(IntentView::new),
+            exit: session.exit().map(ExitView::new),
+            report: session.report.as_ref().map(|report| ReportView {
+                success: report.success,
+                kind: report.kind.clone(),
+                message: report.message.clone(),
+            }),
+            evidence: EvidenceView::new(session),
+            revision: session.revision().number(),
+            created_at: time_text(session.created_at),
+            started_at: session.started_at.map(time_text),
+            ended_at: session.ended_at.map(time_text),
+            supervision: supervision.filter(|_| !session.status().is_terminal()),
+            exit_code: crate::exit_code::of_session(session),
+        }
+    }
+}
+
+impl IntentView {
+    fn new(intent: &Intent) -> Self {
+        Self { kind: intent.kind.to_string(), by: intent.by.to_string(), at: time_text(intent.at) }
+    }
+}
+
+impl ExitView {
+    fn new(exit: Exit) -> Self {
+        match exit {
+            Exit::Code(code) => Self::Code { code },
+            Exit::Signal { number, core_dumped } => {
+                Self::Signal { signal: signal_name::of(number), core_dumped }
+            }
+        }
+    }
+}
+
+impl EvidenceView {
+    fn new(session: &Session) -> Self {
+        let machine = &session.machine;
+        Self {
+            witness: session.sighting.witness.map(|witness| witness.as_str().to_owned()),
+            report_before_intent: machine.report().map(|report| report.before_intent),
+            rung: machine.rung().map(|rung| rung.to_string()),
+            spawn: match machine.end() {
+                Some(End::Refused { stage, errno }) => {
+                    Some(SpawnView { stage: stage.as_str().to_owned(), errno })
+                }
+                Some(End::NeverRan | End::Exited { .. } | End::Unknown(_)) | None => None,
+            },
+            notes: session
+                .notes
+                .iter()
+                .map(|Note { at, text }| NoteView { at: time_text(*at), text: text.clone() })
+                .collect(),
+        }
+    }
+}
+
+impl EventView {
+    pub(crate) fn new(stored: &StoredEvent) -> Self {
+        let event = &stored.event;
+        Self {
+            seq: stored.seq.number(),
+            session: event.session.to_string(),
+            revision: event.revision.number(),
+            at: time_text(event.at),
+            kind: if event.from == Some(event.to) {
+                EventKind::SessionChanged
+            } else {
+                EventKind::StatusChanged
+            },
+            from: event.from,
+            to: event.to,
+            cause: event.cause.to_string(),
+            by: event.by.to_string(),
+            outcome: event.verdict.map(Verdict::outcome).map(str::to_owned),
+        }
+    }
+}

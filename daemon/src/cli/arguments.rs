@@ -1,0 +1,200 @@
+//! The words of the command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use candor_core::status::Status;
+use candor_core::stop::Graces;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use super::CliError;
+use crate::duration;
+
+/// Launches, watches, interrupts and continues long-running sessions, and never lies about where
+/// they stand.
+#[derive(Debug, Parser)]
+#[command(name = "candor", version, arg_required_else_help = true, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    Run(Run),
+    Ls(Ls),
+    Show(Show),
+    Logs(Logs),
+    /// Asks a session to stop: SIGINT, then SIGTERM, then SIGKILL
+    Interrupt {
+        /// The session: its id, or a unique beginning of it
+        id: String,
+    },
+    /// Stops a session with SIGKILL
+    Kill {
+        /// The session: its id, or a unique beginning of it
+        id: String,
+    },
+    Wait(Wait),
+    Events(Events),
+    /// Runs, starts, looks at and stops the daemon
+    Daemon {
+        #[command(subcommand)]
+        verb: DaemonVerb,
+    },
+    /// Prints the completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Launches a command as a session
+///
+/// In front, its output is shown as it comes, Ctrl-C interrupts it and a second one kills it, and
+/// the exit code tells the verdict: 0 if and only if it succeeded; its own code when it failed, or
+/// 128+n for signal n; 130 interrupted; 124 timed out; 125 an error of Candor's; 126 cannot be
+/// executed; 127 not found; 120 lost. If the terminal or this program goes away, the session runs
+/// on.
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    /// Prints the session's id and leaves it to run
+    #[arg(short, long)]
+    pub(super) detach: bool,
+    /// What to call it
+    #[arg(long)]
+    pub(super) title: Option<String>,
+    /// The folder to run in, instead of this one
+    #[arg(long, value_name = "DIR")]
+    pub(super) cwd: Option<PathBuf>,
+    /// Sets an environment variable; can be given many times
+    #[arg(long, value_name = "K=V")]
+    pub(super) env: Vec<OsString>,
+    /// Ends it when it has run for so long
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_ms)]
+    pub(super) timeout: Option<u64>,
+    /// How long it may take after SIGINT, and after SIGTERM [default: 10s,5s]
+    #[arg(long, value_name = "DURATION,DURATION", value_parser = duration::parse_graces)]
+    pub(super) grace: Option<Graces>,
+    /// The exit codes that count as success
+    #[arg(long, value_name = "CODES", value_delimiter = ',', default_value = "0")]
+    pub(super) success_codes: Vec<u8>,
+    /// Prints the session as JSON: at its end, or with --detach once it has started
+    #[arg(long)]
+    pub(super) json: bool,
+    /// The command, and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub(super) command: Vec<OsString>,
+}
+
+/// Lists sessions, newest first
+#[derive(Args, Debug)]
+pub(super) struct Ls {
+    /// Only sessions of this status; can be given many times
+    #[arg(long, value_name = "STATUS")]
+    pub(super) status: Vec<Status>,
+    /// At most so many
+    #[arg(long, default_value_t = 50)]
+    pub(super) limit: u32,
+    /// Prints a list of sessions as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Shows everything about a session, and how it came to its status
+#[derive(Args, Debug)]
+pub(super) struct Show {
+    /// The session: its id, or a unique beginning of it
+    pub(super) id: String,
+    /// Prints the session as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Prints a session's output from the beginning: standard output to standard output, standard
+/// error to standard error
+#[derive(Args, Debug)]
+pub(super) struct Logs {
+    /// The session: its id, or a unique beginning of it
+    pub(super) id: String,
+    /// Goes on until the session ends
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    /// Prints control sequences to a terminal, too
+    #[arg(long)]
+    pub(super) raw: bool,
+}
+
+/// Waits until sessions have ended, and prints `ID STATUS OUTCOME` for each
+///
+/// The exit code is that of the first, in the order named, that did not succeed, or 124 when the
+/// time is over.
+#[derive(Args, Debug)]
+pub(super) struct Wait {
+    /// The sessions: their ids, or unique beginnings of them
+    #[arg(required = true, value_name = "ID")]
+    pub(super) ids: Vec<String>,
+    /// Waits no longer than this
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_ms)]
+    pub(super) timeout: Option<u64>,
+}
+
+/// Prints the event log
+#[derive(Args, Debug)]
+pub(super) struct Events {
+    /// Only events after this one
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    pub(super) after: u64,
+    /// Only events of this session
+    #[arg(long, value_name = "ID")]
+    pub(super) session: Option<String>,
+    /// Goes on with what comes
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    /// Prints a JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DaemonVerb {
+    /// Runs the daemon here, in front
+    Run {
+        /// Reports on standard output to the program that started it, and logs into the home
+        #[arg(long, hide = true)]
+        background: bool,
+    },
+    /// Starts the daemon in the background, if none runs
+    Start,
+    /// Tells which daemon runs, and counts its sessions
+    Status {
+        /// Prints it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Stops all sessions, and then the daemon
+    Stop,
+}
+
+/// A shell that completions can be printed for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// Prints the completions for `shell`.
+pub(super) fn print_completions(shell: Shell) -> Result<u8, CliError> {
+    use std::io::Write as _;
+
+    let shell = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+        Shell::Fish => clap_complete::Shell::Fish,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "candor", &mut script);
+    std::io::stdout().write_all(&script)?;
+    Ok(crate::exit_code::SUCCESS)
+}

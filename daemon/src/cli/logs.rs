@@ -1,0 +1,45 @@
+//! `candor logs`: a session's output.
+
+use std::io::Write;
+
+use super::arguments::Logs;
+use super::terminal::OutputWriter;
+use super::{CliError, client};
+use crate::api::SessionView;
+use crate::client::Client;
+use crate::exit_code;
+
+pub(super) async fn main(arguments: Logs) -> Result<u8, CliError> {
+    let Logs { id, follow, raw } = arguments;
+    let client = client().await?;
+    let SessionView { id, .. } = client.get(&super::path_of(&id)).await?;
+    let stdout = copy(&client, &id, "stdout", follow, OutputWriter::stdout(raw));
+    let stderr = copy(&client, &id, "stderr", follow, OutputWriter::stderr(raw));
+    if follow {
+        tokio::try_join!(stdout, stderr)?;
+    } else {
+        stdout.await?;
+        stderr.await?;
+    }
+    Ok(exit_code::SUCCESS)
+}
+
+/// Copies one output of a session to `writer`, to its end or to what there is now.
+///
+/// # Errors
+///
+/// [`CliError::OutputClosed`] when nobody reads any more.
+pub(super) async fn copy<W: Write>(
+    client: &Client,
+    id: &str,
+    stream: &str,
+    follow: bool,
+    mut writer: OutputWriter<W>,
+) -> Result<(), CliError> {
+    let path = format!("/v1/sessions/{id}/output/{stream}?follow={follow}");
+    let mut pieces = client.open(&path).await?;
+    while let Some(piece) = pieces.next().await? {
+        writer.write(&piece)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! The command line: one file a verb.
+
+mod arguments;
+mod daemon;
+mod events;
+mod launcher;
+mod logs;
+mod ls;
+mod run;
+mod show;
+mod stop;
+mod terminal;
+mod wait;
+
+use std::env;
+use std::io::Write as _;
+
+use clap::Parser as _;
+
+use crate::client::ClientError;
+use crate::config::ConfigError;
+use crate::exit_code;
+use crate::home::{Home, HomeError};
+use arguments::{Arguments, Verb};
+
+/// Why a verb did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("{0}")]
+    Own(String),
+    /// Whoever read our output has left. There is nobody to tell.
+    #[error("standard output is closed")]
+    OutputClosed,
+    #[error("cannot write the output: {0}")]
+    Output(std::io::Error),
+}
+
+impl From<std::io::Error> for CliError {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            Self::OutputClosed
+        } else {
+            Self::Output(error)
+        }
+    }
+}
+
+/// Runs the program, and returns its exit code.
+pub(crate) fn main() -> u8 {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    match dispatch(arguments.verb) {
+        Ok(exit_code) => exit_code,
+        Err(CliError::OutputClosed) => exit_code::OWN_ERROR,
+        Err(error) => {
+            complain(&error);
+            exit_code::OWN_ERROR
+        }
+    }
+}
+
+fn dispatch(verb: Verb) -> Result<u8, CliError> {
+    match verb {
+        Verb::Completions { shell } => arguments::print_completions(shell),
+        Verb::Daemon { verb } => daemon::main(verb),
+        Verb::Run(run) => with_runtime(run::main(run)),
+        Verb::Ls(ls) => with_runtime(ls::main(ls)),
+        Verb::Show(show) => with_runtime(show::main(show)),
+        Verb::Logs(logs) => with_runtime(logs::main(logs)),
+        Verb::Interrupt { id } => with_runtime(stop::main(id, "interrupt")),
+        Verb::Kill { id } => with_runtime(stop::main(id, "kill")),
+        Verb::Wait(wait) => with_runtime(wait::main(wait)),
+        Verb::Events(events) => with_runtime(events::main(events)),
+    }
+}
+
+fn with_runtime(verb: impl Future<Output = Result<u8, CliError>>) -> Result<u8, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(verb);
+    // A read of standard input or a write to a stuck pipe must not hold the program back.
+    runtime.shutdown_background();
+    result
+}
+
+/// Prints what clap has to say. Its exit code is 2, but for `run` it is 125, since 2 may be the
+/// command's own.
+fn usage(error: &clap::Error) -> u8 {
+    // Where standard error is closed, the exit code is left to tell.
+    let _unprinted = error.print();
+    if !error.use_stderr() {
+        return exit_code::SUCCESS;
+    }
+    let is_run = env::args_os().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-"));
+    if is_run.is_some_and(|word| word == "run") { exit_code::OWN_ERROR } else { exit_code::USAGE }
+}
+
+fn complain(error: &impl std::fmt::Display) {
+    let text = terminal::clean(&error.to_string());
+    let _unprinted = writeln!(anstream::stderr(), "candor: {text}");
+}
+
+/// Returns a client of the home's daemon, which is started when none runs.
+async fn client() -> Result<crate::client::Client, CliError> {
+    launcher::connect_or_start(&Home::find()?).await
+}
+
+/// Returns the address of a session that a person named.
+fn path_of(id: &str) -> String {
+    format!("/v1/sessions/{}", encoded(id))
+}
+
+/// Returns a person's word as it may stand in an address: whatever is not plain is percent-encoded.
+fn encoded(word: &str) -> String {
+    word.bytes()
+        .map(|byte| match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'_' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}

@@ -1,0 +1,173 @@
+//! `candor run`: launches a session, and in front shows it to its end.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+
+use candor_core::bytes::ByteString;
+use candor_core::status::Status;
+use candor_core::stop::Graces;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::arguments::Run;
+use super::terminal::OutputWriter;
+use super::{CliError, client, complain, logs};
+use crate::api::{LaunchRequest, SessionView, StopReply};
+use crate::client::{Client, ClientError};
+use crate::config::Config;
+use crate::exit_code;
+
+pub(super) async fn main(arguments: Run) -> Result<u8, CliError> {
+    let detach = arguments.detach;
+    let json = arguments.json;
+    let request = request(arguments)?;
+    let client = client().await?;
+    if detach {
+        return launch_and_leave(&client, &request, json).await;
+    }
+    let mut presses = signal(SignalKind::interrupt())?;
+    let session: SessionView = client.post_json("/v1/sessions", &request).await?;
+    let id = session.id;
+    let showing = show_to_the_end(&client, &id);
+    tokio::pin!(showing);
+    let mut stop = "interrupt";
+    loop {
+        tokio::select! {
+            ended = &mut showing => return finish(&ended?, json),
+            _ = presses.recv() => {
+                let path = format!("/v1/sessions/{id}/{stop}");
+                match client.post::<StopReply>(&path).await {
+                    Ok(_) if stop == "interrupt" => {
+                        complain(&"interrupting; Ctrl-C again kills");
+                    }
+                    Ok(_) => {}
+                    Err(error) => complain(&error),
+                }
+                stop = "kill";
+            }
+        }
+    }
+}
+
+async fn launch_and_leave(
+    client: &Client,
+    request: &LaunchRequest,
+    json: bool,
+) -> Result<u8, CliError> {
+    let session: SessionView = client.post_json("/v1/sessions", request).await?;
+    let line = if json { as_json(&session)? } else { session.id.clone() };
+    writeln!(std::io::stdout(), "{line}")?;
+    if session.evidence.spawn.is_some() {
+        complain_of(&session);
+        return Ok(session.exit_code.unwrap_or(exit_code::OWN_ERROR));
+    }
+    Ok(exit_code::SUCCESS)
+}
+
+/// Shows both outputs as they come, and returns the session when it has ended and all that it
+/// wrote is shown.
+async fn show_to_the_end(client: &Client, id: &str) -> Result<SessionView, ClientError> {
+    let stdout = OutputWriter::stdout(false);
+    let stderr = OutputWriter::stderr(false);
+    let path = format!("/v1/sessions/{id}/wait");
+    let (stdout, stderr, session) = tokio::join!(
+        logs::copy(client, id, "stdout", true, stdout),
+        logs::copy(client, id, "stderr", true, stderr),
+        client.get::<SessionView>(&path),
+    );
+    // A reader that has left is no reason to leave the session's end unseen.
+    for copied in [stdout, stderr] {
+        match copied {
+            Ok(()) | Err(CliError::OutputClosed) => {}
+            Err(CliError::Client(error)) => return Err(error),
+            Err(error) => complain(&error),
+        }
+    }
+    session
+}
+
+fn finish(session: &SessionView, json: bool) -> Result<u8, CliError> {
+    if json {
+        writeln!(std::io::stdout(), "{}", as_json(session)?)?;
+    }
+    complain_of(session);
+    Ok(session.exit_code.unwrap_or(exit_code::OWN_ERROR))
+}
+
+/// Says why a session ended as it did, unless the command's own exit code says it all.
+fn complain_of(session: &SessionView) {
+    let own_words = session.outcome.as_deref().unwrap_or_default();
+    if session.status == Status::Completed && own_words == "succeeded" || own_words == "exit_code" {
+        return;
+    }
+    complain(&super::show::sentence(session));
+}
+
+fn as_json(session: &SessionView) -> Result<String, CliError> {
+    serde_json::to_string(session).map_err(|error| CliError::Own(error.to_string()))
+}
+
+fn request(arguments: Run) -> Result<LaunchRequest, CliError> {
+    let config = Config::read()?;
+    let command = arguments.command.into_iter().map(|word| bytes("an argument", word));
+    let graces = arguments.grace.or(config.grace).unwrap_or(Graces::DEFAULT);
+    Ok(LaunchRequest {
+        title: arguments.title,
+        command: command.collect::<Result<_, _>>()?,
+        cwd: bytes("the folder", folder(arguments.cwd)?.into_os_string())?,
+        environment: environment(arguments.env)?,
+        umask: current_umask(),
+        graces,
+        timeout_ms: arguments.timeout.or(config.timeout),
+        success_codes: arguments.success_codes,
+    })
+}
+
+fn bytes(what: &str, text: OsString) -> Result<ByteString, CliError> {
+    ByteString::new(text.into_vec()).map_err(|error| CliError::Own(format!("{what}: {error}")))
+}
+
+fn folder(asked: Option<PathBuf>) -> Result<PathBuf, CliError> {
+    let here = env::current_dir();
+    match asked {
+        Some(folder) if folder.is_absolute() => Ok(folder),
+        Some(folder) => here.map(|here| here.join(folder)),
+        None => here,
+    }
+    .map_err(|error| {
+        CliError::Own(format!("cannot tell the current folder ({error}): give one with --cwd"))
+    })
+}
+
+/// Returns the caller's environment with the given variables set.
+fn environment(settings: Vec<OsString>) -> Result<Vec<(ByteString, ByteString)>, CliError> {
+    let mut variables: Vec<(OsString, OsString)> = env::vars_os().collect();
+    for setting in settings {
+        let Some((name, value)) = split_once(&setting) else {
+            let setting = setting.to_string_lossy().into_owned();
+            return Err(CliError::Own(format!("--env {setting}: write a variable as NAME=VALUE")));
+        };
+        variables.retain(|(known, _)| known != name);
+        variables.push((name.to_owned(), value.to_owned()));
+    }
+    let entries = variables.into_iter().map(|(name, value)| {
+        Ok((bytes("the name of a variable", name)?, bytes("the value of a variable", value)?))
+    });
+    entries.collect()
+}
+
+fn split_once(setting: &OsStr) -> Option<(&OsStr, &OsStr)> {
+    let setting = setting.as_bytes();
+    let equals = setting.iter().position(|&byte| byte == b'=').filter(|&at| at > 0)?;
+    Some((OsStr::from_bytes(&setting[..equals]), OsStr::from_bytes(&setting[equals + 1..])))
+}
+
+/// Returns the caller's file mode creation mask. It can only be read by setting it, which is safe
+/// here: no other thread of this program makes files.
+fn current_umask() -> u32 {
+    let mask = rustix::process::umask(rustix::fs::Mode::empty());
+    rustix::process::umask(mask);
+    mask.as_raw_mode()
+}

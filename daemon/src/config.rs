@@ -1,0 +1,64 @@
+//! The user's settings, in `candor/config.toml` of the XDG config folder.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use candor_core::stop::Graces;
+use serde::{Deserialize, Deserializer, de};
+
+use crate::{duration, home};
+
+/// What can be set. An unknown key is an error, so that a misspelt one does not go unnoticed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// What `--grace` is when it is not given, such as `"10s,5s"`.
+    #[serde(deserialize_with = "graces")]
+    pub(crate) grace: Option<Graces>,
+    /// What `--timeout` is when it is not given, such as `"2h"`, in milliseconds.
+    #[serde(deserialize_with = "duration_ms")]
+    pub(crate) timeout: Option<u64>,
+    /// What the daemon logs, such as `"info"` or `"debug"`.
+    pub(crate) log: Option<String>,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("cannot read the settings in {}: {source}", .path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("the settings in {} are wrong; correct them:\n{source}", .path.display())]
+    Wrong { path: PathBuf, source: Box<toml::de::Error> },
+}
+
+impl Config {
+    /// Reads the settings; none at all are fine.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], whose sentence shows the line.
+    pub(crate) fn read() -> Result<Self, ConfigError> {
+        let Some(folder) = home::config_folder() else {
+            return Ok(Self::default());
+        };
+        let path = folder.join("config.toml");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(source) => return Err(ConfigError::Unreadable { path, source }),
+        };
+        toml::from_str(&text)
+            .map_err(|source| ConfigError::Wrong { path, source: Box::new(source) })
+    }
+}
+
+fn graces<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Graces>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    duration::parse_graces(&text).map(Some).map_err(de::Error::custom)
+}
+
+fn duration_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    duration::parse_ms(&text).map(Some).map_err(de::Error::custom)
+}

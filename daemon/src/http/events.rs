@@ -1,0 +1,124 @@
+//! The event log as lines of JSON, and live after it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use candor_core::event::{Seq, StoredEvent};
+use candor_core::ports::{ReadError, Subscription};
+use candor_core::session::SessionId;
+use futures_util::stream;
+use serde::Deserialize;
+
+use super::problem::ApiError;
+use super::sessions::resolve;
+use crate::api::EventView;
+use crate::serve::App;
+
+/// Events that are read from the store at one time.
+const PAGE_EVENTS: u32 = 256;
+
+/// What `GET /v1/events` can be asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventParameters {
+    /// Only events after this place.
+    #[serde(default)]
+    after: u64,
+    /// Only events of this session.
+    session: Option<String>,
+    /// Go on with what comes.
+    #[serde(default)]
+    follow: bool,
+}
+
+/// Reads after its own cursor. Wake-ups only tell it to look again, so it can miss none.
+struct Reader {
+    app: Arc<App>,
+    session: Option<SessionId>,
+    cursor: Seq,
+    page: VecDeque<StoredEvent>,
+    /// `None` when the client does not follow.
+    wakeups: Option<Box<dyn Subscription>>,
+    is_at_end: bool,
+}
+
+pub(super) async fn stream(
+    State(app): State<Arc<App>>,
+    parameters: Result<Query<EventParameters>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let Query(EventParameters { after, session, follow }) = parameters?;
+    let session = match session {
+        Some(text) => Some(resolve(&app, &text).await?),
+        None => None,
+    };
+    // Listening begins before the first read, so that nothing falls in between.
+    let wakeups = follow.then(|| app.bus.subscribe());
+    let cursor = Seq::from_number(after);
+    let page = VecDeque::new();
+    let reader = Reader { app, session, cursor, page, wakeups, is_at_end: false };
+    let lines = stream::try_unfold(reader, |mut reader| async move {
+        Ok::<_, ReadError>(reader.next_lines().await?.map(|lines| (lines, reader)))
+    });
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+}
+
+impl Reader {
+    /// Returns the next lines, or `None` when there are no more.
+    async fn next_lines(&mut self) -> Result<Option<Bytes>, ReadError> {
+        loop {
+            if let Some(lines) = self.page_as_lines() {
+                return Ok(Some(lines));
+            }
+            if self.is_at_end && !self.woken().await {
+                return Ok(None);
+            }
+            self.read_page().await?;
+        }
+    }
+
+    async fn read_page(&mut self) -> Result<(), ReadError> {
+        let store = &self.app.store;
+        let page = match self.session {
+            Some(id) => store.session_events(id, self.cursor, PAGE_EVENTS).await?,
+            None => store.events_page(self.cursor, PAGE_EVENTS).await?,
+        };
+        for damaged in &page.damaged {
+            tracing::error!(error = %damaged, "left out of an answer");
+        }
+        self.is_at_end = !page.may_have_more;
+        self.cursor = self.cursor.max(page.next);
+        self.page = page.events.into();
+        Ok(())
+    }
+
+    fn page_as_lines(&mut self) -> Option<Bytes> {
+        let mut lines = Vec::new();
+        for stored in self.page.drain(..) {
+            if serde_json::to_writer(&mut lines, &EventView::new(&stored)).is_ok() {
+                lines.push(b'\n');
+            }
+        }
+        (!lines.is_empty()).then(|| lines.into())
+    }
+
+    /// Waits for a reason to look again. Says whether there is one.
+    async fn woken(&mut self) -> bool {
+        let Some(wakeups) = &mut self.wakeups else {
+            return false;
+        };
+        let quiet = self.app.shutdown.quiet();
+        tokio::select! {
+            seq = wakeups.woken() => seq.is_some(),
+            () = quiet.cancelled() => {
+                // One last look: what was published before it became quiet is owed.
+                self.wakeups = None;
+                true
+            }
+        }
+    }
+}

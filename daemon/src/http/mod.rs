@@ -1,0 +1,81 @@
+//! The API: HTTP/1.1 on the daemon's Unix socket.
+//!
+//! It turns requests into calls of the registry and the store, and their answers into the shapes
+//! of [`crate::api`]. It decides nothing about sessions.
+
+mod events;
+mod output;
+mod problem;
+mod server;
+mod sessions;
+
+pub(crate) use server::Server;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::routing::{get, post};
+use axum::{Extension, Json};
+use candor_core::stop::Actor;
+
+use crate::api::{DaemonView, time_text};
+use crate::serve::App;
+use problem::ApiError;
+
+/// Bytes of a request's body, at most. A launch carries the caller's whole environment.
+const BODY_BYTES_MAX: usize = 16 << 20;
+
+/// Who sent a request, as the kernel vouched for it.
+#[derive(Clone, Copy)]
+struct Peer {
+    uid: u32,
+}
+
+impl Peer {
+    const fn actor(self) -> Actor {
+        Actor::User(self.uid)
+    }
+}
+
+fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/v1/health", get(health))
+        .route("/v1/daemon", get(daemon))
+        .route("/v1/daemon/stop", post(stop_daemon))
+        .route("/v1/events", get(events::stream))
+        .route("/v1/sessions", get(sessions::list).post(sessions::launch))
+        .route("/v1/sessions/{id}", get(sessions::get))
+        .route("/v1/sessions/{id}/interrupt", post(sessions::interrupt))
+        .route("/v1/sessions/{id}/kill", post(sessions::kill))
+        .route("/v1/sessions/{id}/wait", get(sessions::wait))
+        .route("/v1/sessions/{id}/output/{stream}", get(output::stream))
+        .fallback(problem::no_such_route)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(app)
+}
+
+async fn health() -> &'static str {
+    "ok\n"
+}
+
+async fn daemon(State(app): State<Arc<App>>) -> Result<Json<DaemonView>, ApiError> {
+    Ok(Json(DaemonView {
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        home: app.home.to_string_lossy().into_owned(),
+        started_at: time_text(app.started_at),
+        stopping: app.shutdown.is_asked(),
+        last_seq: app.store.last_seq().await?.number(),
+        sessions: app.store.counts_by_status().await?.iter().collect(),
+    }))
+}
+
+/// Asks the daemon to leave. The answer comes before it has; the closed socket says that it has.
+async fn stop_daemon(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+) -> &'static str {
+    app.shutdown.ask(peer.actor());
+    "stopping\n"
+}

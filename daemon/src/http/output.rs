@@ -1,0 +1,153 @@
+//! A session's output as bytes, from an offset, and live to the session's end.
+
+use std::io;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use candor_adapters::process::{Follower, OUTPUT_CHUNK_BYTES_MAX, OutputReader, Stream};
+use candor_core::session::SessionId;
+use candor_core::status::Status;
+use futures_util::stream;
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use super::problem::ApiError;
+use super::sessions::resolve;
+use crate::serve::{App, Snapshot};
+
+/// What `GET /v1/sessions/{id}/output/{stream}` can be asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OutputParameters {
+    /// Bytes to leave out at the beginning.
+    #[serde(default)]
+    offset: u64,
+    /// Go on until the session has ended.
+    #[serde(default)]
+    follow: bool,
+}
+
+/// Reads an output by offset, so that it neither loses nor repeats a byte.
+struct Tail {
+    app: Arc<App>,
+    id: SessionId,
+    stream: Stream,
+    offset: u64,
+    /// Where to stop, once that is known.
+    end: Option<u64>,
+    /// `None` when no task has the session any more, or nobody follows.
+    shown: Option<watch::Receiver<Snapshot>>,
+    output: Option<(OutputReader, Follower)>,
+}
+
+pub(super) async fn stream(
+    State(app): State<Arc<App>>,
+    Path((id, stream)): Path<(String, String)>,
+    parameters: Result<Query<OutputParameters>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let Query(OutputParameters { offset, follow }) = parameters?;
+    let stream = Stream::ALL
+        .into_iter()
+        .find(|known| known.as_str() == stream)
+        .ok_or_else(|| ApiError::not_found("a session's outputs are called stdout and stderr"))?;
+    let id = resolve(&app, &id).await?;
+    let shown = if follow { app.registry.snapshot(id) } else { None };
+    let tail = Tail { app, id, stream, offset, end: None, shown, output: None };
+    let pieces = stream::try_unfold(tail, |mut tail| async move {
+        Ok::<_, io::Error>(tail.next_piece().await?.map(|piece| (piece, tail)))
+    });
+    let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
+    Ok((kind, Body::from_stream(pieces)).into_response())
+}
+
+impl Tail {
+    /// Returns the next piece, or `None` at the end.
+    async fn next_piece(&mut self) -> io::Result<Option<Bytes>> {
+        loop {
+            if self.output.is_none() && !self.open().await? {
+                return Ok(None);
+            }
+            let Some((reader, follower)) = &self.output else {
+                return Ok(None);
+            };
+            if self.end.is_none() {
+                self.end = end_of(self.shown.as_ref(), self.stream, reader)?;
+            }
+            let wanted = self.end.map_or(u64::MAX, |end| end.saturating_sub(self.offset));
+            let piece = read(reader.clone(), self.offset, wanted).await?;
+            if !piece.is_empty() {
+                self.offset += piece.len() as u64;
+                return Ok(Some(piece.into()));
+            }
+            let Some(shown) = self.shown.as_mut().filter(|_| self.end.is_none()) else {
+                return Ok(None);
+            };
+            tokio::select! {
+                grown = follower.grown_beyond(self.offset) => { grown?; }
+                // Its end, or the loss of its task: either way there is something to look at.
+                _ended = shown.wait_for(is_over) => {}
+            }
+        }
+    }
+
+    /// Opens the output. While the session is starting there may be none yet; says whether there
+    /// is one.
+    async fn open(&mut self) -> io::Result<bool> {
+        loop {
+            match self.app.outputs.open(self.id, self.stream) {
+                Ok(reader) => {
+                    let follower = self.app.outputs.follow(&reader);
+                    self.output = Some((reader, follower));
+                    return Ok(true);
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            let is_starting = |shown: &Snapshot| shown.session.status() == Status::Starting;
+            let Some(shown) = self.shown.as_mut().filter(|shown| is_starting(&shown.borrow()))
+            else {
+                return Ok(false);
+            };
+            let _started = shown.wait_for(|shown| !is_starting(shown)).await;
+        }
+    }
+}
+
+fn is_over(shown: &Snapshot) -> bool {
+    shown.session.status().is_terminal()
+}
+
+/// Returns where the output ends, once that is known: at what there was when the process was gone,
+/// or else at what there is.
+fn end_of(
+    shown: Option<&watch::Receiver<Snapshot>>,
+    stream: Stream,
+    reader: &OutputReader,
+) -> io::Result<Option<u64>> {
+    // A task that is gone without an end shown (the daemon leaves) follows nothing any more.
+    if let Some(shown) =
+        shown.filter(|shown| shown.has_changed().is_ok() || is_over(&shown.borrow()))
+    {
+        let shown = shown.borrow();
+        if !is_over(&shown) {
+            return Ok(None);
+        }
+        if let Some(sizes) = shown.session.sighting.output {
+            return Ok(Some(match stream {
+                Stream::Stdout => sizes.stdout_bytes,
+                Stream::Stderr => sizes.stderr_bytes,
+            }));
+        }
+    }
+    reader.size_bytes().map(Some)
+}
+
+async fn read(reader: OutputReader, offset: u64, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let chunk = bytes_max.min(OUTPUT_CHUNK_BYTES_MAX as u64);
+    // The disk may take its time, and other sessions must not wait for it.
+    tokio::task::spawn_blocking(move || reader.read_at(offset, chunk)).await?
+}

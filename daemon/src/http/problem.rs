@@ -1,0 +1,85 @@
+//! Errors as `application/problem+json`: a stable type, and a sentence that says what to do.
+
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use candor_core::ports::ReadError;
+
+use crate::api::Problem;
+use crate::serve::Refusal;
+
+/// An error that a client is told.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    /// The stable word that clients tell errors apart by.
+    kind: &'static str,
+    detail: String,
+}
+
+impl ApiError {
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, kind: "bad_request", detail: detail.into() }
+    }
+
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::NOT_FOUND, kind: "not_found", detail: detail.into() }
+    }
+
+    pub(super) fn ambiguous(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::CONFLICT, kind: "ambiguous_id", detail: detail.into() }
+    }
+
+    pub(super) fn internal(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, kind: "internal", detail: detail.into() }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let (status, kind) = match &refusal {
+            Refusal::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            Refusal::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too_many_sessions"),
+            Refusal::StoreUnavailable(_) => (StatusCode::INSUFFICIENT_STORAGE, "store_unavailable"),
+            Refusal::Damaged { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "damaged"),
+            Refusal::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Refusal::NotDriven(_) => (StatusCode::CONFLICT, "not_driven"),
+        };
+        Self { status, kind, detail: refusal.to_string() }
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        Refusal::from(error).into()
+    }
+}
+
+impl From<JsonRejection> for ApiError {
+    fn from(rejection: JsonRejection) -> Self {
+        Self { status: rejection.status(), kind: "bad_request", detail: rejection.body_text() }
+    }
+}
+
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::bad_request(rejection.body_text())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let problem = Problem {
+            kind: format!("urn:candor:problem:{}", self.kind),
+            title: self.kind.replace('_', " "),
+            status: self.status.as_u16(),
+            detail: self.detail,
+        };
+        let body = serde_json::to_string(&problem).unwrap_or_default();
+        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+    }
+}
+
+pub(super) async fn no_such_route() -> ApiError {
+    ApiError::not_found("there is no such address in this version of Candor")
+}

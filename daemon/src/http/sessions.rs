@@ -1,0 +1,219 @@
+//! Sessions: launch, list, look, stop, wait.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use candor_adapters::sqlite::{ListQuery, Resolution};
+use candor_core::machine::Policy;
+use candor_core::ports::Environment;
+use candor_core::session::{Session, SessionId, Spec};
+use candor_core::status::Status;
+use candor_core::step::Answer;
+use candor_core::stop::StopKind;
+use candor_core::supervisor::{Birth, Start};
+use candor_core::verdict::SuccessCodes;
+use serde::Deserialize;
+
+use super::Peer;
+use super::problem::ApiError;
+use crate::api::{LaunchRequest, SessionView, StopAnswer, StopReply};
+use crate::serve::App;
+
+/// How long a launch waits to hear whether the process came up, in milliseconds, before it answers
+/// with a session that is still `starting`.
+const LAUNCH_ANSWER_MS: u64 = 2_000;
+
+/// Sessions in one list when the client does not say how many.
+const LIST_LIMIT: u32 = 100;
+
+/// Sessions in one list, at most.
+const LIST_LIMIT_MAX: u32 = 100_000;
+
+/// Ids that an ambiguous prefix is answered with, at most.
+const CANDIDATES_MAX: usize = 5;
+
+pub(super) async fn launch(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    request: Result<Json<LaunchRequest>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    let Json(request) = request?;
+    let (spec, environment) = accept(request)?;
+    let birth = Birth {
+        id: app.ids.session_id(),
+        parent: None,
+        spec: Arc::new(spec),
+        by: peer.actor(),
+        start: Start::AtOnce,
+    };
+    // On a task of its own: a client that leaves now must not leave half a launch.
+    let launched = tokio::spawn(Arc::clone(&app.registry).launch(birth, environment)).await;
+    let mut shown = launched.map_err(|_| ApiError::internal("the launch broke off: a bug"))??;
+    let known = shown.wait_for(|shown| shown.session.status() != Status::Starting);
+    // Too late or gone, what is shown then is the answer.
+    let patience = Duration::from_millis(LAUNCH_ANSWER_MS);
+    let _known = tokio::time::timeout(patience, known).await.map(drop);
+    let shown = shown.borrow().clone();
+    let view = SessionView::new(&shown.session, Some(shown.supervision));
+    Ok((StatusCode::CREATED, Json(view)).into_response())
+}
+
+/// Checks a request, and takes the environment's values out of what is stored.
+fn accept(request: LaunchRequest) -> Result<(Spec, Environment), ApiError> {
+    if request.command.is_empty() {
+        return Err(ApiError::bad_request("the command is empty: name a program to run"));
+    }
+    if request.command[0].as_bytes().is_empty() {
+        return Err(ApiError::bad_request("the program's name is empty: name a program to run"));
+    }
+    if !request.cwd.as_bytes().starts_with(b"/") {
+        return Err(ApiError::bad_request("the folder to run in must be an absolute path"));
+    }
+    for (name, _value) in &request.environment {
+        if name.as_bytes().is_empty() || name.as_bytes().contains(&b'=') {
+            let name = name.to_text();
+            return Err(ApiError::bad_request(format!(
+                "{name:?} cannot be the name of an environment variable: use a name without `=`"
+            )));
+        }
+    }
+    let success_codes =
+        request.success_codes.iter().fold(SuccessCodes::none(), |set, code| set.with(*code));
+    let timeout_ms = match request.timeout_ms {
+        None => None,
+        Some(timeout_ms) => Some(NonZeroU64::new(timeout_ms).ok_or_else(|| {
+            ApiError::bad_request("a time limit of 0 leaves no time: leave it out for none")
+        })?),
+    };
+    let environment = Environment::new(request.environment);
+    let spec = Spec {
+        title: request.title,
+        command: request.command,
+        cwd: request.cwd,
+        environment_names: environment.names(),
+        umask: request.umask & 0o777,
+        policy: Policy { graces: request.graces, timeout_ms, always_reports: false, success_codes },
+    };
+    Ok((spec, environment))
+}
+
+/// What `GET /v1/sessions` can be asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListParameters {
+    /// Words of statuses, separated by commas; none means all.
+    #[serde(default)]
+    status: String,
+    limit: Option<u32>,
+}
+
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    parameters: Result<Query<ListParameters>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Vec<SessionView>>, ApiError> {
+    let Query(ListParameters { status, limit }) = parameters?;
+    let statuses = status
+        .split(',')
+        .filter(|word| !word.is_empty())
+        .map(|word| {
+            word.parse::<Status>().map_err(|error| ApiError::bad_request(error.to_string()))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let limit = limit.unwrap_or(LIST_LIMIT).min(LIST_LIMIT_MAX);
+    let listed = app.store.list(&ListQuery { statuses, ..ListQuery::newest(limit) }).await?;
+    for damaged in &listed.damaged {
+        tracing::error!(error = %damaged, "left out of a list");
+    }
+    Ok(Json(listed.sessions.iter().map(|stored| view(&app, &stored.session)).collect()))
+}
+
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<SessionView>, ApiError> {
+    let id = resolve(&app, &id).await?;
+    let session = load(&app, id).await?;
+    Ok(Json(view(&app, &session)))
+}
+
+pub(super) async fn interrupt(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    Path(id): Path<String>,
+) -> Result<Json<StopReply>, ApiError> {
+    stop(&app, peer, &id, StopKind::Interrupt).await
+}
+
+pub(super) async fn kill(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    Path(id): Path<String>,
+) -> Result<Json<StopReply>, ApiError> {
+    stop(&app, peer, &id, StopKind::Kill).await
+}
+
+async fn stop(
+    app: &App,
+    peer: Peer,
+    id: &str,
+    kind: StopKind,
+) -> Result<Json<StopReply>, ApiError> {
+    let id = resolve(app, id).await?;
+    let answer = app.registry.stop(id, kind, peer.actor()).await?;
+    let (answer, already) = match answer {
+        Answer::Accepted => (StopAnswer::Accepted, None),
+        Answer::AlreadyStopping(kind) => (StopAnswer::AlreadyStopping, Some(kind.to_string())),
+        Answer::AlreadyEnded(_) => (StopAnswer::AlreadyEnded, None),
+    };
+    let session = load(app, id).await?;
+    Ok(Json(StopReply { answer, already, session: view(app, &session) }))
+}
+
+pub(super) async fn wait(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<SessionView>, ApiError> {
+    let id = resolve(&app, &id).await?;
+    let session = app.registry.wait(id).await?;
+    Ok(Json(view(&app, &session)))
+}
+
+/// Finds the one session that `text` means: an id, or a unique beginning of one or of its short
+/// form.
+pub(super) async fn resolve(app: &App, text: &str) -> Result<SessionId, ApiError> {
+    match app.store.resolve(text).await? {
+        Resolution::One(id) => Ok(id),
+        Resolution::None => Err(ApiError::not_found(format!(
+            "no session has an id that begins with {text:?}: `candor ls` lists them"
+        ))),
+        Resolution::Ambiguous(candidates) => {
+            let shown: Vec<String> =
+                candidates.iter().take(CANDIDATES_MAX).map(ToString::to_string).collect();
+            let more = candidates.len().saturating_sub(CANDIDATES_MAX);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            Err(ApiError::ambiguous(format!(
+                "{text:?} could be {}{more}: give more of the id",
+                shown.join(" or ")
+            )))
+        }
+    }
+}
+
+async fn load(app: &App, id: SessionId) -> Result<Session, ApiError> {
+    use candor_core::ports::Repository as _;
+    let stored = app.store.load(id).await?;
+    let stored =
+        stored.ok_or_else(|| ApiError::not_found(format!("no session has the id {id}")))?;
+    Ok(stored.session)
+}
+
+fn view(app: &App, session: &Session) -> SessionView {
+    let supervision = app.registry.snapshot(session.id).map(|shown| shown.borrow().supervision);
+    SessionView::new(session, supervision)
+}

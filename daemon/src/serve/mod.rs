@@ -1,0 +1,29 @@
+//! The daemon: the one place that names the adapters and puts them together.
+
+mod registry;
+mod session_task;
+mod shutdown;
+mod start;
+
+pub(crate) use registry::{Refusal, Registry};
+pub(crate) use session_task::Snapshot;
+pub(crate) use start::{Ground, StartError, run};
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use candor_adapters::process::Outputs;
+use candor_adapters::sqlite::SqliteStore;
+use candor_core::time::Timestamp;
+
+/// What every part of the daemon can reach.
+pub(crate) struct App {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) store: SqliteStore,
+    pub(crate) bus: Arc<dyn candor_core::ports::EventBus>,
+    pub(crate) outputs: Outputs,
+    pub(crate) ids: Arc<dyn candor_core::ports::IdSource>,
+    pub(crate) home: PathBuf,
+    pub(crate) started_at: Timestamp,
+    pub(crate) shutdown: shutdown::Shutdown,
+}

@@ -1,0 +1,308 @@
+//! The sessions that have a task, and the only door to them.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candor_core::ports::{Environment, ProcessSpawner, ReadError};
+use candor_core::recovery::Recovery;
+use candor_core::session::{Session, SessionId};
+use candor_core::step::Answer;
+use candor_core::stop::{Actor, StopKind};
+use candor_core::supervisor::{Birth, HandleError, Ports, Start, Supervisor};
+use futures_util::FutureExt as _;
+use tokio::sync::{RwLock, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::session_task::{MAILBOX_COMMANDS_MAX, Outcome, SessionTask, Snapshot, StopCommand};
+use crate::api::Supervision;
+
+/// Sessions that may live at the same time. A launch beyond that is refused.
+pub(crate) const LIVE_SESSIONS_MAX: usize = 1_000;
+
+/// How often a session whose task panicked is taken up again.
+const PANICS_MAX: u32 = 3;
+
+/// Why something that was asked is not done. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("the daemon is stopping: start it again with `candor daemon start`")]
+    Stopping,
+    #[error(
+        "{LIVE_SESSIONS_MAX} sessions are live, which is the most at one time: stop one, or wait \
+         for one to end"
+    )]
+    TooMany,
+    #[error("the store is unavailable, and nothing was changed; try again: {0}")]
+    StoreUnavailable(String),
+    #[error("the row of session {session} is damaged ({reason}): it is left as it is")]
+    Damaged { session: SessionId, reason: String },
+    #[error("no session has the id {0}")]
+    Unknown(SessionId),
+    #[error("session {0} is live in the store, and this daemon does not drive it: restart it")]
+    NotDriven(SessionId),
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unavailable { reason } => Self::StoreUnavailable(reason),
+            ReadError::Damaged { session, reason } => Self::Damaged { session, reason },
+        }
+    }
+}
+
+/// How to reach a session's task.
+#[derive(Clone)]
+struct Handle {
+    mailbox: mpsc::Sender<StopCommand>,
+    snapshot: watch::Receiver<Snapshot>,
+}
+
+/// The live sessions.
+pub(crate) struct Registry {
+    ports: Ports,
+    spawner: Arc<dyn ProcessSpawner>,
+    handles: Mutex<HashMap<SessionId, Handle>>,
+    /// Launches hold it for reading, so that a shutdown that writes it misses none of them.
+    accepts: RwLock<bool>,
+    tasks: TaskTracker,
+    usurped: CancellationToken,
+}
+
+impl Registry {
+    pub(crate) fn new(ports: Ports, spawner: Arc<dyn ProcessSpawner>) -> Arc<Self> {
+        Arc::new(Self {
+            ports,
+            spawner,
+            handles: Mutex::default(),
+            accepts: RwLock::new(true),
+            tasks: TaskTracker::new(),
+            usurped: CancellationToken::new(),
+        })
+    }
+
+    /// Is cancelled when another writer has changed the store: this daemon must leave.
+    pub(crate) const fn usurped(&self) -> &CancellationToken {
+        &self.usurped
+    }
+
+    /// Accepts a session and starts to drive it. The receiver shows what is stored of it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refusal`].
+    ///
+    /// Not cancel safe: spawn it, so that a client that leaves does not leave half a launch.
+    pub(crate) async fn launch(
+        self: Arc<Self>,
+        birth: Birth,
+        environment: Environment,
+    ) -> Result<watch::Receiver<Snapshot>, Refusal> {
+        let accepts = self.accepts.read().await;
+        if !*accepts {
+            return Err(Refusal::Stopping);
+        }
+        if self.handles().len() >= LIVE_SESSIONS_MAX {
+            return Err(Refusal::TooMany);
+        }
+        debug_assert_eq!(birth.start, Start::AtOnce, "nothing queues sessions yet");
+        let (supervisor, created) = Supervisor::create(self.ports.clone(), birth).await;
+        let refusal = match &created {
+            Ok(_) => None,
+            Err(HandleError::Usurped { id }) => Some(Refusal::NotDriven(*id)),
+            Err(error) => Some(Refusal::StoreUnavailable(error.to_string())),
+        };
+        if supervisor.is_over() {
+            if matches!(created, Err(HandleError::Usurped { .. })) {
+                self.usurped.cancel();
+            }
+            return Err(refusal.unwrap_or(Refusal::Stopping));
+        }
+        let (task, snapshot) = self.enrol(supervisor, environment);
+        let id = snapshot.borrow().session.id;
+        self.drive(id, task.run_new(created));
+        refusal.map_or(Ok(snapshot), Err)
+    }
+
+    /// Takes over every live session of the store. Commands to one of them wait until its process
+    /// was looked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::StoreUnavailable`] when the store does not even list them.
+    pub(crate) async fn recover(self: &Arc<Self>) -> Result<usize, Refusal> {
+        let live = self.ports.repository.live().await?;
+        let count = live.len();
+        for id in live {
+            self.recover_one(id).await;
+        }
+        Ok(count)
+    }
+
+    async fn recover_one(self: &Arc<Self>, id: SessionId) {
+        let stored = match self.ports.repository.load(id).await {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!(session = %id, %error, "left as it is");
+                return;
+            }
+        };
+        match Recovery::of(stored.session.status()) {
+            Recovery::Nothing => {}
+            Recovery::AwaitParent => {
+                tracing::error!(session = %id, "is queued, and this version queues none: left");
+            }
+            Recovery::Attach => {
+                let supervisor = Supervisor::resume(self.ports.clone(), stored.session);
+                let (task, _snapshot) = self.enrol(supervisor, Environment::default());
+                self.drive(id, task.run_recovered());
+            }
+        }
+    }
+
+    fn enrol(
+        &self,
+        supervisor: Supervisor,
+        environment: Environment,
+    ) -> (SessionTask, watch::Receiver<Snapshot>) {
+        let session = supervisor.session().clone();
+        let id = session.id;
+        let (mailbox, commands) = mpsc::channel(MAILBOX_COMMANDS_MAX);
+        let (shown, snapshot) = watch::channel(Snapshot { session, supervision: Supervision::Ok });
+        let clock = Arc::clone(&self.ports.clock);
+        let spawner = Arc::clone(&self.spawner);
+        let task = SessionTask::new(supervisor, spawner, clock, environment, commands, shown);
+        self.handles().insert(id, Handle { mailbox, snapshot: snapshot.clone() });
+        (task, snapshot)
+    }
+
+    fn drive(
+        self: &Arc<Self>,
+        id: SessionId,
+        task: impl Future<Output = Outcome> + Send + 'static,
+    ) {
+        let registry = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let mut outcome = AssertUnwindSafe(task).catch_unwind().await;
+            for _ in 0..PANICS_MAX {
+                if outcome.is_ok() {
+                    break;
+                }
+                tracing::error!(session = %id, "its task panicked; taking the session up again");
+                outcome = AssertUnwindSafe(registry.take_up_again(id)).catch_unwind().await;
+            }
+            registry.handles().remove(&id);
+            if matches!(outcome, Ok(Outcome::Usurped)) {
+                registry.usurped.cancel();
+            }
+        });
+    }
+
+    async fn take_up_again(self: &Arc<Self>, id: SessionId) -> Outcome {
+        match self.ports.repository.load(id).await {
+            Ok(Some(stored)) if !stored.session.status().is_terminal() => {
+                let supervisor = Supervisor::resume(self.ports.clone(), stored.session);
+                let (task, _snapshot) = self.enrol(supervisor, Environment::default());
+                task.run_recovered().await
+            }
+            Ok(_) => Outcome::Over,
+            Err(error) => {
+                tracing::error!(session = %id, %error, "left as it is");
+                Outcome::Over
+            }
+        }
+    }
+
+    /// Asks a session to stop, and returns when the intent is durable.
+    ///
+    /// Cancel safe: once the command is in the mailbox it counts.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refusal`].
+    pub(crate) async fn stop(
+        &self,
+        id: SessionId,
+        kind: StopKind,
+        by: Actor,
+    ) -> Result<Answer, Refusal> {
+        let handle = self.handles().get(&id).cloned();
+        if let Some(handle) = handle {
+            let (reply, answer) = oneshot::channel();
+            if handle.mailbox.send(StopCommand { kind, by, reply }).await.is_ok()
+                && let Ok(answer) = answer.await
+            {
+                return answer.map_err(|error| Refusal::StoreUnavailable(error.to_string()));
+            }
+        }
+        // There is no task, or it has just ended: the row tells how.
+        let stored = self.ports.repository.load(id).await?.ok_or(Refusal::Unknown(id))?;
+        stored.session.verdict().map(Answer::AlreadyEnded).ok_or(Refusal::NotDriven(id))
+    }
+
+    /// Returns what is shown of a live session, or `None` when no task has it.
+    pub(crate) fn snapshot(&self, id: SessionId) -> Option<watch::Receiver<Snapshot>> {
+        self.handles().get(&id).map(|handle| handle.snapshot.clone())
+    }
+
+    /// Waits for the end of a session: it listens first, and looks then, so that no end is missed.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refusal`]; [`Refusal::Stopping`] when the daemon leaves before the session ends.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn wait(&self, id: SessionId) -> Result<Session, Refusal> {
+        if let Some(mut snapshot) = self.snapshot(id) {
+            let ended = snapshot.wait_for(|shown| shown.session.verdict().is_some()).await;
+            if let Ok(shown) = ended {
+                return Ok(shown.session.clone());
+            }
+        }
+        let stored = self.ports.repository.load(id).await?.ok_or(Refusal::Unknown(id))?;
+        if stored.session.status().is_terminal() {
+            return Ok(stored.session);
+        }
+        Err(if *self.accepts.read().await { Refusal::NotDriven(id) } else { Refusal::Stopping })
+    }
+
+    /// Refuses launches from now on, when those under way have come through.
+    pub(crate) async fn close(&self) {
+        *self.accepts.write().await = false;
+        self.tasks.close();
+    }
+
+    /// Asks all live sessions to stop, at the same time.
+    pub(crate) async fn stop_all(&self, kind: StopKind, by: Actor) {
+        let ids: Vec<SessionId> = self.handles().keys().copied().collect();
+        let stops = ids.into_iter().map(|id| async move {
+            if let Err(error) = self.stop(id, kind, by).await {
+                tracing::warn!(session = %id, %error, "could not be asked to stop");
+            }
+        });
+        futures_util::future::join_all(stops).await;
+    }
+
+    /// Returns the longest time that any live session's ladder may take, in milliseconds.
+    pub(crate) fn longest_ladder_ms(&self) -> u64 {
+        let handles = self.handles();
+        let ladders = handles.values().map(|handle| {
+            let graces = handle.snapshot.borrow().session.spec.policy.graces;
+            u64::from(graces.interrupt_ms) + u64::from(graces.terminate_ms)
+        });
+        ladders.max().unwrap_or(0)
+    }
+
+    /// Waits until no session has a task any more. Only after [`close`](Self::close).
+    pub(crate) async fn drained(&self) {
+        self.tasks.wait().await;
+    }
+
+    fn handles(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Handle>> {
+        // A panic while it was held cannot have left the map half changed.
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

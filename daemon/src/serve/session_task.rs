@@ -1,0 +1,304 @@
+//! One task a session: it turns every source of events into one order of happenings.
+//!
+//! It decides nothing. What follows from a happening is the supervisor's; when a happening may be
+//! handed in is the only rule kept here.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use candor_core::happening::Happening;
+use candor_core::input::Deadline;
+use candor_core::ports::{Attach, Clock, Environment, Fact, Launch, Process, ProcessSpawner};
+use candor_core::session::{Session, SessionId};
+use candor_core::step::Answer;
+use candor_core::stop::{Actor, StopKind};
+use candor_core::supervisor::{HandleError, Orders, Supervisor, Task};
+use candor_core::time::Monotonic;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::api::Supervision;
+
+/// The first and the longest pause before a change that waits for the store is tried again, in
+/// milliseconds.
+const RETRY_MS: (u64, u64) = (20, 1_000);
+
+/// The first and the longest pause before another attempt to attach, in milliseconds.
+const ATTACH_MS: (u64, u64) = (100, 5_000);
+
+/// Commands that may wait in one session's mailbox; beyond that a sender waits.
+pub(crate) const MAILBOX_COMMANDS_MAX: usize = 64;
+
+/// What somebody asks of a session.
+pub(crate) struct StopCommand {
+    pub(crate) kind: StopKind,
+    pub(crate) by: Actor,
+    pub(crate) reply: oneshot::Sender<Result<Answer, HandleError>>,
+}
+
+/// What the task shows of its session. It is never ahead of the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) session: Session,
+    pub(crate) supervision: Supervision,
+}
+
+/// How a task ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Outcome {
+    /// The session is over.
+    Over,
+    /// Somebody else writes to this store.
+    Usurped,
+}
+
+/// Everything that one session's task is made of.
+pub(crate) struct SessionTask {
+    supervisor: Supervisor,
+    spawner: Arc<dyn ProcessSpawner>,
+    clock: Arc<dyn Clock>,
+    mailbox: mpsc::Receiver<StopCommand>,
+    snapshot: watch::Sender<Snapshot>,
+    environment: Environment,
+    /// At most one of each kind; a new one takes the place of the old.
+    deadlines: BTreeMap<Deadline, Monotonic>,
+    work: Option<JoinHandle<Happening>>,
+    /// Commands wait until the first attach after a restart has answered.
+    is_settled_in: bool,
+    retry_at: Option<Instant>,
+    retry_pause_ms: u64,
+    attach_pause_ms: u64,
+}
+
+/// What the task was woken by.
+enum Wake {
+    Command(StopCommand),
+    Happening(Happening),
+    RetryDue,
+}
+
+impl SessionTask {
+    pub(crate) fn new(
+        supervisor: Supervisor,
+        spawner: Arc<dyn ProcessSpawner>,
+        clock: Arc<dyn Clock>,
+        environment: Environment,
+        mailbox: mpsc::Receiver<StopCommand>,
+        snapshot: watch::Sender<Snapshot>,
+    ) -> Self {
+        Self {
+            supervisor,
+            spawner,
+            clock,
+            mailbox,
+            snapshot,
+            environment,
+            deadlines: BTreeMap::new(),
+            work: None,
+            is_settled_in: true,
+            retry_at: None,
+            retry_pause_ms: RETRY_MS.0,
+            attach_pause_ms: ATTACH_MS.0,
+        }
+    }
+
+    /// Drives a session that was just accepted, from the orders of its creation.
+    pub(crate) async fn run_new(mut self, created: Result<Orders, HandleError>) -> Outcome {
+        match self.take(created) {
+            Some(outcome) => outcome,
+            None => self.run().await,
+        }
+    }
+
+    /// Drives a session that an earlier daemon left behind.
+    pub(crate) async fn run_recovered(mut self) -> Outcome {
+        self.is_settled_in = false;
+        self.start_attach(0);
+        self.run().await
+    }
+
+    async fn run(mut self) -> Outcome {
+        while !self.supervisor.is_over() {
+            let result = match self.next().await {
+                Wake::Command(StopCommand { kind, by, reply }) => {
+                    let result = self.supervisor.handle(Happening::Stop { kind, by }).await;
+                    self.show();
+                    let answer = result.as_ref().map(|orders| orders.answer).map_err(Clone::clone);
+                    // Whoever asked may have left; the stop counts all the same.
+                    let _left = reply.send(answer);
+                    result
+                }
+                Wake::Happening(happening) => {
+                    self.note_supervision(&happening);
+                    self.supervisor.handle(happening).await
+                }
+                Wake::RetryDue => {
+                    self.retry_at = None;
+                    self.supervisor.retry().await
+                }
+            };
+            if self.take(result) == Some(Outcome::Usurped) {
+                return Outcome::Usurped;
+            }
+        }
+        Outcome::Over
+    }
+
+    /// Acts on the answer of the supervisor, and shows what is stored now.
+    fn take(&mut self, result: Result<Orders, HandleError>) -> Option<Outcome> {
+        match result {
+            Ok(orders) => self.follow(orders),
+            Err(HandleError::Blocked { reason } | HandleError::StoreUnavailable { reason }) => {
+                tracing::warn!(session = %self.id(), reason, "the store does not take a change");
+            }
+            Err(HandleError::Illegal(error)) => {
+                tracing::error!(session = %self.id(), %error, "a bug; the session is as it was");
+            }
+            Err(error @ HandleError::Usurped { .. }) => {
+                tracing::error!(session = %self.id(), %error, "this daemon must stop writing");
+                return Some(Outcome::Usurped);
+            }
+        }
+        self.show();
+        if !self.supervisor.is_blocked() {
+            self.retry_pause_ms = RETRY_MS.0;
+        } else if self.retry_at.is_none() {
+            self.retry_at = Some(Instant::now() + Duration::from_millis(self.retry_pause_ms));
+            self.retry_pause_ms = (self.retry_pause_ms * 2).min(RETRY_MS.1);
+        }
+        None
+    }
+
+    fn follow(&mut self, orders: Orders) {
+        if let Some((deadline, at)) = orders.deadline {
+            self.deadlines.insert(deadline, at);
+        }
+        match orders.task {
+            Task::Nothing => {}
+            Task::Launch => self.start_launch(),
+            Task::Attach => {
+                let pause_ms = self.attach_pause_ms;
+                self.attach_pause_ms = (pause_ms * 2).min(ATTACH_MS.1);
+                self.start_attach(pause_ms);
+            }
+        }
+    }
+
+    fn start_launch(&mut self) {
+        let (spawner, id) = (Arc::clone(&self.spawner), self.id());
+        let spec = Arc::clone(&self.supervisor.session().spec);
+        let environment = std::mem::take(&mut self.environment);
+        self.work = Some(tokio::spawn(async move {
+            Happening::Launched(spawner.launch(id, &spec, &environment).await)
+        }));
+    }
+
+    fn start_attach(&mut self, pause_ms: u64) {
+        let (spawner, id) = (Arc::clone(&self.spawner), self.id());
+        self.work = Some(tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            Happening::Attached(spawner.attach(id).await)
+        }));
+    }
+
+    /// Waits for the next thing that may be handed in now.
+    ///
+    /// While a change waits for the store, nothing that has happened is taken from its source, so
+    /// that it keeps its place there; commands are taken, and refused by the supervisor.
+    async fn next(&mut self) -> Wake {
+        let is_blocked = self.supervisor.is_blocked();
+        let deadline =
+            self.deadlines.iter().min_by_key(|(_, at)| **at).map(|(kind, at)| (*kind, *at));
+        let clock = &self.clock;
+        tokio::select! {
+            Some(command) = self.mailbox.recv(), if self.is_settled_in => Wake::Command(command),
+            () = sleep_until(self.retry_at), if is_blocked => Wake::RetryDue,
+            happening = finished(&mut self.work), if !is_blocked => {
+                self.is_settled_in = true;
+                Wake::Happening(happening)
+            }
+            fact = next_fact(self.supervisor.process()), if !is_blocked => {
+                Wake::Happening(Happening::Fact(fact))
+            }
+            kind = reached(clock.as_ref(), deadline), if !is_blocked => {
+                self.deadlines.remove(&kind);
+                Wake::Happening(Happening::Due(kind))
+            }
+        }
+    }
+
+    fn note_supervision(&self, happening: &Happening) {
+        let supervision = match happening {
+            Happening::Launched(Launch::Unknown) | Happening::Attached(Attach::Unreachable) => {
+                Supervision::Unreachable
+            }
+            Happening::Launched(_) | Happening::Attached(_) => Supervision::Ok,
+            Happening::Stop { .. }
+            | Happening::Fact(_)
+            | Happening::Due(_)
+            | Happening::RequestOpened
+            | Happening::RequestClosed
+            | Happening::Reported(_)
+            | Happening::ParentEnded => return,
+        };
+        self.snapshot.send_modify(|snapshot| snapshot.supervision = supervision);
+    }
+
+    fn show(&self) {
+        let session = self.supervisor.session();
+        self.snapshot.send_if_modified(|snapshot| {
+            let is_new = snapshot.session.revision() != session.revision();
+            if is_new {
+                snapshot.session = session.clone();
+            }
+            is_new
+        });
+    }
+
+    fn id(&self) -> SessionId {
+        self.supervisor.session().id
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => pending().await,
+    }
+}
+
+/// Waits for the work in the background, for ever if there is none.
+async fn finished(work: &mut Option<JoinHandle<Happening>>) -> Happening {
+    let Some(handle) = work else {
+        return pending().await;
+    };
+    let result = handle.await;
+    *work = None;
+    match result {
+        Ok(happening) => happening,
+        Err(error) => {
+            // It panicked: whether there is a process is open, which is what attach is for.
+            tracing::error!(%error, "a launch or attach broke off");
+            Happening::Attached(Attach::Unreachable)
+        }
+    }
+}
+
+async fn next_fact(process: Option<&Arc<dyn Process>>) -> Fact {
+    match process {
+        Some(process) => process.next_fact().await,
+        None => pending().await,
+    }
+}
+
+async fn reached(clock: &dyn Clock, deadline: Option<(Deadline, Monotonic)>) -> Deadline {
+    let Some((kind, at)) = deadline else {
+        return pending().await;
+    };
+    let wait_ms = at.ms_since(clock.now().monotonic);
+    tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+    kind
+}

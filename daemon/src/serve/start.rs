@@ -1,0 +1,193 @@
+//! From nothing to a daemon that serves, and back.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use candor_adapters::bus::BroadcastBus;
+use candor_adapters::clock::SystemClock;
+use candor_adapters::ids::UuidV7Source;
+use candor_adapters::process::{DirectSpawner, Outputs};
+use candor_adapters::sqlite::{OpenError, SqliteStore};
+use candor_core::ports::{Clock as _, EventBus, IdSource};
+use candor_core::stop::Actor;
+use candor_core::supervisor::Ports;
+use tokio::net::UnixListener;
+
+use super::shutdown::{Shutdown, Signals};
+use super::{App, Refusal, Registry};
+use crate::exit_code;
+use crate::home::{Home, HomeError, LockError};
+use crate::http;
+
+/// A log of the daemon in the background that is larger than this, in bytes, is put aside at the
+/// next start; one such older log is kept.
+const LOG_BYTES_MAX: u64 = 4 << 20;
+
+/// Threads that run the daemon's tasks. It waits far more than it works.
+const WORKERS: usize = 2;
+
+/// Why the daemon does not run, or runs no more.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error("cannot listen at {}: {source}", .path.display())]
+    Listen { path: PathBuf, source: io::Error },
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+    #[error("cannot read the live sessions: {0}")]
+    Recovery(#[from] Refusal),
+    #[error("another writer has changed the store: this daemon has stopped writing and left")]
+    Usurped,
+}
+
+impl StartError {
+    /// Returns the exit code that says it.
+    pub(crate) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Lock(LockError::Taken { .. }) => exit_code::HOME_TAKEN,
+            Self::Home(_)
+            | Self::Lock(LockError::Home(_))
+            | Self::Store(_)
+            | Self::Listen { .. } => exit_code::HOME_UNUSABLE,
+            Self::System(_) | Self::Recovery(_) => exit_code::OWN_ERROR,
+            Self::Usurped => exit_code::USURPED,
+        }
+    }
+}
+
+/// Where the daemon writes its log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ground {
+    /// In front: on standard error.
+    Front,
+    /// In the background: into its file.
+    Background,
+}
+
+/// Runs the daemon until it is asked to leave. `announce` is called once it serves.
+///
+/// # Errors
+///
+/// See [`StartError`].
+pub(crate) fn run(
+    home: &Home,
+    ground: Ground,
+    log_filter: &str,
+    announce: impl FnOnce(),
+) -> Result<(), StartError> {
+    home.prepare()?;
+    let _lock = home.lock()?;
+    start_log(home, ground, log_filter)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
+    runtime.block_on(serve(home, announce))
+}
+
+async fn serve(home: &Home, announce: impl FnOnce()) -> Result<(), StartError> {
+    let mut signals = Signals::catch()?;
+    let store = SqliteStore::open(&home.database())?;
+    let listener = listen(home)?;
+    let app = assemble(home, store.clone());
+    let server = http::Server::start(listener, Arc::clone(&app));
+    let recovered = app.registry.recover().await?;
+    tracing::info!(recovered, pid = std::process::id(), "serving");
+    announce();
+    let usurped = app.registry.usurped();
+    tokio::select! {
+        () = signals.next() => app.shutdown.ask(Actor::Daemon),
+        () = app.shutdown.asked() => {}
+        () = usurped.cancelled() => {}
+    }
+    if !usurped.is_cancelled() {
+        tokio::select! {
+            () = app.shutdown.drain(&app.registry, &mut signals) => {}
+            () = usurped.cancelled() => {}
+        }
+    }
+    app.shutdown.quiet().cancel();
+    server.finish().await;
+    // The lock is still held, so that nobody else's socket is taken away.
+    let _already_gone = fs::remove_file(home.socket());
+    if usurped.is_cancelled() {
+        return Err(StartError::Usurped);
+    }
+    if let Err(error) = store.close().await {
+        // Nothing is lost: the next start finds what was committed.
+        tracing::warn!(%error, "the store was not closed cleanly");
+    }
+    tracing::info!("left");
+    Ok(())
+}
+
+fn assemble(home: &Home, store: SqliteStore) -> Arc<App> {
+    let bus: Arc<dyn EventBus> = Arc::new(BroadcastBus::new());
+    let clock = Arc::new(SystemClock);
+    let started_at = clock.now().wall;
+    let ids: Arc<dyn IdSource> = Arc::new(UuidV7Source);
+    let ports = Ports {
+        repository: Arc::new(store.clone()),
+        bus: Arc::clone(&bus),
+        clock,
+        ids: Arc::clone(&ids),
+    };
+    let registry = Registry::new(ports, Arc::new(DirectSpawner::new(home.sessions())));
+    Arc::new(App {
+        registry,
+        store,
+        bus,
+        outputs: Outputs::new(home.sessions()),
+        ids,
+        home: home.folder().to_owned(),
+        started_at,
+        shutdown: Shutdown::new(),
+    })
+}
+
+/// Binds the socket. Its folder is private, so there is no moment when others could connect.
+fn listen(home: &Home) -> Result<UnixListener, StartError> {
+    let path = home.socket();
+    let failed = |source| StartError::Listen { path: path.clone(), source };
+    match fs::remove_file(&path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+    let listener = UnixListener::bind(&path);
+    rustix::process::umask(before);
+    listener.map_err(failed)
+}
+
+fn start_log(home: &Home, ground: Ground, log_filter: &str) -> Result<(), StartError> {
+    let filter = tracing_subscriber::EnvFilter::try_new(log_filter)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    match ground {
+        Ground::Front => log.with_writer(io::stderr).init(),
+        Ground::Background => {
+            let path = home.log();
+            let unwritable = |source| HomeError::Unwritable { path: path.clone(), source };
+            let is_large = fs::metadata(&path).is_ok_and(|file| file.len() > LOG_BYTES_MAX);
+            if is_large {
+                fs::rename(&path, path.with_extension("log.old")).map_err(unwritable)?;
+            }
+            let mut file = OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .open(&path)
+                .map_err(unwritable)?;
+            writeln!(file).map_err(unwritable)?;
+            log.with_ansi(false).with_writer(std::sync::Mutex::new(file)).init();
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! In-memory fakes of every port, which keep the promises of `candor_core::ports`.
+//!
+//! They share one [`Stage`]. By default each call is answered at once. On a stage that holds calls,
+//! a call is only issued, and whoever replays a timeline decides when it takes effect and what is
+//! answered.
+
+mod bus;
+mod calls;
+mod clock;
+mod ids;
+mod process;
+mod repository;
+mod spawner;
+mod stage;
+mod store;
+
+pub use bus::FakeBus;
+pub use clock::FakeClock;
+pub use ids::FakeIds;
+pub use process::FakeProcess;
+pub use repository::FakeRepository;
+pub use spawner::FakeSpawner;
+pub use stage::Stage;
+
+pub(crate) use calls::Call;
+pub(crate) use process::Life;
+pub(crate) use stage::State;

@@ -1,0 +1,345 @@
+//! One session's task: what the daemon's task does, without a runtime.
+//!
+//! It turns every source of events into one order of happenings, and decides nothing. While a
+//! change waits for the store, only commands are taken, and refused. After a restart no command is
+//! taken before the first attach has answered.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::pending;
+use std::mem;
+use std::sync::Arc;
+
+use candor_core::happening::Happening;
+use candor_core::input::Deadline;
+use candor_core::ports::{Attach, Environment, Fact, Launch, ProcessSpawner};
+use candor_core::session::{Revision, Session, SessionId};
+use candor_core::step::Answer;
+use candor_core::stop::{Actor, StopKind};
+use candor_core::supervisor::{HandleError, Orders, Supervisor, Task};
+use candor_core::time::Monotonic;
+
+use crate::executor::{Running, poll_once};
+use crate::fakes::{FakeSpawner, Stage};
+use crate::ghost::{Record, Reply, Request, Ticket};
+use crate::timeline::choice::DueKind;
+
+/// What the daemon's task of one session holds.
+pub(crate) struct SessionTask {
+    id: SessionId,
+    stage: Stage,
+    spawner: Arc<FakeSpawner>,
+    /// Away while it is at work.
+    supervisor: Option<Supervisor>,
+    work: Option<Work>,
+    mailbox: VecDeque<Mail>,
+    /// A launch or an attach that runs beside.
+    beside: Option<Running<Happening>>,
+    facts: Option<Running<Fact>>,
+    deadlines: BTreeMap<Deadline, Monotonic>,
+    is_settled_in: bool,
+    is_retry_due: bool,
+    /// The daemon leaves, and the store did not take that intent yet.
+    owes_shutdown: bool,
+}
+
+type Handled = (Supervisor, Result<Orders, HandleError>);
+
+/// A happening that is being handled.
+struct Work {
+    future: Running<Handled>,
+    for_whom: Option<Asked>,
+}
+
+/// What the mailbox holds.
+struct Mail {
+    happening: Happening,
+    for_whom: Option<Asked>,
+}
+
+/// Who waits for an answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) ticket: Ticket,
+    pub(crate) request: Request,
+}
+
+/// What came of one turn.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Turn {
+    /// There was nothing to do.
+    Idle,
+    /// Something was done; there may be more.
+    Busy,
+    /// Somebody else writes to the store: the daemon must leave.
+    Usurped,
+}
+
+/// The parts of a task that its caller may look at.
+pub(crate) struct TaskView<'a> {
+    /// The session in memory, or `None` while it is at work.
+    pub(crate) session: Option<&'a Session>,
+    pub(crate) is_blocked: bool,
+    pub(crate) has_process: bool,
+    /// Whether nothing of it moves before somebody else does something.
+    pub(crate) is_resting: bool,
+    pub(crate) deadlines: &'a BTreeMap<Deadline, Monotonic>,
+}
+
+impl SessionTask {
+    /// Starts a session: `creation` is the future of its birth.
+    pub(crate) fn create(
+        stage: Stage,
+        id: SessionId,
+        creation: Running<Handled>,
+        for_whom: Asked,
+    ) -> Self {
+        let work = Work { future: creation, for_whom: Some(for_whom) };
+        Self { work: Some(work), ..Self::new(stage, id) }
+    }
+
+    /// Takes over a session that an earlier daemon left behind; `attaches` where there may be a
+    /// process.
+    pub(crate) fn resume(stage: Stage, supervisor: Supervisor, attaches: bool) -> Self {
+        let mut task = Self::new(stage, supervisor.session().id);
+        task.supervisor = Some(supervisor);
+        if attaches {
+            task.is_settled_in = false;
+            task.attach();
+        }
+        task
+    }
+
+    fn new(stage: Stage, id: SessionId) -> Self {
+        Self {
+            id,
+            spawner: Arc::new(stage.spawner()),
+            stage,
+            supervisor: None,
+            work: None,
+            mailbox: VecDeque::new(),
+            beside: None,
+            facts: None,
+            deadlines: BTreeMap::new(),
+            is_settled_in: true,
+            is_retry_due: false,
+            owes_shutdown: false,
+        }
+    }
+
+    pub(crate) fn post(&mut self, happening: Happening) {
+        self.mailbox.push_back(Mail { happening, for_whom: None });
+    }
+
+    pub(crate) fn ask(&mut self, kind: StopKind, by: Actor, for_whom: Asked) {
+        let happening = Happening::Stop { kind, by };
+        self.mailbox.push_back(Mail { happening, for_whom: Some(for_whom) });
+    }
+
+    /// Returns when something of this kind is due at the earliest.
+    pub(crate) fn due_at(&self, kind: DueKind) -> Option<Monotonic> {
+        match kind {
+            DueKind::Retry => self.waits_for_retry().then_some(Monotonic::default()),
+            DueKind::Timeout | DueKind::Linger | DueKind::Rung => {
+                self.deadline(kind).map(|(_, at)| at)
+            }
+        }
+    }
+
+    /// Lets something be due. Returns what the daemon must ask for once more.
+    pub(crate) fn make_due(&mut self, kind: DueKind) -> Option<StopKind> {
+        if let Some((deadline, _)) = self.deadline(kind) {
+            self.deadlines.remove(&deadline);
+            self.post(Happening::Due(deadline));
+        } else if self.view().is_blocked {
+            self.is_retry_due = true;
+        } else if mem::take(&mut self.owes_shutdown) {
+            return Some(StopKind::Shutdown);
+        }
+        None
+    }
+
+    fn deadline(&self, kind: DueKind) -> Option<(Deadline, Monotonic)> {
+        let mut deadlines = self.deadlines.iter().map(|(deadline, at)| (*deadline, *at));
+        deadlines.find(|(deadline, _)| due_kind(*deadline) == kind)
+    }
+
+    fn waits_for_retry(&self) -> bool {
+        let view = self.view();
+        !self.is_retry_due && (view.is_blocked || (self.owes_shutdown && view.is_resting))
+    }
+
+    /// Says whether there is nothing left to drive.
+    pub(crate) fn is_over(&self) -> bool {
+        self.mailbox.is_empty() && self.supervisor.as_ref().is_some_and(Supervisor::is_over)
+    }
+
+    pub(crate) fn view(&self) -> TaskView<'_> {
+        let supervisor = self.supervisor.as_ref();
+        let is_blocked = supervisor.is_some_and(Supervisor::is_blocked);
+        TaskView {
+            session: supervisor.map(Supervisor::session),
+            is_blocked,
+            has_process: supervisor.is_some_and(|supervisor| supervisor.process().is_some()),
+            is_resting: self.work.is_none() && self.beside.is_none() && self.mailbox.is_empty(),
+            deadlines: &self.deadlines,
+        }
+    }
+
+    /// Does one thing, if there is one to do.
+    pub(crate) fn turn(&mut self) -> Turn {
+        if let Some(work) = &mut self.work {
+            if let Some((supervisor, result)) = poll_once(&mut work.future) {
+                let for_whom = self.work.take().and_then(|work| work.for_whom);
+                self.supervisor = Some(supervisor);
+                return self.finish(result, for_whom);
+            }
+        } else if self.begin_next() {
+            return Turn::Busy;
+        }
+        if let Some(happening) = self.beside.as_mut().and_then(poll_once) {
+            self.beside = None;
+            self.post(happening);
+            return Turn::Busy;
+        }
+        if let Some(fact) = self.facts.as_mut().and_then(poll_once) {
+            // It was the last one.
+            self.facts = Some(Box::pin(pending()));
+            self.post(Happening::Fact(fact));
+            return Turn::Busy;
+        }
+        Turn::Idle
+    }
+
+    /// Begins the next thing that may be taken now.
+    fn begin_next(&mut self) -> bool {
+        let Some(supervisor) = self.supervisor.take() else {
+            return false;
+        };
+        let is_blocked = supervisor.is_blocked();
+        if is_blocked && mem::take(&mut self.is_retry_due) {
+            self.begin_retry(supervisor);
+            return true;
+        }
+        let is_settled_in = self.is_settled_in;
+        let next = self.mailbox.iter().position(|mail| {
+            let is_command = mail.for_whom.is_some();
+            if is_blocked { is_command } else { is_settled_in || !is_command }
+        });
+        let Some(mail) = next.and_then(|at| self.mailbox.remove(at)) else {
+            self.supervisor = Some(supervisor);
+            return false;
+        };
+        if supervisor.is_over() && supervisor.session().revision() == Revision::NONE {
+            self.supervisor = Some(supervisor);
+            self.reply(mail.for_whom, Reply::NoSession);
+            return true;
+        }
+        self.is_settled_in |= matches!(mail.happening, Happening::Attached(_));
+        self.begin(supervisor, mail);
+        true
+    }
+
+    fn begin(&mut self, mut supervisor: Supervisor, mail: Mail) {
+        let Mail { happening, for_whom } = mail;
+        let future = Box::pin(async move {
+            let result = supervisor.handle(happening).await;
+            (supervisor, result)
+        });
+        self.work = Some(Work { future, for_whom });
+    }
+
+    fn begin_retry(&mut self, mut supervisor: Supervisor) {
+        let future = Box::pin(async move {
+            let result = supervisor.retry().await;
+            (supervisor, result)
+        });
+        self.work = Some(Work { future, for_whom: None });
+    }
+
+    fn finish(&mut self, result: Result<Orders, HandleError>, for_whom: Option<Asked>) -> Turn {
+        match result {
+            Ok(orders) => {
+                self.reply(for_whom, reply_to(orders.answer));
+                self.follow(orders);
+            }
+            Err(HandleError::StoreUnavailable { .. }) => {
+                let is_open = self.view().is_blocked;
+                let reply = if is_open { Reply::Unclear } else { Reply::Unavailable };
+                self.reply(for_whom, reply);
+            }
+            Err(HandleError::Blocked { .. }) => self.reply(for_whom, Reply::Unavailable),
+            Err(HandleError::Illegal(error)) => {
+                self.stage.lock().log.push(Record::Bug { message: error.to_string() });
+            }
+            Err(HandleError::Usurped { .. }) => return Turn::Usurped,
+        }
+        self.listen();
+        Turn::Busy
+    }
+
+    fn reply(&mut self, for_whom: Option<Asked>, reply: Reply) {
+        let Some(Asked { ticket, request }) = for_whom else {
+            return;
+        };
+        self.stage.lock().log.push(Record::Replied { ticket, reply });
+        let was_refused = matches!(reply, Reply::Unavailable | Reply::Unclear);
+        if was_refused && request == Request::Stop(StopKind::Shutdown) {
+            self.owes_shutdown = true;
+        }
+    }
+
+    fn follow(&mut self, orders: Orders) {
+        if let Some((deadline, at)) = orders.deadline {
+            self.deadlines.insert(deadline, at);
+        }
+        match orders.task {
+            Task::Nothing => {}
+            Task::Launch => self.launch(),
+            Task::Attach => self.attach(),
+        }
+    }
+
+    fn launch(&mut self) {
+        let (spawner, id) = (Arc::clone(&self.spawner), self.id);
+        let Some(spec) = self.view().session.map(|session| Arc::clone(&session.spec)) else {
+            return;
+        };
+        self.beside = Some(Box::pin(async move {
+            let launch: Launch = spawner.launch(id, &spec, &Environment::default()).await;
+            Happening::Launched(launch)
+        }));
+    }
+
+    fn attach(&mut self) {
+        let (spawner, id) = (Arc::clone(&self.spawner), self.id);
+        self.beside = Some(Box::pin(async move {
+            let attach: Attach = spawner.attach(id).await;
+            Happening::Attached(attach)
+        }));
+    }
+
+    /// Listens to the process, once it is known.
+    fn listen(&mut self) {
+        let process = self.supervisor.as_ref().and_then(Supervisor::process);
+        if let (Some(process), None) = (process, &self.facts) {
+            let process = Arc::clone(process);
+            self.facts = Some(Box::pin(async move { process.next_fact().await }));
+        }
+    }
+}
+
+const fn due_kind(deadline: Deadline) -> DueKind {
+    match deadline {
+        Deadline::Timeout => DueKind::Timeout,
+        Deadline::Linger => DueKind::Linger,
+        Deadline::RungOver(_) => DueKind::Rung,
+    }
+}
+
+const fn reply_to(answer: Answer) -> Reply {
+    match answer {
+        Answer::Accepted => Reply::Accepted,
+        Answer::AlreadyStopping(kind) => Reply::AlreadyStopping(kind),
+        Answer::AlreadyEnded(verdict) => Reply::AlreadyEnded(verdict),
+    }
+}
