@@ -87,7 +87,8 @@ impl Status {
             return matches!(to, Self::Queued | Self::Starting);
         };
         match from {
-            Self::Queued => matches!(to, Self::Starting | Self::Completed),
+            // Failed: the creation was in doubt and refused, so that it must never start.
+            Self::Queued => matches!(to, Self::Starting | Self::Completed | Self::Failed),
             Self::Starting => matches!(to, Self::Running | Self::Completing) || to.is_terminal(),
             Self::Running => {
                 matches!(to, Self::WaitingInput | Self::Completing) || to.is_terminal()

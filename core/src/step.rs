@@ -261,7 +261,8 @@ impl Machine {
     }
 
     fn gone(&self, end: End) -> Option<Transition> {
-        if self.status == Status::Queued {
+        // One that waits was launched by nobody. All that can be known of it is that it never will.
+        if self.status == Status::Queued && end != End::NeverRan {
             return None;
         }
         match end {
@@ -307,6 +308,15 @@ impl Machine {
 }
 
 impl Transition {
+    /// Returns the same transition for a signal that goes out at `now`, later than it was decided:
+    /// its grace begins anew. Other deadlines stay where they are.
+    pub(crate) fn held_up_until(self, now: Now) -> Self {
+        match self.act {
+            Act::Signal(_) => self.signal(now),
+            Act::Nothing | Act::Launch | Act::Attach => self,
+        }
+    }
+
     const fn act(self, act: Act) -> Self {
         Self { act, ..self }
     }

@@ -263,6 +263,7 @@ impl Supervisor {
         let Some(Pending { change, transition, process, kind, .. }) = self.pending.take() else {
             return Ok(Orders::NOTHING);
         };
+        let transition = transition.held_up_until(self.ports.clock.now());
         if kind == PendingKind::Fact {
             return self.attempt(change, transition, process, kind).await;
         }

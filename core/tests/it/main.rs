@@ -7,6 +7,7 @@ mod bytes;
 mod edges;
 mod happening;
 mod law;
+mod life;
 mod ports;
 mod recovery;
 mod rules;

@@ -16,11 +16,8 @@ fn an_environment_gives_its_names_to_all_and_its_values_to_the_process_alone() {
     assert_eq!(environment.variables(), variables);
     assert_eq!(environment.names(), [text("TOKEN"), text("HOME")]);
 
-    let shown = format!("{environment:?} {environment:#?}");
-    assert!(shown.contains("2 variables"), "{shown}");
-    for secret in ["hunter2", "/root", "TOKEN"] {
-        assert!(!shown.contains(secret), "{shown}");
-    }
+    let shown = [format!("{environment:?}"), format!("{environment:#?}")];
+    assert_eq!(shown, ["Environment(2 variables, values hidden)"; 2]);
 }
 
 #[test]

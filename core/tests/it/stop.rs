@@ -21,6 +21,9 @@ const INTERRUPT_OVER: Input = Input::Due(Deadline::RungOver(Rung::Interrupt));
 const TERMINATE_OVER: Input = Input::Due(Deadline::RungOver(Rung::Terminate));
 const KILL_OVER: Input = Input::Due(Deadline::RungOver(Rung::Kill));
 
+/// What happened, each with its time in milliseconds.
+type Story<'a> = &'a [(u64, Input)];
+
 /// The last step of a session that came up at 1 s and then saw `inputs`.
 fn after(inputs: &[(u64, Input)]) -> Transition {
     let up = [(1_000, Input::Spawned)];
@@ -133,7 +136,7 @@ fn the_time_limit_stops_what_works_or_waits_for_an_answer() {
 
 #[test]
 fn the_time_limit_does_nothing_once_anything_is_decided() {
-    let decided: [&[(u64, Input)]; 6] = [
+    let decided: [Story<'_>; 6] = [
         &[(5_000, INTERRUPT)],
         &[(5_000, KILL)],
         &[(5_000, TIMEOUT)],
@@ -151,7 +154,7 @@ fn the_time_limit_does_nothing_once_anything_is_decided() {
 
 #[test]
 fn the_time_limit_means_nothing_before_the_process_is_up() {
-    let inputs: [&[(u64, Input)]; 2] = [&[], &[(5_000, INTERRUPT)]];
+    let inputs: [Story<'_>; 2] = [&[], &[(5_000, INTERRUPT)]];
     for inputs in inputs {
         let before = follow(Machine::launch(policy()), inputs).next;
         assert_does_nothing(&before, &before.step(TIMEOUT, at(9_000)).unwrap());
@@ -222,7 +225,7 @@ fn a_stop_before_the_launch_ends_it_at_once() {
 
 #[test]
 fn an_adopted_process_gets_the_stored_rung_again_with_a_fresh_grace() {
-    let rungs: [(&[(u64, Input)], Rung, Option<u64>); 3] = [
+    let rungs: [(Story<'_>, Rung, Option<u64>); 3] = [
         (&[(5_000, INTERRUPT)], Rung::Interrupt, Some(7_000)),
         (&[(5_000, INTERRUPT), (12_000, INTERRUPT_OVER)], Rung::Terminate, Some(3_000)),
         (&[(5_000, KILL)], Rung::Kill, None),

@@ -41,8 +41,7 @@ fn waiting(deadline: Deadline, ms: u64) -> Orders {
     orders(Task::Nothing, Some((deadline, ms)), Answer::Accepted)
 }
 
-const NOTHING: Orders =
-    Orders { task: Task::Nothing, deadline: None, answer: Answer::Accepted };
+const NOTHING: Orders = Orders { task: Task::Nothing, deadline: None, answer: Answer::Accepted };
 
 #[test]
 fn a_launch_is_stored_then_published_then_ordered() {

@@ -112,24 +112,19 @@ fn a_time_limit_is_an_intent_of_the_daemon() {
 
 #[test]
 fn a_second_stop_leaves_the_intent_and_names_its_own_asker_in_the_event() {
-    let world = World::of(&stored_and_sent(Signal::Kill));
+    let world = World::of(&[&rung(Signal::Interrupt)[..], &stored_and_sent(Signal::Kill)].concat());
     let stopping = after(&[Input::Spawned, Input::Stop(StopKind::Interrupt)]);
-    let mut supervisor = world.resume(after(&[Input::Spawned]));
+    let mut supervisor = world.resume(stopping);
     assert!(now(supervisor.handle(world.adopted())).is_ok());
-    let mut supervisor = {
-        // The same row, now stopping; its process is found without a change.
-        let before = supervisor.session().clone();
-        let _ = &mut supervisor;
-        let machine = stopping;
-        let intent = Some(Intent {
-            kind: StopKind::Interrupt,
-            by: USER,
-            at: at(LONG_AGO_MS).wall,
-        });
-        Supervisor::resume(world.ports.clone(), Session { machine, intent, ..before })
-    };
+    let first = supervisor.session().intent;
+
     let by = Actor::User(0);
     assert!(now(supervisor.handle(Happening::Stop { kind: StopKind::Kill, by })).is_ok());
+    let Change { session, event, .. } = world.commit();
+    assert!(first.is_some_and(|intent| intent.by == USER));
+    assert_eq!(session.intent, first);
+    assert_eq!((event.cause, event.by), (Cause::Stop(StopKind::Kill), by));
+    assert_eq!((event.from, event.to), (Some(Status::Completing), Status::Completing));
 }
 
 #[test]

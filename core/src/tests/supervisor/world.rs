@@ -149,7 +149,7 @@ impl World {
     /// Takes over a session that runs, and whose process can be reached.
     pub(super) fn running(&self) -> Supervisor {
         let mut supervisor = self.resume(after(&[Input::Spawned]));
-        now(supervisor.handle(self.adopted())).unwrap();
+        assert!(now(supervisor.handle(self.adopted())).is_ok());
         supervisor
     }
 
@@ -266,8 +266,5 @@ pub(super) const fn exited(code: u8) -> Happening {
 
 /// The calls of one rung: its signal, and `SIGCONT` after it.
 pub(super) const fn rung(signal: Signal) -> [Call; 2] {
-    [
-        Call::Signal(signal, Delivery::Delivered),
-        Call::Signal(Signal::Continue, Delivery::Delivered),
-    ]
+    [Call::Signal(signal, Delivery::Delivered), Call::Signal(Signal::Continue, Delivery::Delivered)]
 }
