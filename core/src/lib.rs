@@ -26,6 +26,7 @@ pub mod happening;
 pub mod input;
 pub mod machine;
 pub mod ports;
+pub mod protocol;
 pub mod recovery;
 pub mod session;
 pub mod status;

@@ -12,7 +12,7 @@ use crate::time::{Monotonic, Now};
 use crate::verdict::{End, LostReason, ReportMark, Verdict, judge};
 
 /// What a step decided. Nothing of it has happened yet.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[must_use]
 pub struct Transition {
     /// The state after it.

@@ -19,8 +19,8 @@ use crate::machine::Machine;
 use crate::ports::{
     Attach, Change, Clock, CommitError, Delivery, EventBus, IdSource, Process, Repository, Target,
 };
+use crate::protocol::{CommitAnswer, Next, Origin, Protocol, RowSeen, TakeError};
 use crate::session::{Revision, Session, SessionId, Sighting, Spec};
-use crate::status::Status;
 use crate::step::{Act, Answer, Transition};
 use crate::stop::{Actor, Intent, Rung, Signal};
 use crate::time::{Monotonic, Now, Timestamp};
@@ -94,6 +94,13 @@ pub enum HandleError {
         /// What the store said.
         reason: String,
     },
+    /// The store may or may not have taken the command's change. Call
+    /// [`retry`](Supervisor::retry) until it is known which; whoever asked can look again.
+    #[error("the store does not answer, and may have taken the change: {reason}")]
+    InDoubt {
+        /// What the store said.
+        reason: String,
+    },
     /// Something that has happened is not stored yet. It is kept; call
     /// [`retry`](Supervisor::retry) after a while, and hand in nothing else before it succeeds.
     #[error("a change waits for the store: {reason}")]
@@ -115,36 +122,20 @@ pub enum HandleError {
 /// Takes everything that happens to one session, one at a time.
 pub struct Supervisor {
     ports: Ports,
+    protocol: Protocol,
     session: Session,
     process: Option<Arc<dyn Process>>,
-    pending: Option<Pending>,
-}
-
-/// A change whose fate is open.
-struct Pending {
-    change: Box<Change>,
-    transition: Transition,
-    process: Option<Arc<dyn Process>>,
-    kind: PendingKind,
+    offer: Option<Offer>,
+    /// What the store said when it last failed.
     reason: String,
 }
 
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum PendingKind {
-    /// It has happened, so it is stored sooner or later.
-    Fact,
-    /// Its caller was told that it failed, so it counts only if the store has it already.
-    Command,
-    /// The same, and if the store has it, the session must not start any more.
-    Creation,
-}
-
-/// What became of one attempt to store a change.
-enum Stored {
-    Yes(Seq),
-    No { reason: String },
-    Unconfirmed { reason: String },
-    Usurped,
+/// What goes with the change that the protocol has under way.
+struct Offer {
+    change: Box<Change>,
+    process: Option<Arc<dyn Process>>,
+    /// The place of its event, once the store has told it.
+    seq: Option<Seq>,
 }
 
 impl Orders {
@@ -178,14 +169,10 @@ impl Supervisor {
             sighting: Sighting::default(),
             notes: Vec::new(),
         };
-        let mut supervisor = Self { ports, session, process: None, pending: None };
-        let change = supervisor.change(transition, None, birth.by, now.wall);
-        let result = match change {
-            Some(change) => {
-                supervisor.attempt(change, transition, None, PendingKind::Creation).await
-            }
-            None => Ok(Orders::NOTHING),
-        };
+        let protocol = Protocol::create(transition);
+        let mut supervisor = Self::with(ports, protocol, session);
+        supervisor.offer(transition, None, birth.by, now.wall);
+        let result = supervisor.follow(Next::Commit).await;
         (supervisor, result)
     }
 
@@ -193,7 +180,11 @@ impl Supervisor {
     /// [`Recovery`](crate::recovery::Recovery) for what to do first.
     #[must_use]
     pub const fn resume(ports: Ports, session: Session) -> Self {
-        Self { ports, session, process: None, pending: None }
+        Self::with(ports, Protocol::resume(session.machine), session)
+    }
+
+    const fn with(ports: Ports, protocol: Protocol, session: Session) -> Self {
+        Self { ports, protocol, session, process: None, offer: None, reason: String::new() }
     }
 
     /// Returns the session as it is stored.
@@ -211,7 +202,7 @@ impl Supervisor {
     /// Says whether a change waits for the store. Then only [`retry`](Self::retry) may be called.
     #[must_use]
     pub const fn is_blocked(&self) -> bool {
-        self.pending.is_some()
+        self.protocol.is_blocked()
     }
 
     /// Says whether there is nothing left to drive: the session has ended, or was never stored.
@@ -230,25 +221,8 @@ impl Supervisor {
     ///
     /// See [`HandleError`]: each says what the driver must do.
     pub async fn handle(&mut self, happening: Happening) -> Result<Orders, HandleError> {
-        if let Some(pending) = &self.pending {
-            return Err(HandleError::Blocked { reason: pending.reason.clone() });
-        }
-        let now = self.ports.clock.now();
-        let input = happening.input();
-        let transition = self.session.machine.step(input, now)?;
-        let kind = if happening.is_command() { PendingKind::Command } else { PendingKind::Fact };
-        let by = happening.by();
-        let process = happening.process().cloned();
-        match self.change(transition, Some(happening), by, now.wall) {
-            Some(change) if self.is_on_an_edge(&change) => {
-                self.attempt(change, transition, process, kind).await
-            }
-            Some(_) => Err(IllegalInput { status: self.session.status(), input }.into()),
-            None => {
-                self.process = process.or_else(|| self.process.take());
-                Ok(self.act(transition).await)
-            }
-        }
+        let next = self.take(happening)?;
+        self.follow(next).await
     }
 
     /// Tries once more to store the change that is pending, if one is.
@@ -260,42 +234,78 @@ impl Supervisor {
     /// [`HandleError::Blocked`] while the store does not answer: call again later.
     /// [`HandleError::Usurped`] as everywhere.
     pub async fn retry(&mut self) -> Result<Orders, HandleError> {
-        let Some(Pending { change, transition, process, kind, .. }) = self.pending.take() else {
-            return Ok(Orders::NOTHING);
-        };
-        let transition = transition.held_up_until(self.ports.clock.now());
-        if kind == PendingKind::Fact {
-            return self.attempt(change, transition, process, kind).await;
-        }
-        match self.confirm(&change).await {
-            Stored::Yes(seq) => {
-                let orders = self.proceed(*change, transition, process, seq).await;
-                if kind == PendingKind::Creation {
-                    return Box::pin(self.handle(Happening::Attached(Attach::NeverRan))).await;
-                }
-                Ok(orders)
-            }
-            Stored::No { .. } => Ok(Orders::NOTHING),
-            Stored::Unconfirmed { reason } => {
-                self.pending =
-                    Some(Pending { change, transition, process, kind, reason: reason.clone() });
-                Err(HandleError::Blocked { reason })
-            }
-            Stored::Usurped => Err(HandleError::Usurped { id: self.session.id }),
+        let next = self.protocol.retry(self.ports.clock.now());
+        match self.follow(next).await {
+            // Nothing is pending, or it was a command, and whoever asked knows already.
+            Err(HandleError::StoreUnavailable { .. }) => Ok(Orders::NOTHING),
+            Err(HandleError::InDoubt { reason }) => Err(HandleError::Blocked { reason }),
+            result => result,
         }
     }
 
-    /// Returns the change that a transition makes, or `None` when it makes none.
-    fn change(
-        &self,
+    fn take(&mut self, happening: Happening) -> Result<Next, HandleError> {
+        let now = self.ports.clock.now();
+        let origin = if happening.is_command() { Origin::Command } else { Origin::Fact };
+        let next = self.protocol.take(happening.input(), origin, now).map_err(|error| {
+            let reason = self.reason.clone();
+            match error {
+                TakeError::Blocked => HandleError::Blocked { reason },
+                TakeError::Usurped => HandleError::Usurped { id: self.session.id },
+                TakeError::Illegal(error) => HandleError::Illegal(error),
+            }
+        })?;
+        if let Some(&transition) = self.protocol.offered() {
+            let by = happening.by();
+            self.offer(transition, Some(happening), by, now.wall);
+        } else {
+            self.take_process(happening.process().cloned());
+        }
+        Ok(next)
+    }
+
+    /// Does what the protocol says until it has nothing more to say.
+    async fn follow(&mut self, mut next: Next) -> Result<Orders, HandleError> {
+        loop {
+            next = match next {
+                Next::Commit => {
+                    let answer = self.commit().await;
+                    self.protocol.answered(answer)
+                }
+                Next::Load => {
+                    let seen = self.look().await;
+                    self.protocol.looked(seen)
+                }
+                Next::Act(transition) => {
+                    self.keep_and_publish();
+                    return Ok(self.act(transition).await);
+                }
+                Next::Abandon(_) => {
+                    self.keep_and_publish();
+                    self.take(Happening::Attached(Attach::NeverRan))?
+                }
+                Next::Refuse => {
+                    self.offer = None;
+                    return Err(HandleError::StoreUnavailable { reason: self.reason.clone() });
+                }
+                Next::Doubt => return Err(HandleError::InDoubt { reason: self.reason.clone() }),
+                Next::Hold => return Err(HandleError::Blocked { reason: self.reason.clone() }),
+                Next::Leave => return Err(HandleError::Usurped { id: self.session.id }),
+            };
+        }
+    }
+
+    /// Makes the change of a transition ready to be stored.
+    fn offer(
+        &mut self,
         transition: Transition,
         happening: Option<Happening>,
         by: Actor,
         at: Timestamp,
-    ) -> Option<Box<Change>> {
-        let cause = transition.cause?;
+    ) {
+        let Some(cause) = transition.cause else { return };
         let before = &self.session;
         let is_first = before.revision() == Revision::NONE;
+        let process = happening.as_ref().and_then(Happening::process).cloned();
         let mut session = Session { machine: transition.next, ..before.clone() };
         if before.machine.intent() != transition.next.intent() {
             session.intent = transition.next.intent().map(|kind| Intent { kind, by, at });
@@ -320,77 +330,61 @@ impl Supervisor {
             by,
             verdict: session.verdict(),
         };
-        Some(Box::new(Change { expected: before.revision(), session, event }))
+        let change = Box::new(Change { expected: before.revision(), session, event });
+        self.offer = Some(Offer { change, process, seq: None });
     }
 
-    fn is_on_an_edge(&self, change: &Change) -> bool {
-        Status::edge(change.event.from, change.event.to)
-            && change.session.revision() == change.expected.next()
-            && change.session.machine.is_coherent()
-    }
-
-    async fn attempt(
-        &mut self,
-        change: Box<Change>,
-        transition: Transition,
-        process: Option<Arc<dyn Process>>,
-        kind: PendingKind,
-    ) -> Result<Orders, HandleError> {
-        match self.store(&change).await {
-            Stored::Yes(seq) => Ok(self.proceed(*change, transition, process, seq).await),
-            Stored::Usurped => Err(HandleError::Usurped { id: self.session.id }),
-            Stored::No { reason } if kind != PendingKind::Fact => {
-                Err(HandleError::StoreUnavailable { reason })
+    async fn commit(&mut self) -> CommitAnswer {
+        let Some(offer) = &mut self.offer else { return CommitAnswer::NotStored };
+        match self.ports.repository.commit(&offer.change).await {
+            Ok(seq) => {
+                offer.seq = Some(seq);
+                CommitAnswer::Stored
             }
-            Stored::No { reason } | Stored::Unconfirmed { reason } => {
-                self.pending =
-                    Some(Pending { change, transition, process, kind, reason: reason.clone() });
-                match kind {
-                    PendingKind::Fact => Err(HandleError::Blocked { reason }),
-                    PendingKind::Command | PendingKind::Creation => {
-                        Err(HandleError::StoreUnavailable { reason })
-                    }
+            Err(error) => {
+                self.reason = error.to_string();
+                match error {
+                    CommitError::NotStored { .. } => CommitAnswer::NotStored,
+                    CommitError::Unknown { .. } | CommitError::Conflict => CommitAnswer::InDoubt,
                 }
             }
         }
     }
 
-    async fn store(&self, change: &Change) -> Stored {
-        match self.ports.repository.commit(change).await {
-            Ok(seq) => Stored::Yes(seq),
-            Err(CommitError::NotStored { reason }) => Stored::No { reason },
-            Err(CommitError::Unknown { .. } | CommitError::Conflict) => self.confirm(change).await,
-        }
-    }
-
     /// Reads the row to find out whether the change is in it.
-    async fn confirm(&self, change: &Change) -> Stored {
-        let stored = match self.ports.repository.load(change.session.id).await {
-            Ok(stored) => stored,
-            Err(error) => return Stored::Unconfirmed { reason: error.to_string() },
-        };
-        let revision = stored.as_ref().map_or(Revision::NONE, |row| row.session.revision());
-        match stored {
-            Some(row) if row.last_event == change.event.id => Stored::Yes(row.last_seq),
-            Some(_) | None if revision == change.expected => {
-                Stored::No { reason: "the change did not reach the store".to_string() }
+    async fn look(&mut self) -> RowSeen {
+        let Some(offer) = &mut self.offer else { return RowSeen::Before };
+        match self.ports.repository.load(self.session.id).await {
+            Ok(Some(row)) if row.last_event == offer.change.event.id => {
+                offer.seq = Some(row.last_seq);
+                RowSeen::Ours
             }
-            Some(_) | None => Stored::Usurped,
+            Ok(row) => {
+                let revision = row.map_or(Revision::NONE, |row| row.session.revision());
+                let is_before = revision == offer.change.expected;
+                if is_before { RowSeen::Before } else { RowSeen::Others }
+            }
+            Err(error) => {
+                self.reason = error.to_string();
+                RowSeen::NoAnswer
+            }
         }
     }
 
-    /// Goes on after a change has become durable.
-    async fn proceed(
-        &mut self,
-        change: Change,
-        transition: Transition,
-        process: Option<Arc<dyn Process>>,
-        seq: Seq,
-    ) -> Orders {
+    /// Takes over what has become durable, and tells of it.
+    fn keep_and_publish(&mut self) {
+        let Some(Offer { change, process, seq }) = self.offer.take() else { return };
         self.session = change.session;
-        self.ports.bus.publish(seq);
-        self.process = process.or_else(|| self.process.take());
-        self.act(transition).await
+        self.take_process(process);
+        if let Some(seq) = seq {
+            self.ports.bus.publish(seq);
+        }
+    }
+
+    fn take_process(&mut self, process: Option<Arc<dyn Process>>) {
+        if process.is_some() {
+            self.process = process;
+        }
     }
 
     async fn act(&mut self, transition: Transition) -> Orders {

@@ -66,7 +66,7 @@ fn a_session_in_doubt_is_refused_and_must_be_retried() {
     for start in BOTH {
         let world = unconfirmed(&[Call::Load(Row::Unavailable)]);
         let (mut supervisor, result) = create(&world, start);
-        assert!(matches!(result, Err(HandleError::StoreUnavailable { .. })), "{result:?}");
+        assert!(matches!(result, Err(HandleError::InDoubt { .. })), "{result:?}");
         assert!(supervisor.is_blocked() && !supervisor.is_over());
         let again = now(supervisor.retry());
         assert!(matches!(again, Err(HandleError::Blocked { .. })), "{again:?}");

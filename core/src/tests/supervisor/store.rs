@@ -31,6 +31,10 @@ fn is_unavailable(result: &Result<Orders, HandleError>) -> bool {
     matches!(result, Err(HandleError::StoreUnavailable { .. }))
 }
 
+fn is_in_doubt(result: &Result<Orders, HandleError>) -> bool {
+    matches!(result, Err(HandleError::InDoubt { .. }))
+}
+
 fn is_blocked(result: &Result<Orders, HandleError>) -> bool {
     matches!(result, Err(HandleError::Blocked { .. }))
 }
@@ -198,7 +202,7 @@ fn a_command_whose_fate_cannot_be_read_is_refused_and_blocks_until_it_can() {
             let world = World::of(&[&doubtful[..], &[Call::Load(silence)]].concat());
             let mut supervisor = world.running();
             let before = supervisor.session().clone();
-            assert!(is_unavailable(&now(supervisor.handle(stop(StopKind::Interrupt)))));
+            assert!(is_in_doubt(&now(supervisor.handle(stop(StopKind::Interrupt)))));
             assert!(supervisor.is_blocked());
             assert!(is_blocked(&now(supervisor.handle(exited(1)))), "an exit waits for it");
             assert!(is_blocked(&now(supervisor.retry())));
@@ -215,7 +219,7 @@ fn a_command_in_doubt_that_turns_out_stored_goes_on_with_its_signal() {
     let doubtful = [Call::Commit(Err(unknown())), Call::Load(Row::Unavailable)];
     let world = World::of(&[&doubtful[..], &found].concat());
     let mut supervisor = world.running();
-    assert!(is_unavailable(&now(supervisor.handle(stop(StopKind::Interrupt)))));
+    assert!(is_in_doubt(&now(supervisor.handle(stop(StopKind::Interrupt)))));
     world.set_clock(30_000);
     let orders = now(supervisor.retry()).unwrap();
     let due = Monotonic::from_ms(30_000 + 7_000);
@@ -230,7 +234,7 @@ fn a_command_in_doubt_that_turns_out_not_stored_is_dropped() {
     let world = World::of(&[&doubtful[..], &[Call::Load(Row::Before), STORED, TOLD]].concat());
     let mut supervisor = world.running();
     let before = supervisor.session().clone();
-    assert!(is_unavailable(&now(supervisor.handle(stop(StopKind::Interrupt)))));
+    assert!(is_in_doubt(&now(supervisor.handle(stop(StopKind::Interrupt)))));
     let orders = now(supervisor.retry()).unwrap();
     assert_eq!((orders.task, orders.deadline), (Task::Nothing, None));
     assert_unchanged(&supervisor, &before);
@@ -238,16 +242,20 @@ fn a_command_in_doubt_that_turns_out_not_stored_is_dropped() {
 }
 
 #[test]
-fn a_fact_in_doubt_is_committed_again_and_found_by_the_conflict_if_it_was_stored() {
+fn a_fact_in_doubt_is_looked_for_and_committed_again_only_if_it_is_not_there() {
     let doubtful = [Call::Commit(Err(unknown())), Call::Load(Row::Unavailable)];
-    let again = [Call::Commit(Err(CommitError::Conflict)), Call::Load(Row::Ours(7)), TOLD];
-    let world = World::of(&[&doubtful[..], &again].concat());
-    let mut supervisor = world.running();
-    assert!(is_blocked(&now(supervisor.handle(exited(1)))));
-    assert!(now(supervisor.retry()).is_ok());
-    assert_eq!(supervisor.session().status(), Status::Failed);
-    let [first, second] = world.commits().try_into().unwrap();
-    assert_eq!(first, second);
+    let found: &[Call] = &[Call::Load(Row::Ours(7)), TOLD];
+    let missing: &[Call] = &[Call::Load(Row::Before), STORED, TOLD];
+    for (again, commits) in [(found, 1), (missing, 2)] {
+        let world = World::of(&[&doubtful[..], again].concat());
+        let mut supervisor = world.running();
+        assert!(is_blocked(&now(supervisor.handle(exited(1)))));
+        assert!(now(supervisor.retry()).is_ok());
+        assert_eq!(supervisor.session().status(), Status::Failed);
+        let offered = world.commits();
+        assert_eq!(offered.len(), commits);
+        assert!(offered.iter().all(|change| change == &offered[0]), "the same change");
+    }
 }
 
 #[test]
@@ -257,11 +265,10 @@ fn somebody_elses_change_is_found_while_retrying_too() {
 
     let world = World::of(&[&doubtful[..], &[Call::Load(Row::Others)]].concat());
     let mut supervisor = world.running();
-    assert!(is_unavailable(&now(supervisor.handle(stop(StopKind::Kill)))));
+    assert!(is_in_doubt(&now(supervisor.handle(stop(StopKind::Kill)))));
     assert_eq!(now(supervisor.retry()), usurped);
 
-    let conflict = [Call::Commit(Err(CommitError::Conflict)), Call::Load(Row::Beyond)];
-    let world = World::of(&[doubtful, conflict].concat());
+    let world = World::of(&[&doubtful[..], &[Call::Load(Row::Beyond)]].concat());
     let mut supervisor = world.running();
     assert!(is_blocked(&now(supervisor.handle(exited(1)))));
     assert_eq!(now(supervisor.retry()), usurped);
