@@ -29,7 +29,7 @@ pub(super) async fn main(arguments: Logs) -> Result<u8, CliError> {
 /// # Errors
 ///
 /// [`CliError::OutputClosed`] when nobody reads any more.
-pub(super) async fn copy<W: Write>(
+pub(super) async fn copy<W: Write + Send + 'static>(
     client: &Client,
     id: &str,
     stream: &str,
@@ -39,7 +39,9 @@ pub(super) async fn copy<W: Write>(
     let path = format!("/v1/sessions/{id}/output/{stream}?follow={follow}");
     let mut pieces = client.open(&path).await?;
     while let Some(piece) = pieces.next().await? {
-        writer.write(&piece)?;
+        // Whoever should read it may not, and Ctrl-C must be heard meanwhile.
+        let writing = tokio::task::spawn_blocking(move || writer.write(&piece).map(|()| writer));
+        writer = writing.await.map_err(std::io::Error::other)??;
     }
     Ok(())
 }

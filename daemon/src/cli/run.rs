@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::arguments::Run;
 use super::terminal::OutputWriter;
 use super::{CliError, client, complain, logs};
-use crate::api::{LaunchRequest, SessionView, StopReply};
+use crate::api::{LaunchRequest, SessionView, StopAnswer, StopReply};
 use crate::client::{Client, ClientError};
 use crate::config::Config;
 use crate::exit_code;
@@ -32,23 +32,47 @@ pub(super) async fn main(arguments: Run) -> Result<u8, CliError> {
     let id = session.id;
     let showing = show_to_the_end(&client, &id);
     tokio::pin!(showing);
-    let mut stop = "interrupt";
+    let mut press = Press::Interrupts;
     loop {
         tokio::select! {
             ended = &mut showing => return finish(&ended?, json),
             _ = presses.recv() => {
-                let path = format!("/v1/sessions/{id}/{stop}");
-                match client.post::<StopReply>(&path).await {
-                    Ok(_) if stop == "interrupt" => {
-                        complain(&"interrupting; Ctrl-C again kills");
-                    }
-                    Ok(_) => {}
-                    Err(error) => complain(&error),
-                }
-                stop = "kill";
+                let verb = match press {
+                    Press::Interrupts => "interrupt",
+                    Press::Kills => "kill",
+                    Press::Leaves(exit_code) => return Ok(exit_code),
+                };
+                press = stop(&client, &id, verb).await;
             }
         }
     }
+}
+
+/// What Ctrl-C does when it comes the next time.
+#[derive(Clone, Copy)]
+enum Press {
+    Interrupts,
+    Kills,
+    /// The session has ended, and whoever should read its output does not: leaves with this.
+    Leaves(u8),
+}
+
+async fn stop(client: &Client, id: &str, verb: &str) -> Press {
+    let reply = client.post::<StopReply>(&format!("/v1/sessions/{id}/{verb}")).await;
+    let (press, sentence) = match reply {
+        Ok(StopReply { answer: StopAnswer::AlreadyEnded, session, .. }) => (
+            Press::Leaves(session.exit_code.unwrap_or(exit_code::OWN_ERROR)),
+            "it has already ended; Ctrl-C again leaves without the rest of its output".to_owned(),
+        ),
+        Ok(_) if verb == "interrupt" => {
+            (Press::Kills, "interrupting; Ctrl-C again kills".to_owned())
+        }
+        Ok(_) => return Press::Kills,
+        Err(error) => (Press::Kills, error.to_string()),
+    };
+    // Nobody may read standard error, and the next Ctrl-C must be heard all the same.
+    drop(tokio::task::spawn_blocking(move || complain(&sentence)));
+    press
 }
 
 async fn launch_and_leave(

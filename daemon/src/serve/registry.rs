@@ -34,7 +34,7 @@ pub(crate) enum Refusal {
          for one to end"
     )]
     TooMany,
-    #[error("the store is unavailable, and nothing was changed; try again: {0}")]
+    #[error("{0}; look again with `candor show`, or try again")]
     StoreUnavailable(String),
     #[error("the row of session {session} is damaged ({reason}): it is left as it is")]
     Damaged { session: SessionId, reason: String },

@@ -151,7 +151,11 @@ impl SessionTask {
     fn take(&mut self, result: Result<Orders, HandleError>) -> Option<Outcome> {
         match result {
             Ok(orders) => self.follow(orders),
-            Err(HandleError::Blocked { reason } | HandleError::StoreUnavailable { reason }) => {
+            Err(
+                HandleError::Blocked { reason }
+                | HandleError::StoreUnavailable { reason }
+                | HandleError::InDoubt { reason },
+            ) => {
                 tracing::warn!(session = %self.id(), reason, "the store does not take a change");
             }
             Err(HandleError::Illegal(error)) => {

@@ -1,0 +1,11 @@
+//! End to end: the real program, a real daemon with its real database, real processes.
+//!
+//! Each test has a home of its own, and its name is what it claims. None of them waits for time to
+//! pass: they wait for events, for lines and for fifos, so that a slow machine changes nothing. A
+//! test must never touch a process that it did not start.
+
+mod inheritance;
+mod run_front;
+mod run_options;
+mod run_stop;
+mod support;

@@ -1,0 +1,28 @@
+//! What the kernel of Linux tells of processes.
+
+use std::fs;
+
+use rustix::process::Pid;
+
+/// Returns the processes that have `text` in their environment.
+pub(crate) fn with_in_environment(text: &str) -> Vec<i32> {
+    let numbers = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        entry.ok().and_then(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+    });
+    // One that ends meanwhile, or is another user's, cannot be read, and is none of ours.
+    let has = |pid: &i32| {
+        fs::read(format!("/proc/{pid}/environ"))
+            .is_ok_and(|environment| contains(&environment, text.as_bytes()))
+    };
+    numbers.filter(has).collect()
+}
+
+/// Returns a file of a process.
+pub(crate) fn read(pid: Pid, file: &str) -> Vec<u8> {
+    fs::read(format!("/proc/{}/{file}", pid.as_raw_nonzero())).unwrap()
+}
+
+/// Says whether `needle` stands anywhere in `bytes`.
+pub(crate) fn contains(bytes: &[u8], needle: &[u8]) -> bool {
+    bytes.windows(needle.len()).any(|window| window == needle)
+}
