@@ -7,9 +7,11 @@
 //! | `EventBus` | [`bus`] |
 //! | `Clock` | [`clock`] |
 //! | `IdSource` | [`ids`] |
+//! | `Recorder` | [`recorder`] |
 
 pub mod bus;
 pub mod clock;
 pub mod ids;
 pub mod process;
+pub mod recorder;
 pub mod sqlite;

@@ -1,11 +1,14 @@
 //! Everything that can happen to a session, as far as it decides.
 
+use serde::{Deserialize, Serialize};
+
 use crate::status::Status;
 use crate::stop::{Rung, StopKind};
 use crate::verdict::End;
 
 /// One thing that happened.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Input {
     /// Somebody asks for the end.
     Stop(StopKind),
@@ -33,7 +36,8 @@ pub enum Input {
 }
 
 /// Something that was to happen at a moment. A new deadline of a kind takes the place of the old.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Deadline {
     /// The session's own time limit.
     Timeout,

@@ -27,6 +27,7 @@ pub mod input;
 pub mod machine;
 pub mod ports;
 pub mod protocol;
+pub mod recording;
 pub mod recovery;
 pub mod session;
 pub mod status;

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 
 use crate::bytes::ByteString;
 use crate::event::{Event, Seq, StoredEvent};
+use crate::recording::Entry;
 use crate::session::{EventId, OutputSizes, Revision, Session, SessionId, Spec};
 use crate::stop::Signal;
 use crate::time::Now;
@@ -316,4 +317,21 @@ pub trait IdSource: Send + Sync {
 
     /// Returns an id that no event has.
     fn event_id(&self) -> EventId;
+}
+
+/// Keeps the flight recordings of sessions.
+pub trait Recorder: Send + Sync {
+    /// Appends an entry to a session's recording.
+    ///
+    /// It MUST be quick, and MUST NOT fail: a recording that cannot be kept is no reason to hold up
+    /// the session.
+    fn record(&self, session: SessionId, entry: &Entry);
+}
+
+/// Keeps none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoRecorder;
+
+impl Recorder for NoRecorder {
+    fn record(&self, _session: SessionId, _entry: &Entry) {}
 }

@@ -14,6 +14,8 @@
 //!                                                            no answer: held, in doubt
 //! ```
 
+use serde::{Deserialize, Serialize};
+
 use crate::input::{IllegalInput, Input};
 use crate::machine::Machine;
 use crate::status::Status;
@@ -53,7 +55,8 @@ struct Offer {
 }
 
 /// Where a change comes from, which decides what a store that does not take it means.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// It has happened, so it is stored sooner or later, before anything else.
     Fact,
@@ -88,7 +91,8 @@ pub enum Next {
 }
 
 /// What the store answered to an offer.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CommitAnswer {
     /// It is stored.
     Stored,
@@ -99,7 +103,8 @@ pub enum CommitAnswer {
 }
 
 /// What the row says of a change in doubt.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RowSeen {
     /// The change is in it.
     Ours,

@@ -17,9 +17,11 @@ use crate::happening::Happening;
 use crate::input::{Deadline, IllegalInput};
 use crate::machine::Machine;
 use crate::ports::{
-    Attach, Change, Clock, CommitError, Delivery, EventBus, IdSource, Process, Repository, Target,
+    Attach, Change, Clock, CommitError, Delivery, EventBus, IdSource, Process, Recorder,
+    Repository, Target,
 };
 use crate::protocol::{CommitAnswer, Next, Origin, Protocol, RowSeen, TakeError};
+use crate::recording::{Call, Entry, fingerprint};
 use crate::session::{Revision, Session, SessionId, Sighting, Spec};
 use crate::step::{Act, Answer, Transition};
 use crate::stop::{Actor, Intent, Rung, Signal};
@@ -36,6 +38,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Who mints ids.
     pub ids: Arc<dyn IdSource>,
+    /// Who keeps the flight recordings.
+    pub recorder: Arc<dyn Recorder>,
 }
 
 /// What a new session is made of.
@@ -172,6 +176,9 @@ impl Supervisor {
         let protocol = Protocol::create(transition);
         let mut supervisor = Self::with(ports, protocol, session);
         supervisor.offer(transition, None, birth.by, now.wall);
+        let policy = supervisor.session.spec.policy;
+        let queued = birth.start == Start::AfterParent;
+        supervisor.record(now, Call::Create { policy, queued }, &Ok(Next::Commit));
         let result = supervisor.follow(Next::Commit).await;
         (supervisor, result)
     }
@@ -179,8 +186,12 @@ impl Supervisor {
     /// Takes over a session that an earlier daemon stored. See
     /// [`Recovery`](crate::recovery::Recovery) for what to do first.
     #[must_use]
-    pub const fn resume(ports: Ports, session: Session) -> Self {
-        Self::with(ports, Protocol::resume(session.machine), session)
+    pub fn resume(ports: Ports, session: Session) -> Self {
+        let machine = session.machine;
+        let supervisor = Self::with(ports, Protocol::resume(machine), session);
+        let now = supervisor.ports.clock.now();
+        supervisor.record(now, Call::Resume { machine }, &Ok(Next::Refuse));
+        supervisor
     }
 
     const fn with(ports: Ports, protocol: Protocol, session: Session) -> Self {
@@ -234,7 +245,9 @@ impl Supervisor {
     /// [`HandleError::Blocked`] while the store does not answer: call again later.
     /// [`HandleError::Usurped`] as everywhere.
     pub async fn retry(&mut self) -> Result<Orders, HandleError> {
-        let next = self.protocol.retry(self.ports.clock.now());
+        let now = self.ports.clock.now();
+        let next = self.protocol.retry(now);
+        self.record(now, Call::Retry, &Ok(next));
         match self.follow(next).await {
             // Nothing is pending, or it was a command, and whoever asked knows already.
             Err(HandleError::StoreUnavailable { .. }) => Ok(Orders::NOTHING),
@@ -246,7 +259,10 @@ impl Supervisor {
     fn take(&mut self, happening: Happening) -> Result<Next, HandleError> {
         let now = self.ports.clock.now();
         let origin = if happening.is_command() { Origin::Command } else { Origin::Fact };
-        let next = self.protocol.take(happening.input(), origin, now).map_err(|error| {
+        let input = happening.input();
+        let next = self.protocol.take(input, origin, now);
+        self.record(now, Call::Take { input, origin }, &next);
+        let next = next.map_err(|error| {
             let reason = self.reason.clone();
             match error {
                 TakeError::Blocked => HandleError::Blocked { reason },
@@ -269,11 +285,15 @@ impl Supervisor {
             next = match next {
                 Next::Commit => {
                     let answer = self.commit().await;
-                    self.protocol.answered(answer)
+                    let next = self.protocol.answered(answer);
+                    self.record(self.ports.clock.now(), Call::Answered(answer), &Ok(next));
+                    next
                 }
                 Next::Load => {
                     let seen = self.look().await;
-                    self.protocol.looked(seen)
+                    let next = self.protocol.looked(seen);
+                    self.record(self.ports.clock.now(), Call::Looked(seen), &Ok(next));
+                    next
                 }
                 Next::Act(transition) => {
                     self.keep_and_publish();
@@ -292,6 +312,12 @@ impl Supervisor {
                 Next::Leave => return Err(HandleError::Usurped { id: self.session.id }),
             };
         }
+    }
+
+    fn record(&self, now: Now, call: Call, next: &Result<Next, TakeError>) {
+        let fingerprint = fingerprint(&self.protocol, next);
+        let entry = Entry { at: now.monotonic, call, fingerprint };
+        self.ports.recorder.record(self.session.id, &entry);
     }
 
     /// Makes the change of a transition ready to be stored.
@@ -388,25 +414,29 @@ impl Supervisor {
     }
 
     async fn act(&mut self, transition: Transition) -> Orders {
-        let task = match transition.act {
-            Act::Nothing => Task::Nothing,
-            Act::Launch => Task::Launch,
-            Act::Attach => Task::Attach,
-            Act::Signal(rung) => {
-                self.signal(rung).await;
-                Task::Nothing
-            }
-        };
-        Orders { task, deadline: transition.deadline, answer: transition.answer }
+        // The grace of a rung runs from its signal, however long the store took before.
+        let Transition { act, deadline, answer, .. } =
+            transition.held_up_until(self.ports.clock.now());
+        let orders = Orders { task: Task::Nothing, deadline, answer };
+        match act {
+            Act::Nothing => orders,
+            Act::Launch => Orders { task: Task::Launch, ..orders },
+            Act::Attach => Orders { task: Task::Attach, ..orders },
+            Act::Signal(rung) => match self.process.clone() {
+                Some(process) => {
+                    self.signal(&*process, rung).await;
+                    orders
+                }
+                // It cannot be reached now. The rung is stored; when the process is adopted it is
+                // sent, and its grace begins.
+                None => Orders { deadline: None, ..orders },
+            },
+        }
     }
 
     /// Sends the rung's signal, and then `SIGCONT`: a stopped process takes no other signal but
     /// KILL before it is continued.
-    async fn signal(&mut self, rung: Rung) {
-        let Some(process) = self.process.clone() else {
-            // It cannot be reached now. The rung is stored, and is sent when it is adopted.
-            return;
-        };
+    async fn signal(&mut self, process: &dyn Process, rung: Rung) {
         let delivery = process.signal(Target::Group, rung.signal()).await;
         let trouble = match delivery {
             Delivery::Delivered => {

@@ -146,9 +146,9 @@ impl Client {
     async fn connect(&self) -> Result<UnixStream, ClientError> {
         let socket = self.socket.clone();
         UnixStream::connect(&self.socket).await.map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                ClientError::NoDaemon { socket }
-            }
+            io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::ConnectionRefused => ClientError::NoDaemon { socket },
             _ => ClientError::Unreachable { socket, source },
         })
     }

@@ -174,7 +174,9 @@ fn non_empty(variable: &str) -> Option<OsString> {
 fn make_private_folder(folder: &Path) -> Result<(), HomeError> {
     let unwritable = |source| HomeError::Unwritable { path: folder.to_owned(), source };
     if let Some(parent) = folder.parent() {
-        fs::create_dir_all(parent).map_err(unwritable)?;
+        // As the XDG base directory specification has it: who could change a folder above could
+        // put another one in the place of ours.
+        DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(unwritable)?;
     }
     match DirBuilder::new().mode(0o700).create(folder) {
         Ok(()) => {}

@@ -11,7 +11,6 @@ use candor_core::ports::Attach;
 use candor_core::session::SessionId;
 use candor_core::verdict::LostReason;
 use rustix::io::Errno;
-use rustix::process::Pid;
 
 use super::platform::{Life, boot_id, sign_of_life, watch};
 use super::record::{Found, Identity};

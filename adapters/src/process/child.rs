@@ -41,6 +41,14 @@ enum Life {
     Reaped,
 }
 
+/// What came of reaping a process that has ended.
+enum Reaping {
+    /// It was reaped now, and this is the last fact.
+    Done(Fact),
+    /// It was reaped earlier, and its last fact was told.
+    DoneBefore,
+}
+
 impl DirectProcess {
     pub(super) const fn new(
         session: SessionId,
@@ -56,11 +64,11 @@ impl DirectProcess {
         self.life.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the last fact if the process has ended and nobody was told.
-    fn reap(&self) -> Option<Fact> {
+    /// Returns `None` while the process has not ended.
+    fn reap(&self) -> Option<Reaping> {
         let mut life = self.life();
         if *life == Life::Reaped {
-            return None;
+            return Some(Reaping::DoneBefore);
         }
         // First look and leave it a zombie, so that the sizes are those at its end: nothing that
         // it wrote itself can come later.
@@ -76,12 +84,9 @@ impl DirectProcess {
         let fact = match exit {
             // There is no cgroup of the session's own whose counter could tell of an
             // out-of-memory kill, so it is never seen here.
-            Some(exit) => Fact::Ended(Ending {
-                exit,
-                oom_killed: false,
-                witness: Witness::Parent,
-                output,
-            }),
+            Some(exit) => {
+                Fact::Ended(Ending { exit, oom_killed: false, witness: Witness::Parent, output })
+            }
             // Something else in this daemon has reaped it, which is a bug; the exit went there.
             None => {
                 tracing::error!(session = %self.session, "the exit was taken by somebody else");
@@ -91,7 +96,7 @@ impl DirectProcess {
         if let Some(registry) = self.registry.upgrade() {
             registry.ended(self.session, fact);
         }
-        Some(fact)
+        Some(Reaping::Done(fact))
     }
 
     /// Whether the process has ended, although it was not reaped.
@@ -104,7 +109,11 @@ impl DirectProcess {
 #[async_trait]
 impl Process for DirectProcess {
     async fn next_fact(&self) -> Fact {
-        self.watch.until(|| self.reap()).await
+        match self.watch.until(|| self.reap()).await {
+            Reaping::Done(fact) => fact,
+            // The watch goes on telling that the process has ended. Asking it again would spin.
+            Reaping::DoneBefore => std::future::pending().await,
+        }
     }
 
     async fn signal(&self, target: Target, signal: Signal) -> Delivery {

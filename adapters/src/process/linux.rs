@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitIdOptions, pidfd_open, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
 
-use super::Life;
+use super::{Disposition, Life};
 use crate::process::readiness::readable;
 
 /// Opens a folder that may be entered but not read, too.
@@ -96,18 +96,39 @@ pub(in crate::process) fn close_from(first: RawFd) {
     }
 }
 
-/// Gives a signal its default disposition. Safe to call between fork and exec.
+/// The kernel's own structure for a disposition: handler, flags, restorer, mask. All zero is
+/// `SIG_DFL` without flags.
 ///
-/// The system call itself, since the C library refuses to touch the two signals that it uses, and
-/// a parent may have ignored those as well.
+/// The system call is made by hand, since the C library refuses to touch the two signals that it
+/// uses, and a parent may have ignored those as well.
+type Action = [u64; 4];
+
+/// Gives a signal its default disposition. Safe to call between fork and exec.
 pub(in crate::process) fn set_default(signal: i32) {
-    // The kernel's structure: handler, flags, restorer, mask. All zero is SIG_DFL without flags.
-    let action = [0_u64; 4];
-    let none = ptr::null_mut::<u64>();
-    // SAFETY: the kernel reads 32 bytes, which are there, and writes nothing. It refuses the
+    let default: Action = [0; 4];
+    let none = ptr::null_mut::<Action>();
+    // SAFETY: the kernel reads one structure, which is there, and writes nothing. It refuses the
     // numbers that are no signals.
     unsafe {
-        libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), none, size_of::<u64>());
+        let call = libc::SYS_rt_sigaction;
+        libc::syscall(call, signal, &raw const default, none, size_of::<u64>());
+    }
+}
+
+/// Says what this process does with a signal.
+pub(in crate::process) fn disposition(signal: i32) -> Disposition {
+    let mut now: Action = [0; 4];
+    let none = ptr::null::<Action>();
+    // SAFETY: the kernel writes one structure, which is there, and reads nothing. Where it refuses,
+    // it writes nothing.
+    unsafe {
+        let call = libc::SYS_rt_sigaction;
+        libc::syscall(call, signal, none, &raw mut now, size_of::<u64>());
+    }
+    let [handler, flags, _restorer, _mask] = now;
+    Disposition {
+        is_ignored: handler == libc::SIG_IGN as u64,
+        discards_children: flags & libc::SA_NOCLDWAIT as u64 != 0,
     }
 }
 
@@ -171,11 +192,11 @@ impl ExitWatch {
         if answer == 0 {
             return Ok(());
         }
-        match io::Error::last_os_error() {
-            error if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
-                Ok(pidfd_send_signal(pidfd, Signal::KILL)?)
-            }
-            error => Err(error),
+        match Errno::from_io_error(&io::Error::last_os_error()) {
+            // The kernel does not know the flag, or the process leads no group.
+            Some(Errno::INVAL | Errno::SRCH) => Ok(pidfd_send_signal(pidfd, Signal::KILL)?),
+            Some(error) => Err(error.into()),
+            None => Err(io::ErrorKind::Other.into()),
         }
     }
 }

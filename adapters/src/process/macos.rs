@@ -19,7 +19,7 @@ use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, WaitIdOptions, kill_process_group};
 use tokio::io::unix::AsyncFd;
 
-use super::Life;
+use super::{Disposition, Life};
 use crate::process::readiness::readable;
 
 /// There is no way to open a folder that may only be entered.
@@ -118,6 +118,20 @@ pub(in crate::process) fn set_default(signal: i32) {
     // SAFETY: the default disposition runs no code of ours.
     unsafe {
         libc::signal(signal, libc::SIG_DFL);
+    }
+}
+
+/// Says what this process does with a signal.
+pub(in crate::process) fn disposition(signal: i32) -> Disposition {
+    // SAFETY: a structure of integers, for which all zero is a value: the default.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one structure, which is there. Where it refuses, it writes nothing.
+    unsafe {
+        libc::sigaction(signal, ptr::null(), &raw mut now);
+    }
+    Disposition {
+        is_ignored: now.sa_sigaction == libc::SIG_IGN,
+        discards_children: now.sa_flags & libc::SA_NOCLDWAIT != 0,
     }
 }
 

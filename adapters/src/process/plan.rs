@@ -75,7 +75,8 @@ impl Plan {
         if !spec.cwd.as_bytes().starts_with(b"/") {
             return Err(folder);
         }
-        let arguments: Result<_, _> = spec.command.iter().map(|text| c_string(text, exec)).collect();
+        let arguments: Result<_, _> =
+            spec.command.iter().map(|text| c_string(text, exec)).collect();
         let variables = environment.variables();
         let search = variables.iter().find(|(name, _)| name.as_bytes() == b"PATH");
         let search = search.map_or(DEFAULT_SEARCH, |(_, value)| value.as_bytes()).to_vec();

@@ -8,6 +8,7 @@
 //! | `boot_id` | names this boot of the machine |
 //! | `sign_of_life` | whether a process runs, and when it started |
 //! | `close_from`, `set_default` | safe to call between fork and exec |
+//! | `disposition` | what this process does with a signal |
 //! | `ExitWatch` | waits for the end of one process, without a thread or a timer |
 
 use std::io;
@@ -23,8 +24,18 @@ mod system;
 
 pub use system::boot_id;
 pub(super) use system::{
-    EXIT_PROBE, ExitWatch, FOLDER_FLAGS, SIGNALS_MAX, close_from, set_default, sign_of_life,
+    EXIT_PROBE, ExitWatch, FOLDER_FLAGS, SIGNALS_MAX, close_from, disposition, set_default,
+    sign_of_life,
 };
+
+/// What this process does with a signal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Disposition {
+    /// Nothing.
+    pub(super) is_ignored: bool,
+    /// The kernel throws away how a child ended.
+    pub(super) discards_children: bool,
+}
 
 /// Whether a process runs, as far as its number tells.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -52,7 +52,7 @@ impl Identity {
     /// Returns the number. `None` for one that no process can have.
     pub(super) fn pid(&self) -> Option<Pid> {
         // A negative number would name a group, and 1 is never ours.
-        Pid::from_raw(self.pid).filter(|_| self.pid > 1)
+        Some(self.pid).filter(|&pid| pid > 1).and_then(Pid::from_raw)
     }
 
     pub(super) const fn start_mark(&self) -> u64 {
@@ -232,7 +232,7 @@ mod tests {
         }
 
         #[test]
-        fn every_flipped_bit_and_every_cut_is_found(at: prop::sample::Index, bit in 0..8) {
+        fn every_flipped_bit_and_every_cut_is_found(at: prop::sample::Index, bit in 0..8_u8) {
             let line = identity(UuidV7Source.session_id(), 4711).encode().unwrap().into_bytes();
             let at = at.index(line.len());
             prop_assert_eq!(Identity::decode(&line[..at]), None);

@@ -9,9 +9,10 @@ use candor_core::session::SessionId;
 
 use super::child::DirectProcess;
 
-/// How many endings are kept for somebody who asks once more. Whoever asks later than that finds
-/// the process gone and its exit unknown; but then its end has long been stored.
-const ENDINGS_KEPT_MAX: usize = 1024;
+/// How many ends are kept for somebody who asks once more. Whoever asks later than that is told
+/// what the files say: the process is gone, its exit unknown. But then its end has long been
+/// stored, and nobody asks.
+const ENDS_KEPT_MAX: usize = 1024;
 
 /// The sessions of this daemon.
 #[derive(Default)]
@@ -22,20 +23,22 @@ pub(super) struct Registry {
 #[derive(Default)]
 struct Entries {
     by_session: HashMap<SessionId, Known>,
-    /// The ended ones, oldest first.
-    ended: VecDeque<SessionId>,
+    /// Those that have ended or never ran, oldest first.
+    over: VecDeque<SessionId>,
 }
 
 /// What is known of one session.
 #[derive(Clone)]
 pub(super) enum Known {
-    /// Its launch is under way.
-    Launching,
+    /// Its launch is under way, or somebody finds out what became of it.
+    Busy,
     /// Its process has not been reaped. Kept here so that it is reaped, even if everybody else
     /// drops it.
     Up(Arc<DirectProcess>),
     /// Its process has been reaped.
     Ended(Ending),
+    /// It was said that it never ran, and so it never may.
+    NeverRan,
 }
 
 impl Registry {
@@ -44,11 +47,7 @@ impl Registry {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn find(&self, session: SessionId) -> Option<Known> {
-        self.entries().by_session.get(&session).cloned()
-    }
-
-    /// Starts the one launch of a session.
+    /// Makes a session the caller's alone, to launch it or to find out what became of it.
     ///
     /// # Errors
     ///
@@ -57,7 +56,7 @@ impl Registry {
         match self.entries().by_session.entry(session) {
             Slot::Occupied(known) => Err(known.get().clone()),
             Slot::Vacant(slot) => {
-                slot.insert(Known::Launching);
+                slot.insert(Known::Busy);
                 Ok(Claim { registry: Arc::clone(self), session })
             }
         }
@@ -65,25 +64,29 @@ impl Registry {
 
     /// Takes note of the last fact of a process.
     pub(super) fn ended(&self, session: SessionId, fact: Fact) {
-        let mut entries = self.entries();
         match fact {
-            Fact::Ended(ending) => {
-                entries.by_session.insert(session, Known::Ended(ending));
-                entries.ended.push_back(session);
-                if entries.ended.len() > ENDINGS_KEPT_MAX
-                    && let Some(oldest) = entries.ended.pop_front()
-                {
-                    entries.by_session.remove(&oldest);
-                }
-            }
+            Fact::Ended(ending) => self.entries().keep(session, Known::Ended(ending)),
             Fact::Lost(_) => {
-                entries.by_session.remove(&session);
+                self.entries().by_session.remove(&session);
             }
         }
     }
 }
 
-/// The right to launch one session. Dropped without a process, the session is unknown again.
+impl Entries {
+    /// Keeps an end, and forgets the oldest one if there are too many.
+    fn keep(&mut self, session: SessionId, end: Known) {
+        self.by_session.insert(session, end);
+        self.over.push_back(session);
+        if self.over.len() > ENDS_KEPT_MAX
+            && let Some(oldest) = self.over.pop_front()
+        {
+            self.by_session.remove(&oldest);
+        }
+    }
+}
+
+/// One session that is the caller's alone. Dropped without an answer, the session is unknown again.
 pub(super) struct Claim {
     registry: Arc<Registry>,
     session: SessionId,
@@ -98,9 +101,14 @@ impl Claim {
         &self.registry
     }
 
-    /// Ends the launch: there is a process.
+    /// Answers: there is a process.
     pub(super) fn up(self, process: Arc<DirectProcess>) {
         self.registry.entries().by_session.insert(self.session, Known::Up(process));
+    }
+
+    /// Answers: there never was a process, and never will be.
+    pub(super) fn never_ran(self) {
+        self.registry.entries().keep(self.session, Known::NeverRan);
     }
 }
 
@@ -108,7 +116,7 @@ impl Drop for Claim {
     fn drop(&mut self) {
         let mut entries = self.registry.entries();
         if let Slot::Occupied(known) = entries.by_session.entry(self.session)
-            && matches!(known.get(), Known::Launching)
+            && matches!(known.get(), Known::Busy)
         {
             known.remove();
         }
@@ -121,9 +129,9 @@ mod tests {
 
     use candor_core::ports::{Ending, Fact, IdSource as _};
     use candor_core::session::OutputSizes;
-    use candor_core::verdict::{Exit, Witness};
+    use candor_core::verdict::{Exit, LostReason, Witness};
 
-    use super::{ENDINGS_KEPT_MAX, Known, Registry};
+    use super::{ENDS_KEPT_MAX, Known, Registry};
     use crate::ids::UuidV7Source;
 
     fn ending(code: u8) -> Ending {
@@ -136,24 +144,32 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let session = UuidV7Source.session_id();
         let claim = registry.claim(session).ok().expect("nobody has it");
-        assert!(matches!(registry.claim(session), Err(Known::Launching)));
-        assert!(matches!(registry.find(session), Some(Known::Launching)));
+        assert!(matches!(registry.claim(session), Err(Known::Busy)));
         drop(claim);
-        assert!(registry.find(session).is_none());
-        assert!(registry.claim(session).is_ok());
+        registry.claim(session).ok().expect("nobody has it").never_ran();
+        assert!(matches!(registry.claim(session), Err(Known::NeverRan)));
     }
 
     #[test]
-    fn the_newest_endings_are_kept() {
-        let registry = Registry::default();
-        let sessions: Vec<_> =
-            (0..=ENDINGS_KEPT_MAX).map(|_| UuidV7Source.session_id()).collect();
+    fn the_newest_ends_are_kept() {
+        let registry = Arc::new(Registry::default());
+        let sessions: Vec<_> = (0..=ENDS_KEPT_MAX).map(|_| UuidV7Source.session_id()).collect();
         for &session in &sessions {
             registry.ended(session, Fact::Ended(ending(3)));
         }
-        assert!(registry.find(sessions[0]).is_none());
         for &session in &sessions[1..] {
-            assert!(matches!(registry.find(session), Some(Known::Ended(kept)) if kept == ending(3)));
+            let known = registry.claim(session);
+            assert!(matches!(known, Err(Known::Ended(kept)) if kept == ending(3)));
         }
+        assert!(registry.claim(sessions[0]).is_ok());
+    }
+
+    #[test]
+    fn a_lost_process_is_forgotten() {
+        let registry = Arc::new(Registry::default());
+        let session = UuidV7Source.session_id();
+        registry.ended(session, Fact::Ended(ending(3)));
+        registry.ended(session, Fact::Lost(LostReason::BadRecord));
+        assert!(registry.claim(session).is_ok());
     }
 }

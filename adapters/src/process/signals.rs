@@ -2,12 +2,12 @@
 //! and exec.
 //!
 //! It never installs a handler.
-#![expect(unsafe_code, reason = "neither std nor rustix sets a mask or a disposition")]
+#![expect(unsafe_code, reason = "neither std nor rustix sets a mask")]
 
 use std::mem;
 use std::ptr;
 
-use super::platform::{SIGNALS_MAX, set_default};
+use super::platform::{SIGNALS_MAX, disposition, set_default};
 
 /// A signal mask to go back to.
 pub(super) struct Mask(libc::sigset_t);
@@ -55,7 +55,7 @@ pub(super) fn reset_all() {
 /// Handlers stay: they are our own runtime's.
 pub(super) fn reset_ignored(kept: i32) {
     for signal in (1..=SIGNALS_MAX).filter(|&signal| signal != kept) {
-        if disposition(signal).is_some_and(|now| now.sa_sigaction == libc::SIG_IGN) {
+        if disposition(signal).is_ignored {
             set_default(signal);
         }
     }
@@ -66,19 +66,8 @@ pub(super) fn reset_ignored(kept: i32) {
 /// A process that was started with `SIGCHLD` ignored inherits that, and the kernel then throws its
 /// children's exits away.
 pub(super) fn keep_exits() {
-    let throws_away = |now: libc::sigaction| {
-        now.sa_sigaction == libc::SIG_IGN || now.sa_flags & libc::SA_NOCLDWAIT != 0
-    };
-    if disposition(libc::SIGCHLD).is_some_and(throws_away) {
+    let now = disposition(libc::SIGCHLD);
+    if now.is_ignored || now.discards_children {
         set_default(libc::SIGCHLD);
-    }
-}
-
-/// Returns `None` for a number that is no signal, or is the C library's own.
-fn disposition(signal: i32) -> Option<libc::sigaction> {
-    // SAFETY: the kernel fills a structure on this stack, for which all zero is a value.
-    unsafe {
-        let mut now: libc::sigaction = mem::zeroed();
-        (libc::sigaction(signal, ptr::null(), &raw mut now) == 0).then_some(now)
     }
 }

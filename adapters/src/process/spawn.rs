@@ -151,7 +151,8 @@ pub(super) fn fork(plan: &Plan, descriptors: &Descriptors<'_>) -> Result<GatedCh
     };
     let error = io::Error::last_os_error();
     signals::restore(&mask);
-    let pid = Pid::from_raw(pid).filter(|_| pid > 0).ok_or_else(|| fork(error))?;
+    let pid =
+        Some(pid).filter(|&pid| pid > 0).and_then(Pid::from_raw).ok_or_else(|| fork(error))?;
     Ok(GatedChild { pid, gate: Some(gate), refusals })
 }
 

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::attach::attach;
 use super::launch::launch;
-use super::plan::{Plan, Refusal};
+use super::plan::Plan;
 use super::registry::{Known, Registry};
 use super::signals;
 
@@ -59,13 +59,15 @@ impl DirectSpawner {
 
 #[async_trait]
 impl ProcessSpawner for DirectSpawner {
-    /// Called again, it returns the process that there is; while the first call is still under way,
-    /// or after the process has ended, [`Launch::Unknown`], and `attach` tells more.
+    /// Called again, it returns the process that there is. While the first call is still under way,
+    /// or after the process has ended, it returns [`Launch::Unknown`], and `attach` tells more.
+    /// After `attach` has said that the session never ran, every launch of it is refused.
     async fn launch(&self, id: SessionId, spec: &Spec, environment: &Environment) -> Launch {
         let claim = match self.registry.claim(id) {
             Ok(claim) => claim,
             Err(Known::Up(process)) => return Launch::Up(process),
-            Err(Known::Launching | Known::Ended(_)) => return Launch::Unknown,
+            Err(Known::Busy | Known::Ended(_)) => return Launch::Unknown,
+            Err(Known::NeverRan) => return refused(SpawnStage::Prepare, Errno::PERM),
         };
         let plan = match Plan::new(spec, environment) {
             Ok(plan) => plan,
@@ -74,7 +76,7 @@ impl ProcessSpawner for DirectSpawner {
         let places = Arc::clone(&self.places);
         let Ok(Ok(place)) = timeout(LAUNCH_PATIENCE, places.acquire_owned()).await else {
             // Nothing was begun.
-            return Refusal::at(SpawnStage::Fork)(Errno::AGAIN).into();
+            return refused(SpawnStage::Fork, Errno::AGAIN);
         };
         let sessions = self.sessions.clone();
         let task = tokio::task::spawn_blocking(move || {
@@ -96,11 +98,21 @@ impl ProcessSpawner for DirectSpawner {
     /// time. Whoever knows from elsewhere that the process was up knows then that its identity was
     /// removed by hand.
     async fn attach(&self, id: SessionId) -> Attach {
-        match self.registry.find(id) {
-            Some(Known::Launching) => Attach::Unreachable,
-            Some(Known::Up(process)) => Attach::Up(process),
-            Some(Known::Ended(ending)) => Attach::Ended(ending),
-            None => attach(&self.sessions, id).await,
+        let claim = match self.registry.claim(id) {
+            Ok(claim) => claim,
+            Err(Known::Busy) => return Attach::Unreachable,
+            Err(Known::Up(process)) => return Attach::Up(process),
+            Err(Known::Ended(ending)) => return Attach::Ended(ending),
+            Err(Known::NeverRan) => return Attach::NeverRan,
+        };
+        let answer = attach(&self.sessions, id).await;
+        if let Attach::NeverRan = answer {
+            claim.never_ran();
         }
+        answer
     }
+}
+
+fn refused(stage: SpawnStage, errno: Errno) -> Launch {
+    Launch::Refused { stage, errno: errno.raw_os_error() }
 }

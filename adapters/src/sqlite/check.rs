@@ -9,8 +9,8 @@ use candor_core::event::{Seq, StoredEvent};
 use candor_core::ports::{ReadError, StoredSession};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::Store;
 use super::errors::ReadFailure;
-use super::readers::Readers;
 use super::rows::{event_columns, read_event, read_session, session_columns};
 use super::upkeep::full_check;
 use super::views::DamagedRow;
@@ -63,32 +63,32 @@ impl CheckReport {
 }
 
 /// Checks everything.
-pub(super) async fn check(readers: &Readers) -> Result<CheckReport, ReadError> {
+pub(super) async fn check(store: &Store) -> Result<CheckReport, ReadError> {
     let mut report = CheckReport::default();
     // Pages that cannot be read end a walk early; SQLite's own check then says so.
     let limit = Duration::from_secs(FULL_CHECK_S_MAX);
-    report.sqlite = readers
+    report.sqlite = store
         .read_within(limit, None, |connection| match full_check(connection) {
             Ok(findings) => Ok(findings),
             Err(error) if is_damage(&error) => Ok(vec![error.to_string()]),
             Err(error) => Err(error.into()),
         })
         .await?;
-    walk(readers, &mut report, check_sessions).await?;
-    walk(readers, &mut report, check_events).await?;
+    walk(store, &mut report, check_sessions).await?;
+    walk(store, &mut report, check_events).await?;
     Ok(report)
 }
 
 type Slice = (CheckReport, Option<i64>);
 
 async fn walk(
-    readers: &Readers,
+    store: &Store,
     report: &mut CheckReport,
     slice: fn(&Connection, i64) -> Result<Slice, ReadFailure>,
 ) -> Result<(), ReadError> {
     let mut after = Some(i64::MIN);
     while let Some(key) = after {
-        let read = readers.read(None, move |connection| match slice(connection, key) {
+        let read = store.read(None, move |connection| match slice(connection, key) {
             Err(ReadFailure::Sql(error)) if is_damage(&error) => Ok(Err(error.to_string())),
             result => result.map(Ok),
         });
@@ -146,9 +146,7 @@ fn contradiction(
     stored: &StoredSession,
 ) -> rusqlite::Result<Option<String>> {
     let id = stored.session.id.as_uuid().as_bytes().as_slice();
-    let found = connection
-        .prepare_cached("SELECT 1 FROM sessions WHERE id = ?1")?
-        .exists([id])?;
+    let found = connection.prepare_cached("SELECT 1 FROM sessions WHERE id = ?1")?.exists([id])?;
     if !found {
         return Ok(Some("it cannot be found by its key".to_owned()));
     }

@@ -11,6 +11,7 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
 
 use super::errors::{OpenError, open_error};
 use super::schema;
+use super::upkeep::{Extent, checkpoint};
 
 /// Earlier versions of SQLite can damage a database in WAL mode, when it is written and checkpointed
 /// by two connections at once.
@@ -31,7 +32,7 @@ pub(super) const BUSY_MS_MAX: u32 = 1_500;
 const JOURNAL_BYTES_MAX: i64 = 16 * 1024 * 1024;
 
 /// Memory that a connection may keep pages in, in KiB.
-const CACHE_KIB: i64 = 1_024;
+const CACHE_KIB: i64 = 512;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,21 +82,40 @@ pub(super) fn open(path: &Path, role: Role) -> Result<Connection, OpenError> {
             let reason = "it may only be read".to_owned();
             return Err(OpenError::NotWritable { path: path.to_path_buf(), reason });
         }
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(sql)?;
+        use_log(&connection).map_err(sql)?;
         connection.set_transaction_behavior(TransactionBehavior::Immediate);
     } else {
         set(&connection, "query_only", 1, path)?;
     }
-    let journal: String =
-        connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(sql)?;
-    if journal != "wal" {
-        let path = path.to_path_buf();
-        return Err(OpenError::Unsuitable { path, setting: "journal_mode", found: journal });
-    }
+    check_log(&connection, role, path)?;
     for (name, value) in SETTINGS {
         set(&connection, name, value, path)?;
     }
     Ok(connection)
+}
+
+/// Turns the write-ahead log on, which changes the file only where somebody else has turned it off.
+fn use_log(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("PRAGMA journal_mode = WAL")?;
+    let mut rows = statement.query([])?;
+    // The change is stored after its row was returned, and only the next call tells of a failure.
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
+/// Refuses to work without the write-ahead log, whatever the reason.
+fn check_log(connection: &Connection, role: Role, path: &Path) -> Result<(), OpenError> {
+    let sql = |error| open_error(path, &error);
+    let journal: String =
+        connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(sql)?;
+    // The word is what was asked for. The number of frames is there only when there is a log.
+    let is_logged = role == Role::Reader
+        || checkpoint(connection, Extent::Nothing).map_err(sql)?.frames.is_some();
+    if journal == "wal" && is_logged {
+        return Ok(());
+    }
+    let path = path.to_path_buf();
+    Err(OpenError::Unsuitable { path, setting: "journal_mode", found: journal })
 }
 
 /// Sets a number, and reads it back.
@@ -155,7 +175,7 @@ pub(super) fn identity(path: &Path, application_id: i32, version: i32) -> Result
 
 #[cfg(test)]
 mod tests {
-    use super::{SQLITE_VERSION_MIN, Role, open};
+    use super::{Role, SQLITE_VERSION_MIN, open};
     use crate::sqlite::file;
 
     #[test]

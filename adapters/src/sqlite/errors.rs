@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use candor_core::ports::{CommitError, ReadError};
 use candor_core::session::SessionId;
 use rusqlite::ErrorCode;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 
 /// Why a database was not opened. Nothing was written to it.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +93,9 @@ pub enum OpenError {
         found: String,
     },
     /// There is no thread left to write it with.
-    #[error("no thread can be started to write the database ({reason}): raise the limit of threads")]
+    #[error(
+        "no thread can be started to write the database ({reason}): raise the limit of threads"
+    )]
     NoThread {
         /// What the operating system said.
         reason: String,
@@ -101,7 +104,9 @@ pub enum OpenError {
 
 /// Why a store was closed less tidily than it should be. Nothing is lost.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the database could not be marked as closed ({reason}): the next start will check it first")]
+#[error(
+    "the database could not be marked as closed ({reason}): the next start will check it first"
+)]
 pub struct CloseError {
     /// What the store said.
     pub reason: String,
@@ -111,6 +116,10 @@ pub struct CloseError {
 pub(super) fn open_error(path: &Path, error: &rusqlite::Error) -> OpenError {
     let path = path.to_path_buf();
     let text = error.to_string();
+    // The index of the log lies in a file that needs room as well.
+    if error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) {
+        return OpenError::Full { path };
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Busy { path },
         Some(ErrorCode::DiskFull) => OpenError::Full { path },

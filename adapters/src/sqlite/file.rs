@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,9 @@ const APPLICATION_ID_AT: usize = 68;
 
 /// How long a header is, in bytes.
 const HEADER_BYTES: u64 = 100;
+
+/// What the name of a database that is not finished has after the name that it is to get.
+const DRAFT: &str = ".new-";
 
 /// Whether there is a database.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,11 +98,25 @@ fn check_header(path: &Path, header: &[u8]) -> Result<(), OpenError> {
 /// Where another process makes one at the same time, that one stays.
 pub(super) fn create(path: &Path) -> Result<(), OpenError> {
     let image = schema::fresh_image().map_err(|error| migration_error(path, &error))?;
-    let draft = beside(path, &format!(".new-{}", Uuid::now_v7().simple()));
+    let draft = beside(path, &format!("{DRAFT}{}", Uuid::now_v7().simple()));
     let made = write(&draft, &image).and_then(|()| publish(&draft, path));
     // The draft has a second name by now, or is of no use.
     let removed = fs::remove_file(&draft);
     made.and(removed).and_then(|()| sync_folder(path)).map_err(|error| file_error(path, &error))
+}
+
+/// Removes what is left of a database that was being made when the process was killed. What cannot
+/// be removed does no harm.
+pub(super) fn remove_drafts(path: &Path) {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return;
+    };
+    let prefix = [name.as_bytes(), DRAFT.as_bytes()].concat();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().as_bytes().starts_with(&prefix) {
+            let _harmless = fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn write(draft: &Path, image: &[u8]) -> io::Result<()> {

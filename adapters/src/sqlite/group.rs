@@ -7,7 +7,7 @@ use candor_core::ports::CommitError;
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, params_from_iter};
 
-use super::errors::{at_commit, before_commit, is_of_one_change, leaves_doubt};
+use super::errors::{at_commit, before_commit, is_of_one_change, leaves_doubt, not_stored};
 use super::rows::{EncodedChange, event_columns, session_columns};
 
 /// Why nothing of a group was stored, or nobody knows.
@@ -46,7 +46,10 @@ fn store_each<'change>(
     let mut last = last_seq(connection)?;
     let mut results = Vec::new();
     for change in changes {
-        let seq = last + 1;
+        let Some(seq) = last.checked_add(1) else {
+            results.push(Err(not_stored("all places of events are used up")));
+            continue;
+        };
         run(connection, "SAVEPOINT one")?;
         let result = match store_one(connection, change, seq) {
             Ok(true) => Ok(Seq::from_number(seq.unsigned_abs())),

@@ -7,6 +7,7 @@
 //! | `schema.rs`, `migrations/` | the tables and their versions |
 //! | `rows.rs` | rows and their checksums |
 //! | `writer.rs`, `group.rs` | the writing thread; one transaction for all that wait |
+//! | `doubt.rs` | whether it is known what is in the file |
 //! | `readers.rs` | read-only connections with a deadline |
 //! | `views.rs`, `prefix.rs` | lists, prefixes, stories, counts |
 //! | `upkeep.rs`, `check.rs` | the log, SQLite's own checks, the row check |
@@ -17,6 +18,7 @@
 
 mod check;
 mod connection;
+mod doubt;
 mod errors;
 mod file;
 mod group;
@@ -30,11 +32,13 @@ mod writer;
 
 use std::path::{Path, absolute};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use candor_core::event::{Seq, StoredEvent};
 use candor_core::ports::{Change, CommitError, ReadError, Repository, StoredSession};
 use candor_core::session::SessionId;
+use rusqlite::Connection;
 
 pub use self::check::CheckReport;
 pub use self::errors::{CloseError, OpenError};
@@ -42,9 +46,9 @@ pub use self::views::{DamagedRow, EventPage, ListQuery, Listing, Resolution, Sta
 pub use self::writer::Counters;
 
 use self::connection::Role;
-use self::errors::{ReadFailure, file_error, migration_error, open_error};
+use self::errors::{ReadFailure, file_error, migration_error, open_error, unavailable};
 use self::file::Presence;
-use self::readers::Readers;
+use self::readers::{READ_MS_MAX, Readers};
 use self::rows::EncodedChange;
 use self::writer::Writer;
 
@@ -59,6 +63,38 @@ pub struct SqliteStore(Arc<Store>);
 struct Store {
     writer: Writer,
     readers: Readers,
+}
+
+impl Store {
+    /// Runs `job` on one state of the database: the latest one, or a later one.
+    ///
+    /// `about` is the session that the read is about, for the error to name.
+    async fn read<T: Send + 'static>(
+        &self,
+        about: Option<SessionId>,
+        job: impl FnOnce(&Connection) -> Result<T, ReadFailure> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        self.read_within(Duration::from_millis(READ_MS_MAX), about, job).await
+    }
+
+    /// The same, with a deadline of its own.
+    async fn read_within<T: Send + 'static>(
+        &self,
+        time_max: Duration,
+        about: Option<SessionId>,
+        job: impl FnOnce(&Connection) -> Result<T, ReadFailure> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        const IN_DOUBT: &str = "the disk has failed, and it is not known what it has kept";
+
+        let deadline = Instant::now() + time_max;
+        let certainty = self.writer.certainty(deadline).await;
+        let certainty = certainty.ok_or_else(|| unavailable(IN_DOUBT))?;
+        let result = self.readers.read(deadline, about, job).await?;
+        if self.writer.is_still_certain(certainty) {
+            return Ok(result);
+        }
+        Err(unavailable(IN_DOUBT))
+    }
 }
 
 impl SqliteStore {
@@ -87,6 +123,7 @@ impl SqliteStore {
             if let Some(finding) = findings.into_iter().next() {
                 return Err(OpenError::Corrupt { path, detail: finding });
             }
+            upkeep::settle(&connection, &path)?;
         }
         let migration = |error| migration_error(&path, &error);
         schema::migrate(&mut connection).map_err(migration)?;
@@ -94,6 +131,7 @@ impl SqliteStore {
             return Err(OpenError::Corrupt { path, detail });
         }
         upkeep::mark_open(&connection).map_err(sql)?;
+        file::remove_drafts(&path);
         let writer = Writer::start(path.clone(), connection)?;
         Ok(Self(Arc::new(Store { writer, readers: Readers::new(path) })))
     }
@@ -120,7 +158,7 @@ impl SqliteStore {
     /// [`ReadError::Unavailable`]. Damaged rows are named in the listing.
     pub async fn list(&self, query: &ListQuery) -> Result<Listing, ReadError> {
         let query = query.clone();
-        self.0.readers.read(None, move |connection| views::list(connection, &query)).await
+        self.0.read(None, move |connection| views::list(connection, &query)).await
     }
 
     /// Finds the session that a prefix stands for: of its id, with hyphens or without, or of its
@@ -131,7 +169,7 @@ impl SqliteStore {
     /// [`ReadError::Unavailable`].
     pub async fn resolve(&self, prefix: &str) -> Result<Resolution, ReadError> {
         let prefix = prefix.to_owned();
-        self.0.readers.read(None, move |connection| views::resolve(connection, &prefix)).await
+        self.0.read(None, move |connection| views::resolve(connection, &prefix)).await
     }
 
     /// Returns the events after `cursor`, in order, at most `limit` of them, good and damaged.
@@ -140,7 +178,7 @@ impl SqliteStore {
     ///
     /// [`ReadError::Unavailable`]. Damaged rows are named in the page.
     pub async fn events_page(&self, cursor: Seq, limit: u32) -> Result<EventPage, ReadError> {
-        self.0.readers.read(None, move |connection| views::events(connection, cursor, limit)).await
+        self.0.read(None, move |connection| views::events(connection, cursor, limit)).await
     }
 
     /// Returns the events of one session after `cursor`, in order, at most `limit` of them.
@@ -155,7 +193,7 @@ impl SqliteStore {
         limit: u32,
     ) -> Result<EventPage, ReadError> {
         let job = move |connection: &_| views::session_events(connection, id, cursor, limit);
-        self.0.readers.read(None, job).await
+        self.0.read(None, job).await
     }
 
     /// Counts the sessions by status.
@@ -164,7 +202,7 @@ impl SqliteStore {
     ///
     /// [`ReadError::Unavailable`].
     pub async fn counts_by_status(&self) -> Result<StatusCounts, ReadError> {
-        self.0.readers.read(None, views::counts).await
+        self.0.read(None, views::counts).await
     }
 
     /// Returns the highest place that was ever given, or [`Seq::START`].
@@ -174,7 +212,7 @@ impl SqliteStore {
     /// [`ReadError::Unavailable`].
     pub async fn last_seq(&self) -> Result<Seq, ReadError> {
         let read = |connection: &_| Ok(group::last_seq(connection)?);
-        let number = self.0.readers.read(None, read).await?;
+        let number = self.0.read(None, read).await?;
         Ok(Seq::from_number(number.unsigned_abs()))
     }
 
@@ -186,7 +224,7 @@ impl SqliteStore {
     ///
     /// [`ReadError::Unavailable`] when it could not be done to the end.
     pub async fn check(&self) -> Result<CheckReport, ReadError> {
-        check::check(&self.0.readers).await
+        check::check(&self.0).await
     }
 
     /// Returns what the store has done since it was opened.
@@ -203,17 +241,17 @@ impl Repository for SqliteStore {
     }
 
     async fn load(&self, id: SessionId) -> Result<Option<StoredSession>, ReadError> {
-        self.0.readers.read(Some(id), move |connection| views::load(connection, id)).await
+        self.0.read(Some(id), move |connection| views::load(connection, id)).await
     }
 
     async fn live(&self) -> Result<Vec<SessionId>, ReadError> {
-        self.0.readers.read(None, views::live).await
+        self.0.read(None, views::live).await
     }
 
     /// A page ends before a damaged event; the next one begins with it and fails.
     async fn events_after(&self, cursor: Seq, limit: u32) -> Result<Vec<StoredEvent>, ReadError> {
         let job = move |connection: &_| up_to_damage(views::events(connection, cursor, limit)?);
-        self.0.readers.read(None, job).await
+        self.0.read(None, job).await
     }
 }
 

@@ -31,8 +31,11 @@ impl Prefix {
         if text.is_empty() || !text.chars().enumerate().all(fits) {
             return None;
         }
-        let digits: String =
-            text.chars().filter(char::is_ascii_hexdigit).map(|digit| digit.to_ascii_lowercase()).collect();
+        let digits: String = text
+            .chars()
+            .filter(char::is_ascii_hexdigit)
+            .map(|digit| digit.to_ascii_lowercase())
+            .collect();
         (digits.len() <= DIGITS_MAX).then_some(Self { digits, has_hyphens })
     }
 

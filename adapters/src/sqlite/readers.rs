@@ -21,7 +21,7 @@ use super::errors::{ReadFailure, read_error, unavailable};
 const READERS_MAX: u32 = 4;
 
 /// How long a read may take, waiting for its turn included, in milliseconds.
-const READ_MS_MAX: u64 = 5_000;
+pub(super) const READ_MS_MAX: u64 = 5_000;
 
 /// How much longer a caller waits for a read that hangs in the operating system, where no deadline
 /// of ours reaches, in milliseconds.
@@ -50,27 +50,15 @@ impl Readers {
         Self { shared, turns: Arc::new(Semaphore::new(READERS_MAX as usize)) }
     }
 
-    /// Runs `job` on one state of the database: the latest one, or a later one.
-    ///
-    /// `about` is the session that the read is about, for the error to name.
+    /// Runs `job` in one transaction, until the deadline.
     ///
     /// Cancel safe.
     pub(super) async fn read<T: Send + 'static>(
         &self,
+        deadline: Instant,
         about: Option<SessionId>,
         job: impl FnOnce(&Connection) -> Result<T, ReadFailure> + Send + 'static,
     ) -> Result<T, ReadError> {
-        self.read_within(Duration::from_millis(READ_MS_MAX), about, job).await
-    }
-
-    /// The same, with a deadline of its own.
-    pub(super) async fn read_within<T: Send + 'static>(
-        &self,
-        time_max: Duration,
-        about: Option<SessionId>,
-        job: impl FnOnce(&Connection) -> Result<T, ReadFailure> + Send + 'static,
-    ) -> Result<T, ReadError> {
-        let deadline = Instant::now() + time_max;
         let turn = timeout_at(deadline.into(), Arc::clone(&self.turns).acquire_owned()).await;
         let turn = granted(turn)?;
         let shared = Arc::clone(&self.shared);
@@ -117,7 +105,9 @@ impl Shared {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => open(&self.path, Role::Reader).map_err(|error| unavailable(&error.to_string()))?,
+            None => {
+                open(&self.path, Role::Reader).map_err(|error| unavailable(&error.to_string()))?
+            }
         };
         // A connection that met an error is not used again: it may be what is broken.
         let result = in_one_transaction(&connection, deadline, job)
@@ -138,4 +128,57 @@ fn in_one_transaction<T>(
     let result = job(connection)?;
     connection.prepare_cached("ROLLBACK")?.execute([])?;
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use candor_core::ports::ReadError;
+    use rusqlite::Connection;
+
+    use super::{READERS_MAX, Readers};
+    use crate::sqlite::connection::{Role, open};
+    use crate::sqlite::errors::ReadFailure;
+    use crate::sqlite::file;
+
+    fn count_for_ever(connection: &Connection) -> Result<i64, ReadFailure> {
+        const SQL: &str =
+            "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number)
+            SELECT count(*) FROM number";
+        Ok(connection.query_row(SQL, [], |row| row.get(0))?)
+    }
+
+    #[tokio::test]
+    async fn a_read_that_takes_too_long_is_broken_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        file::create(&path).unwrap();
+        let _writer = open(&path, Role::Writer).unwrap();
+        let readers = Readers::new(path);
+        // More of them than there are connections, one after the other: each gives its own back.
+        for _ in 0..=READERS_MAX {
+            let deadline = Instant::now() + Duration::from_millis(5);
+            let result = readers.read(deadline, None, count_for_ever).await;
+            let reason = "the read took too long".to_owned();
+            assert_eq!(result, Err(ReadError::Unavailable { reason }));
+        }
+        let deadline = Instant::now() + Duration::from_secs(5);
+        assert_eq!(readers.read(deadline, None, |_connection| Ok(7)).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_read_is_an_error_and_costs_no_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        file::create(&path).unwrap();
+        let _writer = open(&path, Role::Writer).unwrap();
+        let readers = Readers::new(path);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        for _ in 0..=READERS_MAX {
+            let result = readers.read(deadline, None, |_| -> Result<(), _> { panic!("a bug") });
+            assert!(matches!(result.await, Err(ReadError::Unavailable { .. })));
+        }
+        assert_eq!(readers.read(deadline, None, |_connection| Ok(7)).await, Ok(7));
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! A migration never changes once it is released, and never runs on a file that is not ours.
 
+use std::ops::Range;
+
 use rusqlite::{Connection, MAIN_DB};
 use rusqlite_migration::{M, Migrations};
 
@@ -18,11 +20,23 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), rusqlite_migrat
     Migrations::from_slice(&STEPS).to_latest(connection)
 }
 
-/// Returns the bytes of a database that has the schema and no rows.
+/// Where the header says with what kind of journal the file is read and written.
+///
+/// Source: <https://sqlite.org/fileformat.html#file_format_version_numbers>.
+const JOURNAL_AT: Range<usize> = 18..20;
+
+/// The write-ahead log, as the header says it.
+const WITH_LOG: u8 = 2;
+
+/// Returns the bytes of a database that has the schema and no rows, and has a write-ahead log from
+/// the beginning: to turn it on later is one more thing that can fail halfway.
 pub(super) fn fresh_image() -> Result<Vec<u8>, rusqlite_migration::Error> {
     let fresh = fresh()?;
-    let image = fresh.serialize(MAIN_DB)?;
-    Ok(image.to_vec())
+    let mut image = fresh.serialize(MAIN_DB)?.to_vec();
+    if let Some(journal) = image.get_mut(JOURNAL_AT) {
+        journal.fill(WITH_LOG);
+    }
+    Ok(image)
 }
 
 /// Returns what is missing or different from the schema that this version makes, or `None`.

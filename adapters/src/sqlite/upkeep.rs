@@ -1,7 +1,12 @@
 //! The care of the file itself: whether it was closed tidily, SQLite's own checks, and its log.
 
+use std::path::Path;
+
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use tracing::warn;
+
+use super::errors::{OpenError, open_error};
 
 /// Findings of SQLite's own checks that are kept, at most.
 const FINDINGS_MAX: u32 = 20;
@@ -22,8 +27,8 @@ pub(super) enum Extent {
 pub(super) struct Checkpoint {
     /// Whether nobody kept it from what was asked for.
     pub(super) is_complete: bool,
-    /// How long the log was, in frames.
-    pub(super) frames: i64,
+    /// How long the log was, in frames; `None` when the database has no log.
+    pub(super) frames: Option<u32>,
 }
 
 /// Copies the log into the database.
@@ -34,8 +39,26 @@ pub(super) fn checkpoint(connection: &Connection, extent: Extent) -> rusqlite::R
         Extent::AllAndEmpty => "PRAGMA wal_checkpoint(TRUNCATE)",
     };
     connection.prepare_cached(sql)?.query_row([], |row| {
-        Ok(Checkpoint { is_complete: row.get::<_, i64>(0)? == 0, frames: row.get(1)? })
+        let frames: i64 = row.get(1)?;
+        Ok(Checkpoint {
+            is_complete: row.get::<_, i64>(0)? == 0,
+            frames: u32::try_from(frames).ok(),
+        })
     })
+}
+
+/// Copies all of the log that a crash has left into the database.
+///
+/// Part of it may be in memory alone, where the disk had failed before the crash; and what is
+/// written after such a part is worth no more than it.
+pub(super) fn settle(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    match checkpoint(connection, Extent::AllAndEmpty) {
+        Ok(Checkpoint { is_complete: true, .. }) => Ok(()),
+        Ok(Checkpoint { is_complete: false, .. }) => {
+            Err(OpenError::Busy { path: path.to_path_buf() })
+        }
+        Err(error) => Err(open_error(path, &error)),
+    }
 }
 
 /// Says whether the last one who had the database open took leave of it.
@@ -51,14 +74,18 @@ pub(super) fn mark_open(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Notes that the database is closed, empties the log, and closes it.
 pub(super) fn close(connection: Connection) -> Result<(), String> {
-    let marked =
-        connection.execute("UPDATE state SET closed_cleanly = 1 WHERE only_row = 1", []);
+    let marked = connection.execute("UPDATE state SET closed_cleanly = 1 WHERE only_row = 1", []);
     marked.map_err(|error| error.to_string())?;
-    // What is left in the log now, since somebody reads it, is as safe there as in the database.
-    checkpoint(&connection, Extent::AllAndEmpty).map_err(|error| error.to_string())?;
-    // Lets SQLite remove the empty log.
-    let config = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-    connection.set_db_config(config, false).map_err(|error| error.to_string())?;
+    match checkpoint(&connection, Extent::AllAndEmpty) {
+        Ok(Checkpoint { is_complete: true, .. }) => {
+            // Lets SQLite remove the empty log.
+            let config = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            connection.set_db_config(config, false).map_err(|error| error.to_string())?;
+        }
+        // What is in the log is as safe there as in the database.
+        Ok(Checkpoint { is_complete: false, .. }) => {}
+        Err(error) => warn!(%error, "the log is left beside the database"),
+    }
     connection.close().map_err(|(_connection, error)| error.to_string())
 }
 

@@ -325,11 +325,8 @@ pub(super) fn events(
     after: Seq,
     limit: u32,
 ) -> Result<EventPage, ReadFailure> {
-    const SQL: &str = concat!(
-        "SELECT ",
-        event_columns!(),
-        " FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2"
-    );
+    const SQL: &str =
+        concat!("SELECT ", event_columns!(), " FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2");
     page(connection.prepare_cached(SQL)?, params![cursor(after), limit], after, limit)
 }
 

@@ -18,7 +18,8 @@ use tokio::time::timeout_at;
 use tracing::warn;
 
 use super::connection::{BUSY_MS_MAX, Role, open};
-use super::errors::{CloseError, OpenError, not_stored};
+use super::doubt::{Certainty, Doubt};
+use super::errors::{CloseError, OpenError, before_commit, leaves_doubt, not_stored};
 use super::group::{self, Failed};
 use super::rows::EncodedChange;
 use super::upkeep::{self, Checkpoint, Extent, checkpoint};
@@ -40,10 +41,13 @@ const CLOSE_MS_MAX: u64 = 30_000;
 
 /// The log is copied into the database when it has this many frames and nobody waits. One frame is
 /// one page of 4 KiB.
-const CHECKPOINT_FRAMES: i64 = 1_000;
+const CHECKPOINT_FRAMES: u32 = 1_000;
 
-/// The log is copied even while changes wait, when it has this many frames.
-const CHECKPOINT_FRAMES_MAX: i64 = 4_000;
+/// The log is copied and emptied even while changes wait, when it has this many frames.
+const CHECKPOINT_FRAMES_MAX: u32 = 4_000;
+
+/// How long an overdue copy may wait for readers to end, in milliseconds.
+const CHECKPOINT_WAIT_MS: u64 = 50;
 
 /// The name of the thread.
 const THREAD_NAME: &str = "candor-writer";
@@ -73,11 +77,14 @@ struct Counts {
 pub(super) struct Writer {
     requests: mpsc::Sender<Request>,
     counts: Arc<Counts>,
+    doubt: Arc<Doubt>,
 }
 
 #[derive(Debug)]
 enum Request {
-    Store(Waiting),
+    Store(Box<Waiting>),
+    /// Find out what is in the file, if that is not known.
+    Settle(oneshot::Sender<()>),
     Close(oneshot::Sender<Result<(), CloseError>>),
 }
 
@@ -97,18 +104,20 @@ impl Writer {
     pub(super) fn start(path: PathBuf, connection: Connection) -> Result<Self, OpenError> {
         let (requests, inbox) = mpsc::channel(QUEUE_CHANGES_MAX);
         let counts = Arc::new(Counts::default());
+        let doubt = Arc::new(Doubt::default());
         let thread = Thread {
             path,
             connection: Some(connection),
             inbox,
             counts: Arc::clone(&counts),
+            doubt: Arc::clone(&doubt),
             checkpoint_at_frames: CHECKPOINT_FRAMES,
         };
         thread::Builder::new()
             .name(THREAD_NAME.to_owned())
             .spawn(move || thread.run())
             .map_err(|error| OpenError::NoThread { reason: error.to_string() })?;
-        Ok(Self { requests, counts })
+        Ok(Self { requests, counts, doubt })
     }
 
     /// Stores a change, and answers in time, whatever the disk does.
@@ -124,14 +133,35 @@ impl Writer {
         let claimed = Arc::new(AtomicBool::new(false));
         let (answer, answered) = oneshot::channel();
         let theirs = Arc::clone(&claimed);
-        place.send(Request::Store(Waiting { change, deadline, claimed: theirs, answer }));
+        let waiting = Waiting { change, deadline, claimed: theirs, answer };
+        place.send(Request::Store(Box::new(waiting)));
         if let Ok(Ok(result)) = timeout_at(deadline.into(), answered).await {
             return result;
         }
         if claimed.swap(true, Ordering::AcqRel) {
+            self.doubt.leave();
             return Err(CommitError::Unknown { reason: "the disk does not answer".to_owned() });
         }
         Err(not_stored("the disk does not keep up"))
+    }
+
+    /// Waits until it is known what is in the file, or the deadline; returns `None` when it is not.
+    pub(super) async fn certainty(&self, deadline: Instant) -> Option<Certainty> {
+        if let Some(certainty) = self.doubt.certainty() {
+            return Some(certainty);
+        }
+        let (answer, answered) = oneshot::channel();
+        let settling = async {
+            self.requests.send(Request::Settle(answer)).await.ok()?;
+            answered.await.ok()
+        };
+        timeout_at(deadline.into(), settling).await.ok()??;
+        self.doubt.certainty()
+    }
+
+    /// Says whether what was read since is known to be in the file.
+    pub(super) fn is_still_certain(&self, certainty: Certainty) -> bool {
+        self.doubt.is_still(certainty)
     }
 
     /// Stores what waits, marks the database as closed, and ends the thread.
@@ -171,16 +201,32 @@ struct Thread {
     connection: Option<Connection>,
     inbox: mpsc::Receiver<Request>,
     counts: Arc<Counts>,
-    checkpoint_at_frames: i64,
+    doubt: Arc<Doubt>,
+    checkpoint_at_frames: u32,
+}
+
+/// What is taken from the queue at once.
+#[derive(Default)]
+struct Group {
+    changes: Vec<Waiting>,
+    settle: Vec<oneshot::Sender<()>>,
+    close: Option<oneshot::Sender<Result<(), CloseError>>>,
 }
 
 impl Thread {
     fn run(mut self) {
         // It sleeps here, and wakes for nothing but a request.
         while let Some(first) = self.inbox.blocking_recv() {
-            let (group, close) = self.collect(first);
-            self.store(group);
-            if let Some(answer) = close {
+            let group = self.collect(first);
+            self.store(group.changes);
+            self.doubt.catch_up();
+            if !group.settle.is_empty() {
+                self.settle();
+            }
+            for answer in group.settle {
+                let _left = answer.send(());
+            }
+            if let Some(answer) = group.close {
                 self.close(answer);
                 return;
             }
@@ -189,20 +235,22 @@ impl Thread {
     }
 
     /// Takes what waits already, up to the limit of a group or the request to close.
-    fn collect(
-        &mut self,
-        first: Request,
-    ) -> (Vec<Waiting>, Option<oneshot::Sender<Result<(), CloseError>>>) {
-        let mut group = Vec::new();
+    fn collect(&mut self, first: Request) -> Group {
+        let mut group = Group::default();
         let mut next = Some(first);
         while let Some(request) = next {
             match request {
-                Request::Store(waiting) => group.push(waiting),
-                Request::Close(answer) => return (group, Some(answer)),
+                Request::Store(waiting) => group.changes.push(*waiting),
+                Request::Settle(answer) => group.settle.push(answer),
+                Request::Close(answer) => {
+                    group.close = Some(answer);
+                    break;
+                }
             }
-            next = (group.len() < GROUP_CHANGES_MAX).then(|| self.inbox.try_recv().ok()).flatten();
+            let has_room = group.changes.len() + group.settle.len() < GROUP_CHANGES_MAX;
+            next = has_room.then(|| self.inbox.try_recv().ok()).flatten();
         }
-        (group, None)
+        group
     }
 
     fn store(&mut self, mut group: Vec<Waiting>) {
@@ -247,16 +295,26 @@ impl Thread {
             }
             Err(Failed { answer, connection_is_sound: false }) => {
                 warn!(error = %answer, "the database failed to store a change; it is opened anew");
+                if matches!(answer, CommitError::Unknown { .. }) {
+                    self.doubt.begin();
+                }
                 drop(connection);
-                // At once, so that whoever now reads the row reads what will stay.
+                // At once, so that whoever now wants to read the row need not wait.
                 self.connection = self.reopen(deadline).ok();
                 Err(answer)
             }
         }
     }
 
-    /// Opens a new connection and empties the log, which rids it of frames that an earlier one
-    /// wrote and could not vouch for.
+    fn settle(&mut self) {
+        if self.connection.is_none() {
+            let deadline = Instant::now() + Duration::from_millis(ANSWER_MS_MAX);
+            self.connection = self.reopen(deadline).ok();
+        }
+    }
+
+    /// Opens a new connection and copies all of the log into the database. What an earlier one
+    /// wrote and could not vouch for is durable then, or gone.
     fn reopen(&self, deadline: Instant) -> Result<Connection, CommitError> {
         let failed = |reason: &str| {
             warn!(reason, "the database cannot be opened anew");
@@ -266,7 +324,10 @@ impl Thread {
             open(&self.path, Role::Writer).map_err(|error| failed(&error.to_string()))?;
         wait_for_locks_until(&connection, deadline)?;
         match checkpoint(&connection, Extent::AllAndEmpty) {
-            Ok(Checkpoint { is_complete: true, .. }) => Ok(connection),
+            Ok(Checkpoint { is_complete: true, .. }) => {
+                self.doubt.end();
+                Ok(connection)
+            }
             Ok(Checkpoint { is_complete: false, .. }) => Err(failed("its log is being read")),
             Err(error) => Err(failed(&error.to_string())),
         }
@@ -277,27 +338,34 @@ impl Thread {
             return;
         };
         let frames = match checkpoint(connection, Extent::Nothing) {
-            Ok(Checkpoint { frames, .. }) => frames,
-            Err(_) => return,
+            Ok(Checkpoint { frames: Some(frames), .. }) => frames,
+            Ok(Checkpoint { frames: None, .. }) | Err(_) => return,
         };
         if frames < CHECKPOINT_FRAMES {
             self.checkpoint_at_frames = CHECKPOINT_FRAMES;
         }
         let is_due = frames >= self.checkpoint_at_frames && self.inbox.is_empty();
         let is_overdue = frames >= self.checkpoint_at_frames.max(CHECKPOINT_FRAMES_MAX);
-        if !is_due && !is_overdue {
-            return;
-        }
+        let extent = match (is_due, is_overdue) {
+            (false, false) => return,
+            (true, false) => Extent::WhatIsFree,
+            // Under readers that come without a pause the log never starts anew by itself.
+            (_, true) => Extent::AllAndEmpty,
+        };
         // The next try comes only when there is much more to copy: this one may fail, or be kept
         // from the end of the log by a reader.
-        self.checkpoint_at_frames = frames + CHECKPOINT_FRAMES;
-        match checkpoint(connection, Extent::WhatIsFree) {
+        self.checkpoint_at_frames = frames.saturating_add(CHECKPOINT_FRAMES);
+        let wait = Duration::from_millis(CHECKPOINT_WAIT_MS);
+        let done = connection.busy_timeout(wait).and_then(|()| checkpoint(connection, extent));
+        match done {
             Ok(_) => {
                 self.counts.checkpoints.fetch_add(1, Ordering::Relaxed);
             }
             Err(error) => {
-                warn!(%error, "the log cannot be copied into the database; it is opened anew");
-                self.connection = None;
+                warn!(%error, "the log cannot be copied into the database");
+                if leaves_doubt(&error) {
+                    self.connection = None;
+                }
             }
         }
     }
@@ -309,11 +377,13 @@ impl Thread {
                 Request::Store(waiting) => {
                     let _left = waiting.answer.send(Err(not_stored("the store is closed")));
                 }
+                Request::Settle(answer) => drop(answer),
                 Request::Close(also) => {
                     let _left = also.send(Ok(()));
                 }
             }
         }
+        self.settle();
         let result = match self.connection.take() {
             Some(connection) => upkeep::close(connection),
             None => Err("it is not known what is in it".to_owned()),
@@ -327,5 +397,5 @@ fn wait_for_locks_until(connection: &Connection, deadline: Instant) -> Result<()
     let reserve = Duration::from_millis(ANSWER_RESERVE_MS);
     let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(reserve);
     let wait = left.min(Duration::from_millis(u64::from(BUSY_MS_MAX)));
-    connection.busy_timeout(wait).map_err(|error| super::errors::before_commit(&error))
+    connection.busy_timeout(wait).map_err(|error| before_commit(&error))
 }

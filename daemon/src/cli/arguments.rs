@@ -37,6 +37,13 @@ pub(super) enum Verb {
     },
     Wait(Wait),
     Events(Events),
+    /// Prints a session's flight recording, which replays what happened to it
+    ///
+    /// It holds every input and no output, text or environment: attach it to a bug report.
+    Timeline {
+        /// The session: its id, or a unique beginning of it
+        id: String,
+    },
     /// Runs, starts, looks at and stops the daemon
     Daemon {
         #[command(subcommand)]

@@ -21,6 +21,27 @@ const START_MS: u64 = 60_000;
 /// How often a loser looks whether the winner serves, in milliseconds.
 const WINNER_PAUSE_MS: u64 = 10;
 
+/// How long a loser looks for the winner before it tries to start one again, in milliseconds: the
+/// daemon that has the home may be on its way out.
+const WINNER_MS: u64 = 500;
+
+/// The variables that a daemon in the background keeps of its starter's. The others are for the
+/// starter's own sessions, and may hold what no other program should have.
+const VARIABLES: [&str; 12] = [
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LOGNAME",
+    "PATH",
+    "RUST_BACKTRACE",
+    "TMPDIR",
+    "TZ",
+    "USER",
+    "XDG_CONFIG_HOME",
+    "XDG_RUNTIME_DIR",
+    "XDG_STATE_HOME",
+];
+
 /// Bytes of a report that are read from a daemon that does not start, at most.
 const REPORT_BYTES_MAX: u64 = 64 << 10;
 
@@ -31,18 +52,36 @@ const REPORT_BYTES_MAX: u64 = 64 << 10;
 /// When none runs and none can be started, with the daemon's own sentence.
 pub(super) async fn connect_or_start(home: &Home) -> Result<Client, CliError> {
     let client = Client::new(&home.socket());
-    match client.probe().await {
-        Ok(()) => Ok(client),
-        Err(ClientError::NoDaemon { .. }) => start(home, client).await,
-        Err(error) => Err(error.into()),
-    }
+    let reaching = async {
+        loop {
+            match client.probe().await {
+                Err(ClientError::NoDaemon { .. }) => {}
+                reached => return Ok(reached?),
+            }
+            match start(home).await? {
+                Start::Serves => return Ok(()),
+                Start::HomeIsTaken => wait_for_winner(&client).await,
+            }
+        }
+    };
+    let patience = Duration::from_millis(START_MS);
+    tokio::time::timeout(patience, reaching).await.unwrap_or_else(|_| Err(too_slow(home)))?;
+    Ok(client)
 }
 
-async fn start(home: &Home, client: Client) -> Result<Client, CliError> {
+/// What came of a start.
+enum Start {
+    Serves,
+    HomeIsTaken,
+}
+
+async fn start(home: &Home) -> Result<Start, CliError> {
     let program = std::env::current_exe()
         .map_err(|error| CliError::Own(format!("cannot find this program to start it: {error}")))?;
     let mut daemon = Command::new(program)
         .args(["daemon", "run", "--background"])
+        .env_clear()
+        .envs(VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
         .env("CANDOR_HOME", home.folder())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -53,32 +92,28 @@ async fn start(home: &Home, client: Client) -> Result<Client, CliError> {
     if let Some(stdout) = daemon.stdout.take() {
         let reading = stdout.take(REPORT_BYTES_MAX);
         tokio::pin!(reading);
-        let read = reading.read_to_string(&mut report);
-        let in_time = tokio::time::timeout(Duration::from_millis(START_MS), read).await;
-        in_time.map_err(|_| too_slow(home))??;
+        reading.read_to_string(&mut report).await?;
     }
     if report == READY {
-        return Ok(client);
+        return Ok(Start::Serves);
     }
     let status = daemon.wait().await?;
     if status.code() == Some(i32::from(exit_code::HOME_TAKEN)) {
-        // Two were started at once, and the other one won.
-        return wait_for_winner(home, client).await;
+        return Ok(Start::HomeIsTaken);
     }
     Err(CliError::Own(not_started(&report, status)))
 }
 
-/// Waits for the socket of the daemon that has the home. It holds the lock before it listens, and
-/// it has no way to know of us.
-async fn wait_for_winner(home: &Home, client: Client) -> Result<Client, CliError> {
+/// Waits a while for the socket of the daemon that has the home. It holds the lock before it
+/// listens and for a moment after, and it has no way to know of us.
+async fn wait_for_winner(client: &Client) {
     let serving = async {
         while client.probe().await.is_err() {
             tokio::time::sleep(Duration::from_millis(WINNER_PAUSE_MS)).await;
         }
     };
-    let in_time = tokio::time::timeout(Duration::from_millis(START_MS), serving).await;
-    in_time.map_err(|_| too_slow(home))?;
-    Ok(client)
+    // Whether it serves by now or not, the next look tells.
+    let _served = tokio::time::timeout(Duration::from_millis(WINNER_MS), serving).await;
 }
 
 fn too_slow(home: &Home) -> CliError {

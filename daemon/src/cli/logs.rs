@@ -24,6 +24,16 @@ pub(super) async fn main(arguments: Logs) -> Result<u8, CliError> {
     Ok(exit_code::SUCCESS)
 }
 
+/// `candor timeline`: prints the flight recording.
+pub(super) async fn timeline(id: String) -> Result<u8, CliError> {
+    let client = client().await?;
+    let mut recording = client.open(&format!("{}/timeline", super::path_of(&id))).await?;
+    while let Some(piece) = recording.next().await? {
+        std::io::stdout().write_all(&piece)?;
+    }
+    Ok(exit_code::SUCCESS)
+}
+
 /// Copies one output of a session to `writer`, to its end or to what there is now.
 ///
 /// # Errors

@@ -78,6 +78,7 @@ fn dispatch(verb: Verb) -> Result<u8, CliError> {
         Verb::Interrupt { id } => with_runtime(stop::main(id, "interrupt")),
         Verb::Kill { id } => with_runtime(stop::main(id, "kill")),
         Verb::Wait(wait) => with_runtime(wait::main(wait)),
+        Verb::Timeline { id } => with_runtime(logs::timeline(id)),
         Verb::Events(events) => with_runtime(events::main(events)),
     }
 }

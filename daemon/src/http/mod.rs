@@ -49,6 +49,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/sessions/{id}/interrupt", post(sessions::interrupt))
         .route("/v1/sessions/{id}/kill", post(sessions::kill))
         .route("/v1/sessions/{id}/wait", get(sessions::wait))
+        .route("/v1/sessions/{id}/timeline", get(sessions::timeline))
         .route("/v1/sessions/{id}/output/{stream}", get(output::stream))
         .fallback(problem::no_such_route)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

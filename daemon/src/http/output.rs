@@ -55,7 +55,7 @@ pub(super) async fn stream(
         .find(|known| known.as_str() == stream)
         .ok_or_else(|| ApiError::not_found("a session's outputs are called stdout and stderr"))?;
     let id = resolve(&app, &id).await?;
-    let shown = if follow { app.registry.snapshot(id) } else { None };
+    let shown = if follow { app.registry.follow(id).await? } else { None };
     let tail = Tail { app, id, stream, offset, end: None, shown, output: None };
     let pieces = stream::try_unfold(tail, |mut tail| async move {
         Ok::<_, io::Error>(tail.next_piece().await?.map(|piece| (piece, tail)))

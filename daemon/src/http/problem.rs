@@ -41,6 +41,8 @@ impl From<Refusal> for ApiError {
             Refusal::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
             Refusal::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too_many_sessions"),
             Refusal::StoreUnavailable(_) => (StatusCode::INSUFFICIENT_STORAGE, "store_unavailable"),
+            Refusal::InDoubt(_) => (StatusCode::SERVICE_UNAVAILABLE, "in_doubt"),
+            Refusal::Bug(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Refusal::Damaged { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "damaged"),
             Refusal::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
             Refusal::NotDriven(_) => (StatusCode::CONFLICT, "not_driven"),

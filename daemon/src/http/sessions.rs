@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use candor_adapters::sqlite::{ListQuery, Resolution};
@@ -182,6 +182,20 @@ pub(super) async fn wait(
     let id = resolve(&app, &id).await?;
     let session = app.registry.wait(id).await?;
     Ok(Json(view(&app, &session)))
+}
+
+/// The flight recording: everything that the session's protocol was handed, a line of JSON each.
+pub(super) async fn timeline(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let id = resolve(&app, &id).await?;
+    let recorder = Arc::clone(&app.recorder);
+    let read = tokio::task::spawn_blocking(move || recorder.read(id)).await;
+    let recording = read.map_err(std::io::Error::other).flatten().map_err(|error| {
+        ApiError::not_found(format!("there is no recording of session {id}: {error}"))
+    })?;
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], recording).into_response())
 }
 
 /// Finds the one session that `text` means: an id, or a unique beginning of one or of its short

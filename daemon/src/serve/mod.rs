@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use candor_adapters::process::Outputs;
+use candor_adapters::recorder::FileRecorder;
 use candor_adapters::sqlite::SqliteStore;
 use candor_core::time::Timestamp;
 
@@ -22,6 +23,7 @@ pub(crate) struct App {
     pub(crate) store: SqliteStore,
     pub(crate) bus: Arc<dyn candor_core::ports::EventBus>,
     pub(crate) outputs: Outputs,
+    pub(crate) recorder: Arc<FileRecorder>,
     pub(crate) ids: Arc<dyn candor_core::ports::IdSource>,
     pub(crate) home: PathBuf,
     pub(crate) started_at: Timestamp,

@@ -34,8 +34,15 @@ pub(crate) enum Refusal {
          for one to end"
     )]
     TooMany,
-    #[error("{0}; look again with `candor show`, or try again")]
+    #[error("the store is unavailable ({0}), and nothing was changed: mend that, and try again")]
     StoreUnavailable(String),
+    #[error(
+        "the store does not answer ({0}), and may have taken the change: look with `candor ls` \
+         before you try again"
+    )]
+    InDoubt(String),
+    #[error("{0}: this is a bug, and nothing was changed; please report it")]
+    Bug(String),
     #[error("the row of session {session} is damaged ({reason}): it is left as it is")]
     Damaged { session: SessionId, reason: String },
     #[error("no session has the id {0}")]
@@ -51,6 +58,27 @@ impl From<ReadError> for Refusal {
             ReadError::Damaged { session, reason } => Self::Damaged { session, reason },
         }
     }
+}
+
+impl From<HandleError> for Refusal {
+    fn from(error: HandleError) -> Self {
+        match error {
+            HandleError::StoreUnavailable { reason } | HandleError::Blocked { reason } => {
+                Self::StoreUnavailable(reason)
+            }
+            HandleError::InDoubt { reason } => Self::InDoubt(reason),
+            HandleError::Usurped { id } => Self::NotDriven(id),
+            HandleError::Illegal(error) => Self::Bug(error.to_string()),
+        }
+    }
+}
+
+/// Where a session is to be found.
+enum Found {
+    /// It lives, and this is its task.
+    Driven(Handle),
+    /// No task has it: this is its row.
+    Stored(Box<Session>),
 }
 
 /// How to reach a session's task.
@@ -109,11 +137,7 @@ impl Registry {
         }
         debug_assert_eq!(birth.start, Start::AtOnce, "nothing queues sessions yet");
         let (supervisor, created) = Supervisor::create(self.ports.clone(), birth).await;
-        let refusal = match &created {
-            Ok(_) => None,
-            Err(HandleError::Usurped { id }) => Some(Refusal::NotDriven(*id)),
-            Err(error) => Some(Refusal::StoreUnavailable(error.to_string())),
-        };
+        let refusal = created.as_ref().err().cloned().map(Refusal::from);
         if supervisor.is_over() {
             if matches!(created, Err(HandleError::Usurped { .. })) {
                 self.usurped.cancel();
@@ -229,18 +253,35 @@ impl Registry {
         kind: StopKind,
         by: Actor,
     ) -> Result<Answer, Refusal> {
-        let handle = self.handles().get(&id).cloned();
-        if let Some(handle) = handle {
-            let (reply, answer) = oneshot::channel();
-            if handle.mailbox.send(StopCommand { kind, by, reply }).await.is_ok()
-                && let Ok(answer) = answer.await
-            {
-                return answer.map_err(|error| Refusal::StoreUnavailable(error.to_string()));
+        let session = match self.find(id).await? {
+            Found::Driven(handle) => {
+                let (reply, answer) = oneshot::channel();
+                if handle.mailbox.send(StopCommand { kind, by, reply }).await.is_ok()
+                    && let Ok(answer) = answer.await
+                {
+                    return Ok(answer?);
+                }
+                // The task has just ended, and the row tells how.
+                self.load(id).await?
             }
-        }
-        // There is no task, or it has just ended: the row tells how.
-        let stored = self.ports.repository.load(id).await?.ok_or(Refusal::Unknown(id))?;
-        stored.session.verdict().map(Answer::AlreadyEnded).ok_or(Refusal::NotDriven(id))
+            Found::Stored(session) => *session,
+        };
+        session.verdict().map(Answer::AlreadyEnded).ok_or(Refusal::NotDriven(id))
+    }
+
+    /// Returns what is shown of a live session from now on, or `None` when it has ended.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refusal`].
+    pub(crate) async fn follow(
+        &self,
+        id: SessionId,
+    ) -> Result<Option<watch::Receiver<Snapshot>>, Refusal> {
+        Ok(match self.find(id).await? {
+            Found::Driven(handle) => Some(handle.snapshot),
+            Found::Stored(_) => None,
+        })
     }
 
     /// Returns what is shown of a live session, or `None` when no task has it.
@@ -256,17 +297,42 @@ impl Registry {
     ///
     /// Cancel safe.
     pub(crate) async fn wait(&self, id: SessionId) -> Result<Session, Refusal> {
-        if let Some(mut snapshot) = self.snapshot(id) {
-            let ended = snapshot.wait_for(|shown| shown.session.verdict().is_some()).await;
-            if let Ok(shown) = ended {
-                return Ok(shown.session.clone());
+        let session = match self.find(id).await? {
+            Found::Driven(handle) => {
+                if let Some(session) = end_of(handle.snapshot).await {
+                    return Ok(session);
+                }
+                self.load(id).await?
             }
-        }
-        let stored = self.ports.repository.load(id).await?.ok_or(Refusal::Unknown(id))?;
-        if stored.session.status().is_terminal() {
-            return Ok(stored.session);
+            Found::Stored(session) => *session,
+        };
+        if session.status().is_terminal() {
+            return Ok(session);
         }
         Err(if *self.accepts.read().await { Refusal::NotDriven(id) } else { Refusal::Stopping })
+    }
+
+    async fn find(&self, id: SessionId) -> Result<Found, Refusal> {
+        let handle = || self.handles().get(&id).cloned();
+        if let Some(handle) = handle() {
+            return Ok(Found::Driven(handle));
+        }
+        let session = self.load(id).await?;
+        if session.status().is_terminal() {
+            return Ok(Found::Stored(Box::new(session)));
+        }
+        // A launch stores its row before it has a task, and somebody may be quick enough to ask in
+        // between. This waits until the launches under way have come through.
+        drop(self.accepts.write().await);
+        if let Some(handle) = handle() {
+            return Ok(Found::Driven(handle));
+        }
+        Ok(Found::Stored(Box::new(self.load(id).await?)))
+    }
+
+    async fn load(&self, id: SessionId) -> Result<Session, Refusal> {
+        let stored = self.ports.repository.load(id).await?;
+        stored.map(|stored| stored.session).ok_or(Refusal::Unknown(id))
     }
 
     /// Refuses launches from now on, when those under way have come through.
@@ -305,4 +371,10 @@ impl Registry {
         // A panic while it was held cannot have left the map half changed.
         self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Waits for the end of a session, or returns `None` when its task is gone without one.
+async fn end_of(mut snapshot: watch::Receiver<Snapshot>) -> Option<Session> {
+    let ended = snapshot.wait_for(|shown| shown.session.verdict().is_some()).await;
+    ended.ok().map(|shown| shown.session.clone())
 }

@@ -10,8 +10,9 @@ use candor_adapters::bus::BroadcastBus;
 use candor_adapters::clock::SystemClock;
 use candor_adapters::ids::UuidV7Source;
 use candor_adapters::process::{DirectSpawner, Outputs};
+use candor_adapters::recorder::FileRecorder;
 use candor_adapters::sqlite::{OpenError, SqliteStore};
-use candor_core::ports::{Clock as _, EventBus, IdSource};
+use candor_core::ports::{Clock as _, EventBus, IdSource, Recorder};
 use candor_core::stop::Actor;
 use candor_core::supervisor::Ports;
 use tokio::net::UnixListener;
@@ -42,8 +43,11 @@ pub(crate) enum StartError {
     Listen { path: PathBuf, source: io::Error },
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
-    #[error("cannot read the live sessions: {0}")]
-    Recovery(#[from] Refusal),
+    #[error(
+        "cannot read the live sessions: {source}; if {} is damaged, restore a copy of it, or move \
+         it away to begin with an empty one", .database.display()
+    )]
+    Recovery { database: PathBuf, source: Refusal },
     #[error("another writer has changed the store: this daemon has stopped writing and left")]
     Usurped,
 }
@@ -56,8 +60,9 @@ impl StartError {
             Self::Home(_)
             | Self::Lock(LockError::Home(_))
             | Self::Store(_)
-            | Self::Listen { .. } => exit_code::HOME_UNUSABLE,
-            Self::System(_) | Self::Recovery(_) => exit_code::OWN_ERROR,
+            | Self::Listen { .. }
+            | Self::Recovery { .. } => exit_code::HOME_UNUSABLE,
+            Self::System(_) => exit_code::OWN_ERROR,
             Self::Usurped => exit_code::USURPED,
         }
     }
@@ -96,8 +101,13 @@ async fn serve(home: &Home, announce: impl FnOnce()) -> Result<(), StartError> {
     let store = SqliteStore::open(&home.database())?;
     let listener = listen(home)?;
     let app = assemble(home, store.clone());
+    // Whoever connects before the live sessions have their tasks waits in the socket's queue.
+    let recovered = app
+        .registry
+        .recover()
+        .await
+        .map_err(|source| StartError::Recovery { database: home.database(), source })?;
     let server = http::Server::start(listener, Arc::clone(&app));
-    let recovered = app.registry.recover().await?;
     tracing::info!(recovered, pid = std::process::id(), "serving");
     announce();
     let usurped = app.registry.usurped();
@@ -132,11 +142,13 @@ fn assemble(home: &Home, store: SqliteStore) -> Arc<App> {
     let clock = Arc::new(SystemClock);
     let started_at = clock.now().wall;
     let ids: Arc<dyn IdSource> = Arc::new(UuidV7Source);
+    let recorder = Arc::new(FileRecorder::new(home.sessions()));
     let ports = Ports {
         repository: Arc::new(store.clone()),
         bus: Arc::clone(&bus),
         clock,
         ids: Arc::clone(&ids),
+        recorder: Arc::clone(&recorder) as Arc<dyn Recorder>,
     };
     let registry = Registry::new(ports, Arc::new(DirectSpawner::new(home.sessions())));
     Arc::new(App {
@@ -145,6 +157,7 @@ fn assemble(home: &Home, store: SqliteStore) -> Arc<App> {
         bus,
         outputs: Outputs::new(home.sessions()),
         ids,
+        recorder,
         home: home.folder().to_owned(),
         started_at,
         shutdown: Shutdown::new(),

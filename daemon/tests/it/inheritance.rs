@@ -53,7 +53,8 @@ fn a_session_has_the_callers_environment_byte_for_byte_and_no_other() {
         entries.chain([b"ADDED=yes".to_vec()]).collect()
     };
     let said = Said::by(command).expect(0);
-    let mut found: Vec<Vec<u8>> = said.output.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect();
+    let mut found: Vec<Vec<u8>> =
+        said.output.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect();
     assert_eq!(found.pop(), Some(Vec::new()));
     found.sort();
     let mut expected = expected;
@@ -65,7 +66,8 @@ fn a_session_has_the_callers_environment_byte_for_byte_and_no_other() {
 fn a_session_has_three_descriptors_whatever_the_caller_had_open() {
     let place = Place::new();
     let open = "exec 3<\"$0\" 7>\"$CANDOR_HOME.lock\" 9<&0";
-    let dump = dump(&place, &format!("{open}; \"$CANDOR\" run -- \"$@\"").replace("$0", "/dev/null"));
+    let dump =
+        dump(&place, &format!("{open}; \"$CANDOR\" run -- \"$@\"").replace("$0", "/dev/null"));
     let descriptors = dump["descriptors"].as_object().unwrap();
     assert_eq!(descriptors.keys().collect::<Vec<_>>(), ["0", "1", "2"], "{dump}");
     if cfg!(target_os = "linux") {

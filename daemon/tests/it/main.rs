@@ -4,8 +4,17 @@
 //! pass: they wait for events, for lines and for fifos, so that a slow machine changes nothing. A
 //! test must never touch a process that it did not start.
 
+mod completions;
+mod daemon_life;
+mod events;
 mod inheritance;
+mod logs;
+mod ls;
 mod run_front;
 mod run_options;
 mod run_stop;
+mod show;
+mod start_together;
+mod stop;
 mod support;
+mod wait;

@@ -262,6 +262,7 @@ proptest! {
         let shared = Shared::default();
         shared.0.lock().unwrap().moods.extend(moods);
         let ports = Ports {
+            recorder: Arc::new(crate::ports::NoRecorder),
             repository: Arc::new(shared.clone()),
             bus: Arc::new(shared.clone()),
             ..World::of(&[]).ports

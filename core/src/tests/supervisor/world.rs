@@ -118,6 +118,7 @@ impl World {
         }
         let clock_ms = Arc::new(AtomicU64::new(START_MS));
         let ports = Ports {
+            recorder: Arc::new(crate::ports::NoRecorder),
             repository: Arc::new(repository),
             bus: Arc::new(bus),
             clock: clock(Arc::clone(&clock_ms)),

@@ -26,3 +26,9 @@ pub(crate) fn read(pid: Pid, file: &str) -> Vec<u8> {
 pub(crate) fn contains(bytes: &[u8], needle: &[u8]) -> bool {
     bytes.windows(needle.len()).any(|window| window == needle)
 }
+
+/// Returns the numbers of the children that a process with one thread has now.
+pub(crate) fn children(pid: Pid) -> String {
+    let number = pid.as_raw_nonzero();
+    fs::read_to_string(format!("/proc/{number}/task/{number}/children")).unwrap()
+}

@@ -1,0 +1,170 @@
+//! Flight recordings as files: one line of JSON for each thing that a session's protocol was handed.
+//!
+//! A line is appended before anything follows from it, and is not synced: a recording must survive
+//! the death of the daemon, which the kernel's memory does, and is no use after a power cut without
+//! the rest. A torn last line is left out by readers.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+use candor_core::ports::Recorder;
+use candor_core::recording::{Call, Entry, rules_fingerprint};
+use candor_core::session::SessionId;
+use serde::{Deserialize, Serialize};
+
+/// Bytes of one recording, at most. A line has about 150, and a session's life 20 to 40 lines. What
+/// comes after is not recorded.
+pub const RECORDING_BYTES_MAX: u64 = 256 << 10;
+
+/// The form of the lines.
+pub const RECORDING_VERSION: u32 = 1;
+
+/// The line before each beginning: what the recording was made by.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Header {
+    /// The form of the lines.
+    pub v: u32,
+    /// Whose session.
+    pub session: SessionId,
+    /// The fingerprint of the rules, in hex: a core with another one may replay otherwise.
+    pub rules: String,
+    /// The version of Candor.
+    pub build: String,
+}
+
+/// Writes recordings into the folder of sessions, beside each session's own.
+#[derive(Debug)]
+pub struct FileRecorder {
+    sessions: PathBuf,
+    rules: String,
+}
+
+impl FileRecorder {
+    /// Makes a recorder that writes below `sessions_folder`, which must be there.
+    #[must_use]
+    pub fn new(sessions_folder: PathBuf) -> Self {
+        Self { sessions: sessions_folder, rules: format!("{:016x}", rules_fingerprint()) }
+    }
+
+    /// Returns a session's recording as it was written, without a torn last line.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when there is none; otherwise what the file system said.
+    pub fn read(&self, session: SessionId) -> io::Result<Vec<u8>> {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let mut bytes = Vec::new();
+        options.open(self.path(session))?.take(2 * RECORDING_BYTES_MAX).read_to_end(&mut bytes)?;
+        let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        bytes.truncate(whole);
+        Ok(bytes)
+    }
+
+    fn append(&self, session: SessionId, entry: &Entry) -> io::Result<()> {
+        let mut lines = Vec::new();
+        if let Call::Create { .. } | Call::Resume { .. } = entry.call {
+            let build = env!("CARGO_PKG_VERSION").to_owned();
+            let rules = self.rules.clone();
+            let header = Header { v: RECORDING_VERSION, session, rules, build };
+            serde_json::to_writer(&mut lines, &header)?;
+            lines.push(b'\n');
+        }
+        serde_json::to_writer(&mut lines, entry)?;
+        lines.push(b'\n');
+        let mut file = self.open(session)?;
+        if file.metadata()?.len() + lines.len() as u64 > RECORDING_BYTES_MAX {
+            return Ok(());
+        }
+        file.write_all(&lines)
+    }
+
+    fn open(&self, session: SessionId) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        options.open(self.path(session))
+    }
+
+    fn path(&self, session: SessionId) -> PathBuf {
+        self.sessions.join(format!("{session}.recording"))
+    }
+}
+
+impl Recorder for FileRecorder {
+    fn record(&self, session: SessionId, entry: &Entry) {
+        if let Err(error) = self.append(session, entry) {
+            tracing::debug!(%session, %error, "a step was not recorded");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use candor_core::input::Input;
+    use candor_core::machine::{Machine, Policy};
+    use candor_core::ports::{IdSource as _, Recorder as _};
+    use candor_core::protocol::{Next, Origin, Protocol};
+    use candor_core::recording::{Call, Entry, Replay, fingerprint};
+    use candor_core::stop::StopKind;
+    use candor_core::time::{Monotonic, Now, Timestamp};
+
+    use super::{FileRecorder, Header, RECORDING_BYTES_MAX};
+    use crate::ids::UuidV7Source;
+
+    /// A session that begins, and is stopped again and again.
+    fn entries(count: usize) -> Vec<Entry> {
+        let policy = Policy::default();
+        let at = Monotonic::from_ms(7);
+        let now = Now { wall: Timestamp::UNIX_EPOCH, monotonic: at };
+        let mut protocol = Protocol::create(Machine::launch(policy));
+        let begin = Call::Create { policy, queued: false };
+        let mut entries =
+            vec![Entry { at, call: begin, fingerprint: fingerprint(&protocol, &Ok(Next::Commit)) }];
+        let input = Input::Stop(StopKind::Interrupt);
+        for _ in 1..count {
+            let next = protocol.take(input, Origin::Command, now);
+            let call = Call::Take { input, origin: Origin::Command };
+            entries.push(Entry { at, call, fingerprint: fingerprint(&protocol, &next) });
+        }
+        entries
+    }
+
+    #[test]
+    fn what_was_recorded_is_read_and_replays() {
+        let folder = tempfile::tempdir().unwrap();
+        let recorder = FileRecorder::new(folder.path().to_owned());
+        let session = UuidV7Source.session_id();
+        let recorded = entries(4);
+        recorded.iter().for_each(|entry| recorder.record(session, entry));
+        // A daemon that dies in the middle of a line leaves a torn one.
+        let path = recorder.path(session);
+        let mut torn = fs::read(&path).unwrap();
+        torn.extend(b"{\"at\":7,\"ca");
+        fs::write(&path, torn).unwrap();
+
+        let text = String::from_utf8(recorder.read(session).unwrap()).unwrap();
+        let mut lines = text.lines();
+        let header: Header = serde_json::from_str(lines.next().unwrap()).unwrap();
+        assert_eq!((header.session, header.rules.len()), (session, 16));
+        let read: Vec<Entry> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(read, recorded);
+        let mut replay = Replay::default();
+        read.iter().for_each(|entry| assert!(replay.step(entry).is_ok()));
+    }
+
+    #[test]
+    fn a_recording_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let recorder = FileRecorder::new(folder.path().to_owned());
+        let session = UuidV7Source.session_id();
+        for entry in entries(4_000) {
+            recorder.record(session, &entry);
+        }
+        let bytes = recorder.read(session).unwrap().len() as u64;
+        assert!((RECORDING_BYTES_MAX - 1_000..=RECORDING_BYTES_MAX).contains(&bytes), "{bytes}");
+    }
+}

@@ -1,0 +1,155 @@
+//! A process of its own for what must not happen to the test: being killed, ignoring signals,
+//! closing descriptors.
+//!
+//! It is the test executable once more, which runs the one test [`entry`] and there plays a role.
+//! Where nobody gave it a role, that test has nothing to do.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
+
+use candor_adapters::process::{DirectSpawner, become_daemon};
+use candor_core::ports::{Launch, ProcessSpawner as _};
+use candor_harness::contract::repository::chain::session_id;
+use candor_harness::programs::RealPrograms;
+
+const ROLE: &str = "CANDOR_TEST_ROLE";
+const HOME: &str = "CANDOR_TEST_HOME";
+const PROGRAM: &str = "CANDOR_TEST_PROGRAM";
+
+/// The session that [`Role::Launch`] launches.
+pub(super) const SESSION: u64 = 1;
+
+/// The exit code after which everything went as planned: none that a test runner gives.
+pub(super) const PLAYED: i32 = 42;
+
+/// What the helper does.
+#[derive(Clone, Copy)]
+pub(super) enum Role {
+    /// Launches one session, prints "up", and waits for its end.
+    Launch,
+    /// Launches sessions from number 0 on for ever, and prints "begin NUMBER" before each.
+    LaunchMany,
+    /// Becomes a daemon, and writes its status, descriptors and folder into its home.
+    BecomeDaemon,
+}
+
+impl Role {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Launch => "launch",
+            Self::LaunchMany => "launch-many",
+            Self::BecomeDaemon => "become-daemon",
+        }
+    }
+}
+
+/// Returns the command that plays a role in `home`, where the sessions are in `sessions` and the
+/// programs run in `work`. `wrapper` is what starts it, such as `env` with options. `token` shows in
+/// its command line.
+pub(super) fn command(role: Role, home: &Path, wrapper: &[&str], token: &str) -> Command {
+    let executable = env::current_exe().unwrap();
+    let mut command = match wrapper {
+        [] => Command::new(executable),
+        [program, arguments @ ..] => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(executable);
+            command
+        }
+    };
+    command.args(["process::helper::entry", "--exact", "--nocapture", "--test-threads=1", token]);
+    command.env(ROLE, role.as_str()).env(HOME, home);
+    command
+}
+
+/// Sets the program that [`Role::Launch`] runs.
+pub(super) fn program<'text>(
+    command: &mut Command,
+    words: impl IntoIterator<Item = &'text str>,
+) -> &mut Command {
+    let words: Vec<_> = words.into_iter().collect();
+    command.env(PROGRAM, words.join("\n"))
+}
+
+#[test]
+fn entry() {
+    let Ok(role) = env::var(ROLE) else {
+        return;
+    };
+    let home = PathBuf::from(env::var_os(HOME).unwrap());
+    match role.as_str() {
+        "launch" => in_runtime(launch(&home)),
+        "launch-many" => in_runtime(launch_many(&home)),
+        "become-daemon" => daemon(&home),
+        _ => panic!("no role {role}"),
+    }
+    process::exit(PLAYED);
+}
+
+fn in_runtime(play: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(play);
+}
+
+fn tell(line: &str) {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{line}").unwrap();
+    output.flush().unwrap();
+}
+
+async fn launch(home: &Path) {
+    let words = env::var(PROGRAM).unwrap();
+    let mut words = words.split('\n');
+    let programs = RealPrograms::new(home.join("work"));
+    let program = programs.command(words.next().unwrap(), words);
+    let spawner = DirectSpawner::new(home.join("sessions"));
+    match spawner.launch(session_id(SESSION), &program.spec, &program.environment).await {
+        Launch::Up(process) => {
+            tell("up");
+            process.next_fact().await;
+        }
+        Launch::Refused { stage, errno } => panic!("refused: {stage:?}, {errno}"),
+        Launch::Unknown => panic!("unknown"),
+    }
+}
+
+async fn launch_many(home: &Path) {
+    let programs = RealPrograms::new(home.join("work"));
+    let spawner = DirectSpawner::new(home.join("sessions"));
+    // Kept, as a daemon keeps them.
+    let mut processes = Vec::new();
+    for number in 0.. {
+        tell(&format!("begin {number}"));
+        let session = session_id(number);
+        let program = programs.agent(["--ready", &format!("ran-{session}"), "--hang"]);
+        match spawner.launch(session, &program.spec, &program.environment).await {
+            Launch::Up(process) => processes.push(process),
+            Launch::Refused { stage, errno } => panic!("refused: {stage:?}, {errno}"),
+            Launch::Unknown => panic!("unknown"),
+        }
+    }
+}
+
+fn daemon(home: &Path) {
+    become_daemon().unwrap();
+    // A mask belongs to a thread, and a test may not run on the first.
+    let status = std::fs::read("/proc/thread-self/status").unwrap();
+    std::fs::write(home.join("status"), status).unwrap();
+    let folder = env::current_dir().unwrap();
+    std::fs::write(home.join("folder"), folder.as_os_str().as_encoded_bytes()).unwrap();
+    // The listing itself has one open.
+    let names = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().file_name());
+    let open: Vec<_> = names.collect();
+    let still = |name: &&std::ffi::OsString| Path::new("/proc/self/fd").join(name).exists();
+    let open: Vec<_> = open.iter().filter(still).map(|name| OsStr::to_str(name).unwrap()).collect();
+    std::fs::write(home.join("descriptors"), open.join(" ")).unwrap();
+    let session = rustix::process::getsid(None).unwrap();
+    let leads = session == rustix::process::getpid();
+    std::fs::write(home.join("leads_session"), leads.to_string()).unwrap();
+}
