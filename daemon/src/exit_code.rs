@@ -34,6 +34,9 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// runs on.
 pub(crate) const ENOENT: i32 = 2;
 
+/// The error number of arguments and an environment that are too large, the same everywhere too.
+pub(crate) const E2BIG: i32 = 7;
+
 /// Returns the exit code that tells a session's verdict: 0 if and only if it succeeded.
 pub(crate) fn of_verdict(verdict: Verdict, exit: Option<Exit>) -> u8 {
     match verdict {

@@ -46,7 +46,7 @@ pub(crate) enum HomeError {
     #[error("{} is not a folder: move it away, or set CANDOR_HOME to a folder", .folder.display())]
     NotAFolder { folder: PathBuf },
     #[error(
-        "cannot write to {}: {source}; make it writable, or set CANDOR_HOME to another folder",
+        "cannot write to {}: {source}; mend that, or set CANDOR_HOME to another folder",
         .path.display()
     )]
     Unwritable { path: PathBuf, source: io::Error },

@@ -12,8 +12,8 @@ use candor_core::session::SessionId;
 use candor_core::stop::{Signal, StopKind};
 use candor_core::verdict::{Exit, LostReason, SpawnStage, Verdict};
 
-use crate::timeline::choice::Boot;
-use crate::timeline::names::{CallName, ClientName, ProcessName};
+use crate::timeline::choice::{Boot, report_word, write_exit};
+use crate::timeline::names::{CallName, ClientName, ProcessName, SessionName};
 
 /// What happened, with its moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -251,6 +251,125 @@ impl Told {
     }
 }
 
+/// One line for a person, which holds everything that decides.
+impl fmt::Display for Record {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked { ticket, session, request } => {
+                write!(formatter, "asked {} {request} {}", ticket.0, SessionName::of(*session))
+            }
+            Self::Replied { ticket, reply } => write!(formatter, "replied {} {reply}", ticket.0),
+            Self::StoreCalled { call, is_commit: true } => write!(formatter, "write {call}"),
+            Self::StoreCalled { call, is_commit: false } => write!(formatter, "read {call}"),
+            Self::Durable { seq, change, writer } => {
+                write_durable(formatter, *seq, change, *writer)
+            }
+            Self::Published { seq } => write!(formatter, "published {seq}"),
+            Self::Connected { client, cursor } => {
+                write!(formatter, "connected {client} after {cursor}")
+            }
+            Self::Delivered { client, seq } => write!(formatter, "delivered {client} {seq}"),
+            Self::LaunchCalled { session } => {
+                write!(formatter, "spawn {}", SessionName::of(*session))
+            }
+            Self::Forked { process, session } => {
+                write!(formatter, "forked {process} of {}", SessionName::of(*session))
+            }
+            Self::Told { session, told } => {
+                write!(formatter, "told {} {told}", SessionName::of(*session))
+            }
+            Self::AttachCalled { session } => {
+                write!(formatter, "attach {}", SessionName::of(*session))
+            }
+            Self::SignalCalled { process, signal } => {
+                write!(formatter, "{} {process}", word_of(*signal))
+            }
+            Self::SignalTaken { process, signal, delivery } => {
+                write!(formatter, "{} {process} {}", word_of(*signal), delivery_word(*delivery))
+            }
+            Self::Died { process, exit, oom_killed } => {
+                write!(formatter, "died {process} ")?;
+                write_exit(formatter, *exit)?;
+                formatter.write_str(if *oom_killed { " oom" } else { "" })
+            }
+            Self::Seen { process, lost: None } => write!(formatter, "seen {process}"),
+            Self::Seen { process, lost: Some(reason) } => {
+                write!(formatter, "seen {process} lost {}", reason.as_str())
+            }
+            Self::Reported { process, success } => {
+                write!(formatter, "reported {process} {}", report_word(*success))
+            }
+            Self::Crashed => formatter.write_str("crash"),
+            Self::Left { usurped: false } => formatter.write_str("leave"),
+            Self::Left { usurped: true } => formatter.write_str("leave(usurped)"),
+            Self::Booted { boot: Boot::Same } => formatter.write_str("boot"),
+            Self::Booted { boot: Boot::Other } => formatter.write_str("boot(other)"),
+            Self::Bug { message } => write!(formatter, "bug {message}"),
+        }
+    }
+}
+
+fn write_durable(
+    formatter: &mut fmt::Formatter<'_>,
+    seq: Seq,
+    change: &Change,
+    writer: Writer,
+) -> fmt::Result {
+    let Change { session, event, .. } = change;
+    let name = SessionName::of(session.id);
+    write!(formatter, "durable {seq} {name}.{} {} {}", event.revision, event.to, event.cause)?;
+    if let Some(intent) = session.intent {
+        write!(formatter, " intent {} {}", intent.kind, intent.by)?;
+    }
+    if let Some(rung) = session.machine.rung() {
+        write!(formatter, " rung {rung}")?;
+    }
+    if let Some(verdict) = session.verdict() {
+        write!(formatter, " verdict {}", verdict.outcome())?;
+    }
+    if let Some(exit) = session.exit() {
+        formatter.write_str(" exit ")?;
+        write_exit(formatter, exit)?;
+    }
+    formatter.write_str(if writer == Writer::Intruder { " intruder" } else { "" })
+}
+
+/// Returns the word for a signal, as it stands in a timeline.
+pub(crate) const fn word_of(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Interrupt => "INT",
+        Signal::Terminate => "TERM",
+        Signal::Kill => "KILL",
+        Signal::Continue => "CONT",
+    }
+}
+
+const fn delivery_word(delivery: Delivery) -> &'static str {
+    match delivery {
+        Delivery::Delivered => "delivered",
+        Delivery::AlreadyEnded => "already ended",
+        Delivery::NotPermitted => "not permitted",
+        Delivery::Unknown => "unknown",
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LaunchedUp(process) => write!(formatter, "launched {process}"),
+            Self::LaunchRefused(stage, errno) => {
+                write!(formatter, "launch refused {} {errno}", stage.as_str())
+            }
+            Self::LaunchUnknown => formatter.write_str("launch unknown"),
+            Self::AttachedUp(process) => write!(formatter, "attached {process}"),
+            Self::AttachEnded(process) => write!(formatter, "ended {process}"),
+            Self::AttachLost(reason) => write!(formatter, "lost {}", reason.as_str()),
+            Self::AttachNeverRan => formatter.write_str("never ran"),
+            Self::AttachUnreachable => formatter.write_str("unreachable"),
+        }
+    }
+}
+
 impl fmt::Display for Reply {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -292,6 +411,17 @@ impl Log {
 
     pub(crate) const fn now_ms(&self) -> u64 {
         self.at_ms
+    }
+
+    /// Returns the present moment and choice, to come back to.
+    pub(crate) const fn mark(&self) -> (u64, usize) {
+        (self.at_ms, self.step)
+    }
+
+    /// Comes back to a moment after which nothing was logged.
+    pub(crate) const fn take_back_step(&mut self, (at_ms, step): (u64, usize)) {
+        self.at_ms = at_ms;
+        self.step = step;
     }
 
     /// Begins the next choice, at this moment.

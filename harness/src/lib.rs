@@ -10,7 +10,19 @@
 //! 5. [`replay`] and [`random`]: one timeline, and many that nobody wrote.
 #![forbid(unsafe_code)]
 
+pub mod check;
 pub mod contract;
+pub mod executor;
 pub mod fakes;
 pub mod ghost;
+pub mod golden;
+pub mod invariants;
+pub mod model;
+pub mod lanes;
+pub mod programs;
+pub mod random;
+mod relabel;
+pub mod replay;
+pub mod shrink;
 pub mod timeline;
+pub mod world;

@@ -178,26 +178,17 @@ pub(super) fn at_commit(error: &rusqlite::Error) -> CommitError {
     }
 }
 
-/// Says whether `error` speaks of the one change, so that the others of its group can go on.
-pub(super) fn is_of_one_change(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
-    )
-}
-
 /// Says whether a connection that met `error` may be broken itself.
 pub(super) fn leaves_doubt(error: &rusqlite::Error) -> bool {
-    !is_of_one_change(error)
-        && !matches!(
-            error.sqlite_error_code(),
-            Some(
-                ErrorCode::DiskFull
-                    | ErrorCode::DatabaseBusy
-                    | ErrorCode::DatabaseLocked
-                    | ErrorCode::ReadOnly
-            )
+    !matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::ReadOnly
         )
+    )
 }
 
 /// What a read met.

@@ -7,7 +7,7 @@ use candor_core::ports::CommitError;
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, params_from_iter};
 
-use super::errors::{at_commit, before_commit, is_of_one_change, leaves_doubt, not_stored};
+use super::errors::{at_commit, before_commit, leaves_doubt, not_stored};
 use super::rows::{EncodedChange, event_columns, session_columns};
 
 /// Why nothing of a group was stored, or nobody knows.
@@ -54,7 +54,6 @@ fn store_each<'change>(
         let result = match store_one(connection, change, seq) {
             Ok(true) => Ok(Seq::from_number(seq.unsigned_abs())),
             Ok(false) => Err(CommitError::Conflict),
-            Err(error) if is_of_one_change(&error) => Err(before_commit(&error)),
             Err(error) => return Err(error),
         };
         if result.is_ok() {

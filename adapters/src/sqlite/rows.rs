@@ -378,3 +378,88 @@ fn uuid(value: ValueRef<'_>) -> Result<Uuid, String> {
     let bytes = value.as_blob().map_err(|error| error.to_string())?;
     Uuid::from_slice(bytes).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use candor_core::event::Seq;
+    use candor_core::input::Input;
+    use candor_core::machine::Policy;
+    use candor_harness::contract::repository::chain::{Chain, session_id};
+    use rusqlite::types::{ToSqlOutput, ValueRef};
+    use rusqlite::{Connection, params_from_iter};
+
+    use super::{Damage, EncodedChange, StoredSession, read_event};
+
+    fn encoded() -> EncodedChange {
+        let chain = Chain::of(session_id(1), Policy::default(), &[Input::Spawned]);
+        EncodedChange::of(chain.change()).unwrap()
+    }
+
+    /// Reads a row of these values, without a table in between.
+    fn read<T>(
+        values: &[ValueRef<'_>],
+        read: fn(&rusqlite::Row<'_>) -> rusqlite::Result<Result<T, Damage>>,
+    ) -> Result<T, Damage> {
+        let connection = Connection::open_in_memory().unwrap();
+        let marks = vec!["?"; values.len()].join(", ");
+        let values = values.iter().map(|value| ToSqlOutput::Borrowed(*value));
+        connection.query_row(&format!("SELECT {marks}"), params_from_iter(values), read).unwrap()
+    }
+
+    fn read_session(change: &EncodedChange) -> Result<StoredSession, String> {
+        read(&change.session.values(7), super::read_session).map_err(|damage| damage.reason)
+    }
+
+    #[test]
+    fn a_row_whose_columns_contradict_its_body_is_damaged_though_its_checksum_is_right() {
+        assert_eq!(read_session(&encoded()).unwrap().last_seq, Seq::from_number(7));
+        let spoil: [fn(&mut EncodedChange); 8] = [
+            |change| change.session.id[15] ^= 1,
+            |change| change.session.short = "00000000".to_owned(),
+            |change| change.session.revision += 1,
+            |change| change.session.status = "completed",
+            |change| change.session.outcome = Some("succeeded"),
+            |change| change.session.parent = Some([1; 16]),
+            |change| change.session.created_at_us += 1,
+            |change| change.session.ended_at_us = Some(1),
+        ];
+        for spoil in spoil {
+            let mut change = encoded();
+            spoil(&mut change);
+            assert_eq!(read_session(&change).unwrap_err(), "its columns contradict its body");
+        }
+    }
+
+    #[test]
+    fn a_row_that_no_rule_can_produce_is_damaged_though_its_checksum_is_right() {
+        let mut change = encoded();
+        change.session.body = change.session.body.replace("\"is_up\":true", "\"is_up\":false");
+        assert_eq!(read_session(&change).unwrap_err(), "its body contradicts itself");
+
+        let spoil: [fn(&mut EncodedChange); 5] = [
+            |change| change.event.to = "walking",
+            |change| change.event.cause = "because",
+            |change| change.event.by = "nobody".to_owned(),
+            |change| change.event.verdict = Some("{\"lost\":\"reboot\"}".to_owned()),
+            |change| change.event.revision = 0,
+        ];
+        for spoil in spoil {
+            let mut change = encoded();
+            spoil(&mut change);
+            let damage = read(&change.event.values(7), read_event).unwrap_err();
+            assert_eq!(damage.session, Some(session_id(1)), "{damage:?}");
+        }
+    }
+
+    #[test]
+    fn no_row_passes_for_one_of_the_other_table() {
+        let change = encoded();
+        assert_eq!(change.session.values(7).len(), session_columns!().split(", ").count());
+        assert_eq!(change.event.values(7).len(), event_columns!().split(", ").count());
+        let event = change.event.values(7);
+        let crc = super::checksum(super::Table::Sessions, &event[..event.len() - 1]);
+        let mut spoiled = event;
+        spoiled[event.len() - 1] = ValueRef::Integer(crc);
+        assert_eq!(read(&spoiled, read_event).unwrap_err().reason, "its checksum is wrong");
+    }
+}

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use candor_core::status::Status;
 use candor_core::stop::Graces;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use super::CliError;
@@ -28,11 +29,13 @@ pub(super) enum Verb {
     /// Asks a session to stop: SIGINT, then SIGTERM, then SIGKILL
     Interrupt {
         /// The session: its id, or a unique beginning of it
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
     /// Stops a session with SIGKILL
     Kill {
         /// The session: its id, or a unique beginning of it
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
     Wait(Wait),
@@ -42,6 +45,7 @@ pub(super) enum Verb {
     /// It holds every input and no output, text or environment: attach it to a bug report.
     Timeline {
         /// The session: its id, or a unique beginning of it
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
     /// Runs, starts, looks at and stops the daemon
@@ -112,6 +116,7 @@ pub(super) struct Ls {
 #[derive(Args, Debug)]
 pub(super) struct Show {
     /// The session: its id, or a unique beginning of it
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(super) id: String,
     /// Prints the session as JSON
     #[arg(long)]
@@ -123,6 +128,7 @@ pub(super) struct Show {
 #[derive(Args, Debug)]
 pub(super) struct Logs {
     /// The session: its id, or a unique beginning of it
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(super) id: String,
     /// Goes on until the session ends
     #[arg(short, long)]
@@ -139,7 +145,7 @@ pub(super) struct Logs {
 #[derive(Args, Debug)]
 pub(super) struct Wait {
     /// The sessions: their ids, or unique beginnings of them
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required = true, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub(super) ids: Vec<String>,
     /// Waits no longer than this
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_ms)]
@@ -153,7 +159,7 @@ pub(super) struct Events {
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     pub(super) after: u64,
     /// Only events of this session
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub(super) session: Option<String>,
     /// Goes on with what comes
     #[arg(short, long)]

@@ -104,7 +104,8 @@ fn usage(error: &clap::Error) -> u8 {
 }
 
 fn complain(error: &impl std::fmt::Display) {
-    let text = terminal::clean(&error.to_string());
+    // Some of the sentences that we pass on end in empty lines.
+    let text = terminal::clean(error.to_string().trim_end());
     let _unprinted = writeln!(anstream::stderr(), "candor: {text}");
 }
 

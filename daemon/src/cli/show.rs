@@ -154,6 +154,10 @@ fn spawn_text(session: &SessionView) -> String {
             format!("{program} cannot be executed: the interpreter in its first line is missing")
         }
         ("exec", exit_code::ENOENT) => format!("{program}: command not found"),
+        ("exec", exit_code::E2BIG) => format!(
+            "{program} cannot be executed: its arguments and environment are too large for this \
+             system; give it less of them"
+        ),
         ("exec", _) => format!("{program} cannot be executed: {reason}"),
         (stage, _) => format!("{program} could not be started ({stage}): {reason}"),
     }

@@ -52,6 +52,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/sessions/{id}/timeline", get(sessions::timeline))
         .route("/v1/sessions/{id}/output/{stream}", get(output::stream))
         .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(app)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use candor_adapters::process::{Follower, OUTPUT_CHUNK_BYTES_MAX, OutputReader, Stream};
@@ -15,7 +15,7 @@ use futures_util::stream;
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use super::problem::ApiError;
+use super::problem::{ApiError, Named};
 use super::sessions::resolve;
 use crate::serve::{App, Snapshot};
 
@@ -46,7 +46,7 @@ struct Tail {
 
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
-    Path((id, stream)): Path<(String, String)>,
+    Named((id, stream)): Named<(String, String)>,
     parameters: Result<Query<OutputParameters>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(OutputParameters { offset, follow }) = parameters?;

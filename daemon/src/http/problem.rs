@@ -1,9 +1,12 @@
 //! Errors as `application/problem+json`: a stable type, and a sentence that says what to do.
 
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use candor_core::ports::ReadError;
+use serde::de::DeserializeOwned;
 
 use crate::api::Problem;
 use crate::serve::Refusal;
@@ -59,7 +62,16 @@ impl From<ReadError> for ApiError {
 
 impl From<JsonRejection> for ApiError {
     fn from(rejection: JsonRejection) -> Self {
-        Self { status: rejection.status(), kind: "bad_request", detail: rejection.body_text() }
+        let status = rejection.status();
+        let kind =
+            if status == StatusCode::PAYLOAD_TOO_LARGE { "too_large" } else { "bad_request" };
+        Self { status, kind, detail: rejection.body_text() }
+    }
+}
+
+impl From<PathRejection> for ApiError {
+    fn from(rejection: PathRejection) -> Self {
+        Self::bad_request(rejection.body_text())
     }
 }
 
@@ -79,6 +91,26 @@ impl IntoResponse for ApiError {
         };
         let body = serde_json::to_string(&problem).unwrap_or_default();
         (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+    }
+}
+
+/// The parts of an address that have a name, or an error in the form of all others.
+pub(super) struct Named<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(named) = Path::from_request_parts(parts, state).await?;
+        Ok(Self(named))
+    }
+}
+
+pub(super) async fn wrong_method() -> ApiError {
+    ApiError {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        kind: "method_not_allowed",
+        detail: "there is such an address, but not for this method".to_owned(),
     }
 }
 

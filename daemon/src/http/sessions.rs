@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -21,7 +21,7 @@ use candor_core::verdict::SuccessCodes;
 use serde::Deserialize;
 
 use super::Peer;
-use super::problem::ApiError;
+use super::problem::{ApiError, Named};
 use crate::api::{LaunchRequest, SessionView, StopAnswer, StopReply};
 use crate::serve::App;
 
@@ -135,7 +135,7 @@ pub(super) async fn list(
 
 pub(super) async fn get(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Json<SessionView>, ApiError> {
     let id = resolve(&app, &id).await?;
     let session = load(&app, id).await?;
@@ -145,7 +145,7 @@ pub(super) async fn get(
 pub(super) async fn interrupt(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Json<StopReply>, ApiError> {
     stop(&app, peer, &id, StopKind::Interrupt).await
 }
@@ -153,7 +153,7 @@ pub(super) async fn interrupt(
 pub(super) async fn kill(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Json<StopReply>, ApiError> {
     stop(&app, peer, &id, StopKind::Kill).await
 }
@@ -177,7 +177,7 @@ async fn stop(
 
 pub(super) async fn wait(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Json<SessionView>, ApiError> {
     let id = resolve(&app, &id).await?;
     let session = app.registry.wait(id).await?;
@@ -187,7 +187,7 @@ pub(super) async fn wait(
 /// The flight recording: everything that the session's protocol was handed, a line of JSON each.
 pub(super) async fn timeline(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Response, ApiError> {
     let id = resolve(&app, &id).await?;
     let recorder = Arc::clone(&app.recorder);

@@ -196,6 +196,7 @@ fn start_log(home: &Home, ground: Ground, log_filter: &str) -> Result<(), StartE
                 .append(true)
                 .create(true)
                 .mode(0o600)
+                .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
                 .open(&path)
                 .map_err(unwritable)?;
             writeln!(file).map_err(unwritable)?;

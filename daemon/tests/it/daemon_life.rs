@@ -12,7 +12,9 @@ use crate::support::{Place, Running, agent, assert_chain, assert_time, user, wor
 fn reluctant(place: &Place) -> (String, std::path::PathBuf, std::path::PathBuf) {
     let (ready, asked, go) = (place.fifo("ready"), place.fifo("asked"), place.fifo("go"));
     place.fifo("never");
-    let script = "trap 'echo > asked; read -r _ < go; exit 8' INT; echo > ready; cat never; exit 9";
+    // A shell hears a signal at once only while it waits for what runs beside it.
+    let script = "trap 'kill $!; echo > asked; read -r _ < go; exit 8' INT; echo > ready; \
+                  cat never & wait; exit 9";
     let id = place.launch_with(["--grace", "1h,1h"], ["sh", "-c", script]);
     fs::read(ready).unwrap();
     (id, asked, go)

@@ -4,15 +4,26 @@
 //! pass: they wait for events, for lines and for fifos, so that a slow machine changes nothing. A
 //! test must never touch a process that it did not start.
 
+mod api;
+mod bad_home;
+mod bad_input;
 mod completions;
+mod crash;
 mod daemon_life;
 mod events;
+#[cfg(target_os = "linux")]
+mod full_disk;
+#[cfg(target_os = "linux")]
+mod idle;
 mod inheritance;
 mod logs;
 mod ls;
+mod permissions;
+mod promise;
 mod run_front;
 mod run_options;
 mod run_stop;
+mod secrets;
 mod show;
 mod start_together;
 mod stop;

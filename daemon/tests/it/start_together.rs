@@ -82,7 +82,7 @@ fn a_stop_in_the_middle_of_everything_loses_nothing() {
                 // It came through, or was interrupted by the stop.
                 Some(0 | 130) => {}
                 // It was refused, or the daemon left under it.
-                Some(125) => drop(said.because(&["daemon", "`candor daemon st"])),
+                Some(125) => said.because(&["daemon", "`candor daemon st"]),
                 other => panic!("{other:?}: {said:?}"),
             }
         }

@@ -337,8 +337,7 @@ async fn store_life(repository: &dyn Repository, chain: &Chain) -> Seq {
 /// Asserts that the row is the one after the chain's last change, and that its event is there.
 async fn assert_row(repository: &dyn Repository, chain: &Chain, seq: Seq) {
     let Change { session, event, .. } = chain.change();
-    let expected =
-        StoredSession { session: session.clone(), last_event: event.id, last_seq: seq };
+    let expected = StoredSession { session: session.clone(), last_event: event.id, last_seq: seq };
     let read = repository.load(session.id).await.expect("it can be read");
     assert_eq!(read, Some(expected));
     assert_eq!(event_at(repository, seq).await, *event);

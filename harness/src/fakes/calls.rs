@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use candor_core::event::Seq;
-use candor_core::ports::{
-    Attach, Change, CommitError, Delivery, Launch, ReadError, StoredSession,
-};
+use candor_core::ports::{Attach, Change, CommitError, Delivery, Launch, ReadError, StoredSession};
 use candor_core::session::SessionId;
 use candor_core::stop::Signal;
 
@@ -16,11 +14,31 @@ use crate::timeline::names::{CallName, ProcessName};
 
 /// A call that has been issued and waits for its answer.
 pub(crate) enum Call {
-    Commit { name: CallName, change: Box<Change>, answer: Answer<Result<Seq, CommitError>> },
-    Load { name: CallName, session: SessionId, answer: Answer<Loaded> },
-    Launch { session: SessionId, made: Option<ProcessName>, answer: Answer<Launch> },
-    Attach { session: SessionId, answer: Answer<Attach> },
-    Signal { process: ProcessName, signal: Signal, answer: Answer<Delivery> },
+    Commit {
+        name: CallName,
+        change: Box<Change>,
+        issued_at_ms: u64,
+        answer: Answer<Result<Seq, CommitError>>,
+    },
+    Load {
+        name: CallName,
+        session: SessionId,
+        answer: Answer<Loaded>,
+    },
+    Launch {
+        session: SessionId,
+        made: Option<ProcessName>,
+        answer: Answer<Launch>,
+    },
+    Attach {
+        session: SessionId,
+        answer: Answer<Attach>,
+    },
+    Signal {
+        process: ProcessName,
+        signal: Signal,
+        answer: Answer<Delivery>,
+    },
 }
 
 /// What a read of one row gives.
@@ -58,11 +76,6 @@ impl<T> Answer<T> {
         }
     }
 
-    /// Says whether nobody waits for the answer any more.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        Arc::strong_count(&self.place) == 1
-    }
-
     fn lock(&self) -> MutexGuard<'_, Place<T>> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,19 +99,6 @@ impl<T> Future for Answer<T> {
                 place.waker = Some(context.waker().clone());
                 Poll::Pending
             }
-        }
-    }
-}
-
-impl Call {
-    /// Says whether the caller has gone and will not see an answer.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        match self {
-            Self::Commit { answer, .. } => answer.is_abandoned(),
-            Self::Load { answer, .. } => answer.is_abandoned(),
-            Self::Launch { answer, .. } => answer.is_abandoned(),
-            Self::Attach { answer, .. } => answer.is_abandoned(),
-            Self::Signal { answer, .. } => answer.is_abandoned(),
         }
     }
 }

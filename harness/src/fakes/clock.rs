@@ -31,8 +31,9 @@ impl State {
     pub(crate) fn now(&self) -> Now {
         let at_ms = self.log.now_ms();
         let ms = i64::try_from(at_ms).unwrap_or(i64::MAX);
-        let wall = Timestamp::from_millisecond(BEGINNING_S.saturating_mul(1_000).saturating_add(ms))
-            .unwrap_or(Timestamp::MAX);
+        let wall =
+            Timestamp::from_millisecond(BEGINNING_S.saturating_mul(1_000).saturating_add(ms))
+                .unwrap_or(Timestamp::MAX);
         Now { wall, monotonic: Monotonic::from_ms(at_ms.saturating_sub(self.booted_at_ms)) }
     }
 }

@@ -20,8 +20,12 @@ pub(crate) struct ProcessState {
     pub(crate) life: Life,
     /// The boot of the machine in which it was made.
     pub(crate) boot: u32,
+    /// The daemon's life that listens to it, or 0.
+    heard_in: u32,
+    /// Whether somebody could see how it ended; so it is, unless the machine took it along.
+    has_witness: bool,
     /// What its parent has learned of its end, and whether it was handed out.
-    pub(crate) seen: Seen,
+    seen: Seen,
     waker: Option<Waker>,
 }
 
@@ -38,16 +42,6 @@ pub(crate) enum Seen {
     NotYet,
     Waiting(Fact),
     HandedOut,
-}
-
-/// What a process does when a signal reaches it, on a stage that answers at once.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Reaction {
-    /// It dies of it.
-    #[default]
-    Dies,
-    /// It dies of `SIGKILL` alone.
-    IgnoresAllButKill,
 }
 
 /// A handle to a process.
@@ -71,6 +65,8 @@ impl State {
             session,
             life: Life::Alive,
             boot: self.boot,
+            heard_in: 0,
+            has_witness: true,
             seen: Seen::NotYet,
             waker: None,
         };
@@ -97,7 +93,8 @@ impl State {
 
     /// Lets a process end. Nobody has seen it yet.
     pub(crate) fn die(&mut self, process: ProcessName, exit: Exit, oom_killed: bool) {
-        let Some(state) = self.processes.get_mut(&process).filter(|state| state.life == Life::Alive)
+        let Some(state) =
+            self.processes.get_mut(&process).filter(|state| state.life == Life::Alive)
         else {
             return;
         };
@@ -124,6 +121,66 @@ impl State {
         }
     }
 
+    /// Says that the daemon that runs listens to a process.
+    pub(crate) fn hear(&mut self, process: ProcessName) {
+        let life = self.life;
+        if let Some(state) = self.processes.get_mut(&process) {
+            state.heard_in = life;
+        }
+    }
+
+    /// Says whether the daemon that runs can hear what a process says and how it ends.
+    pub(crate) fn is_heard(&self, process: ProcessName) -> bool {
+        let life = self.life;
+        self.processes
+            .get(&process)
+            .is_some_and(|state| state.heard_in == life && state.seen == Seen::NotYet)
+    }
+
+    /// Says whether a process has ended and somebody outside the daemon could know how.
+    pub(crate) fn was_seen_to_end(&self, process: ProcessName) -> bool {
+        let state = self.processes.get(&process);
+        state.is_some_and(|state| state.life != Life::Alive && state.has_witness)
+    }
+
+    /// Ends a process so that nobody sees how.
+    pub(crate) fn end_unseen(&mut self, process: ProcessName) {
+        if self.is_alive(process) {
+            let number = signal_number(Signal::Kill);
+            self.die(process, Exit::Signal { number, core_dumped: false }, false);
+            if let Some(state) = self.processes.get_mut(&process) {
+                state.has_witness = false;
+            }
+        }
+    }
+
+    /// Starts the machine anew, which ends every process.
+    pub(crate) fn restart_machine(&mut self) {
+        let all: Vec<_> = self.processes.keys().copied().collect();
+        for process in all {
+            self.end_unseen(process);
+        }
+        self.boot += 1;
+        self.booted_at_ms = self.log.now_ms();
+    }
+
+    /// Forgets what the daemon that has just ended had learned and not stored.
+    pub(crate) fn forget_parent(&mut self) {
+        for state in self.processes.values_mut() {
+            state.seen = Seen::NotYet;
+            state.heard_in = 0;
+        }
+    }
+
+    /// Says in a word what is the case with a process.
+    pub(crate) fn truth_of(&self, process: Option<ProcessName>) -> &'static str {
+        match process.map(|process| self.is_alive(process)) {
+            None => "there was no process",
+            Some(true) => "the process is alive",
+            Some(false) => "the process is dead",
+        }
+    }
+
     /// Returns how a process ended, or `None` while it lives.
     pub(crate) fn ending(&self, process: ProcessName) -> Option<Ending> {
         match self.processes.get(&process)?.life {
@@ -135,17 +192,12 @@ impl State {
         }
     }
 
-    /// Lets a signal take effect on a stage that answers at once.
+    /// Lets a signal take effect on a stage that answers at once, where every process dies of it.
     fn deliver(&mut self, process: ProcessName, signal: Signal) -> Delivery {
         if !self.is_alive(process) {
             return Delivery::AlreadyEnded;
         }
-        let is_deadly = match (signal, self.reaction) {
-            (Signal::Continue, _) => false,
-            (Signal::Kill, _) | (_, Reaction::Dies) => true,
-            (Signal::Interrupt | Signal::Terminate, Reaction::IgnoresAllButKill) => false,
-        };
-        if is_deadly {
+        if signal != Signal::Continue {
             let exit = Exit::Signal { number: signal_number(signal), core_dumped: false };
             self.die(process, exit, false);
         }

@@ -29,12 +29,16 @@ impl Repository for FakeRepository {
         let answer = {
             let mut state = self.stage.lock();
             let name = state.name_store_call(change.session.id, true);
+            let issued_at_ms = state.log.now_ms();
             state.call(
                 |state| {
                     let writer = Writer::Daemon(state.life);
                     state.commit(change, writer)
                 },
-                |answer| Call::Commit { name, change: Box::new(change.clone()), answer },
+                |answer| {
+                    let change = Box::new(change.clone());
+                    Call::Commit { name, change, issued_at_ms, answer }
+                },
             )
         };
         answer.await

@@ -5,17 +5,21 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use candor_core::ports::{Attach, Environment, Launch, Process, ProcessSpawner};
 use candor_core::session::{SessionId, Spec};
-use candor_core::verdict::SpawnStage;
+use candor_core::verdict::{Exit, SpawnStage};
 
 use super::calls::Call;
 use super::process::FakeProcess;
 use super::stage::{Stage, State};
+use crate::contract::spawner::Behaviour;
 use crate::ghost::{Record, Told};
 use crate::timeline::names::ProcessName;
 
 /// The error number for "operation not permitted", with which a launch is refused after it was told
 /// that the session never ran.
 const EPERM: i32 = 1;
+
+/// The error number for "no such file or directory".
+const ENOENT: i32 = 2;
 
 /// A spawner that makes no real process.
 #[derive(Clone)]
@@ -37,6 +41,25 @@ impl Stage {
 }
 
 impl State {
+    /// Returns the step at which a launch fails, by the session's script.
+    fn script_refuses(&self, session: SessionId) -> Option<SpawnStage> {
+        match self.scripts.get(&session)? {
+            Behaviour::IsMissing => Some(SpawnStage::Exec),
+            Behaviour::HasNoFolder => Some(SpawnStage::Folder),
+            Behaviour::Exits(_) | Behaviour::DiesOf(_) | Behaviour::Hangs => None,
+        }
+    }
+
+    /// Lets a process do what the session's script says; without one it hangs.
+    fn play(&mut self, session: SessionId, process: ProcessName) {
+        let exit = match self.scripts.get(&session) {
+            Some(Behaviour::Exits(code)) => Exit::Code(*code),
+            Some(Behaviour::DiesOf(number)) => Exit::Signal { number: *number, core_dumped: false },
+            Some(Behaviour::Hangs | Behaviour::IsMissing | Behaviour::HasNoFolder) | None => return,
+        };
+        self.die(process, exit, false);
+    }
+
     /// Answers a launch, and logs the answer.
     pub(crate) fn launched(
         &mut self,
@@ -77,8 +100,13 @@ impl ProcessSpawner for FakeSpawner {
                         let refused = Launch::Refused { stage: SpawnStage::Prepare, errno: EPERM };
                         return state.launched(session, refused, None);
                     }
+                    if let Some(stage) = state.script_refuses(session) {
+                        let refused = Launch::Refused { stage, errno: ENOENT };
+                        return state.launched(session, refused, None);
+                    }
                     let made = state.process_of(session);
                     let process = made.unwrap_or_else(|| state.fork(session));
+                    state.play(session, process);
                     let up = Launch::Up(self.stage.handle(process));
                     state.launched(session, up, Some(process))
                 },

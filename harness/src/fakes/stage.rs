@@ -9,9 +9,10 @@ use candor_core::session::SessionId;
 
 use super::bus::Bus;
 use super::calls::{Answer, Call};
-use super::process::{ProcessState, Reaction};
+use super::process::ProcessState;
 use super::store::Store;
-use super::{FakeBus, FakeClock, FakeIds, FakeRepository, FakeSpawner};
+use super::{FakeBus, FakeClock, FakeIds, FakePrograms, FakeRepository, FakeSpawner};
+use crate::contract::spawner::Behaviour;
 use crate::ghost::{Log, Record, Writer};
 use crate::timeline::names::{CallName, ProcessName, SessionName};
 
@@ -28,8 +29,8 @@ pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) bus: Bus,
     pub(crate) processes: BTreeMap<ProcessName, ProcessState>,
-    /// What a process does when a signal reaches it, on a stage that answers at once.
-    pub(crate) reaction: Reaction,
+    /// What the processes of sessions do, on a stage that answers at once.
+    pub(crate) scripts: BTreeMap<SessionId, Behaviour>,
     /// Sessions of which it was told that they never ran: no process may come up for them.
     pub(crate) barred: BTreeSet<SessionId>,
     /// Calls that wait for their answers, in the order in which they were issued.
@@ -70,7 +71,7 @@ impl Stage {
             store: Store::default(),
             bus: Bus::default(),
             processes: BTreeMap::new(),
-            reaction: Reaction::default(),
+            scripts: BTreeMap::new(),
             barred: BTreeSet::new(),
             calls: Vec::new(),
             store_calls: BTreeMap::new(),
@@ -93,6 +94,12 @@ impl Stage {
     #[must_use]
     pub fn spawner(&self) -> FakeSpawner {
         FakeSpawner::new(self.clone())
+    }
+
+    /// Returns what makes the processes of its spawner behave.
+    #[must_use]
+    pub fn programs(&self) -> FakePrograms {
+        FakePrograms::new(self.clone())
     }
 
     /// Returns its bus.

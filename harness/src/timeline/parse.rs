@@ -183,10 +183,7 @@ s1   starting
             ("", "line 1: expected `timeline 1`, found ``"),
             ("timeline 2\n", "line 1: this is version 2 of the format, and only 1 can be read"),
             ("timeline x\n", "line 1: expected `timeline 1`, found `timeline x`"),
-            (
-                "timeline 1\nid\n",
-                "line 2: expected a key and its value, or `@` and a choice: `id`",
-            ),
+            ("timeline 1\nid\n", "line 2: expected a key and its value, or `@` and a choice: `id`"),
             ("timeline 1\n\n@0 jump\n", "line 3: expected one of user"),
             ("timeline 1\n@0\n", "line 2: expected `@+MS` and a choice, found `@0`"),
             ("timeline 1\n@++1 crash\n", "line 2: expected `@+MS` or `@MS`, found `@++1`"),

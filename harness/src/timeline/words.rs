@@ -116,9 +116,7 @@ fn user(words: &mut Words<'_>) -> Read<Choice> {
             words.word("after")?;
             Ok(Choice::Queue { session, parent: words.name("a session")? })
         }
-        "interrupt" => {
-            Ok(Choice::Stop { session: words.name("a session")?, ask: Ask::Interrupt })
-        }
+        "interrupt" => Ok(Choice::Stop { session: words.name("a session")?, ask: Ask::Interrupt }),
         "kill" => Ok(Choice::Stop { session: words.name("a session")?, ask: Ask::Kill }),
         other => Err(unexpected(EXPECTED, other)),
     }
@@ -231,9 +229,7 @@ fn exit(words: &mut Words<'_>) -> Read<Choice> {
     let process = words.name("a process")?;
     let mut exit = match words.next("code or signal")? {
         "code" => Exit::Code(words.number("an exit code")?),
-        "signal" => {
-            Exit::Signal { number: words.number("a signal's number")?, core_dumped: false }
-        }
+        "signal" => Exit::Signal { number: words.number("a signal's number")?, core_dumped: false },
         other => return Err(unexpected("code or signal", other)),
     };
     let mut oom_killed = false;
@@ -401,8 +397,11 @@ mod tests {
             ("exit p1 code 256", "expected an exit code, found `256`"),
             ("exit p1 code 1 core", "expected the end of the line, found `core`"),
             ("boot same now", "expected the end of the line, found `now`"),
-            ("attach s1 lost why", "expected one of launch_unknown, daemon_killed, shim_killed, \
-                 shim_and_daemon_killed, reboot, bad_record, dir_removed, found `why`"),
+            (
+                "attach s1 lost why",
+                "expected one of launch_unknown, daemon_killed, shim_killed, \
+                 shim_and_daemon_killed, reboot, bad_record, dir_removed, found `why`",
+            ),
         ] {
             assert_eq!(text.parse::<Choice>().unwrap_err().to_string(), message, "{text}");
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use candor_core::event::Seq;
 use candor_core::ports::{EventBus as _, Subscription};
 
+use super::ClientRest;
 use crate::executor::poll_once;
 use crate::fakes::Stage;
 use crate::ghost::Record;
@@ -41,6 +42,12 @@ impl Clients {
 
     pub(crate) fn is_connected(&self, name: ClientName) -> bool {
         self.clients.get(&name).is_some_and(|client| client.subscription.is_some())
+    }
+
+    /// Returns what each client that is connected has read.
+    pub(crate) fn connected(&self) -> impl Iterator<Item = ClientRest> {
+        let connected = self.clients.iter().filter(|(_, client)| client.subscription.is_some());
+        connected.map(|(name, client)| ClientRest { client: *name, cursor: client.cursor })
     }
 
     pub(crate) fn connect(&mut self, stage: &Stage, name: ClientName) {
@@ -80,7 +87,8 @@ impl Client {
         let Some(subscription) = &mut self.subscription else {
             return false;
         };
-        match poll_once(&mut Box::pin(subscription.woken())) {
+        let woken = poll_once(&mut subscription.woken());
+        match woken {
             Some(Some(_seq)) => self.is_behind = true,
             Some(None) => {
                 self.subscription = None;

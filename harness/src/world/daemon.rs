@@ -34,6 +34,7 @@ impl Daemon {
     /// Starts, and takes over what it finds in the store.
     pub(crate) fn boot(stage: Stage) -> Self {
         let ports = Ports {
+            recorder: Arc::new(candor_core::ports::NoRecorder),
             repository: Arc::new(stage.repository()),
             bus: Arc::new(stage.bus()),
             clock: Arc::new(stage.clock()),
@@ -78,8 +79,7 @@ impl Daemon {
         let start = if parent.is_some() { Start::AfterParent } else { Start::AtOnce };
         let birth = Birth { id, parent, spec: Arc::new(spec(options)), by: USER, start };
         let creation = Box::pin(Supervisor::create(self.ports.clone(), birth));
-        let task =
-            SessionTask::create(self.stage.clone(), id, creation, Asked { ticket, request });
+        let task = SessionTask::create(self.stage.clone(), id, creation, Asked { ticket, request });
         self.tasks.insert(id, task);
     }
 
@@ -92,8 +92,7 @@ impl Daemon {
             return;
         }
         // The mailbox has closed: the row says how it ended.
-        let verdict =
-            self.stage.lock().store.row(session).and_then(|row| row.session.verdict());
+        let verdict = self.stage.lock().store.row(session).and_then(|row| row.session.verdict());
         let reply = verdict.map_or(Reply::NoSession, Reply::AlreadyEnded);
         self.log(Record::Replied { ticket, reply });
     }

@@ -262,12 +262,10 @@ impl SessionTask {
                 self.reply(for_whom, reply_to(orders.answer));
                 self.follow(orders);
             }
-            Err(HandleError::StoreUnavailable { .. }) => {
-                let is_open = self.view().is_blocked;
-                let reply = if is_open { Reply::Unclear } else { Reply::Unavailable };
-                self.reply(for_whom, reply);
+            Err(HandleError::StoreUnavailable { .. } | HandleError::Blocked { .. }) => {
+                self.reply(for_whom, Reply::Unavailable);
             }
-            Err(HandleError::Blocked { .. }) => self.reply(for_whom, Reply::Unavailable),
+            Err(HandleError::InDoubt { .. }) => self.reply(for_whom, Reply::Unclear),
             Err(HandleError::Illegal(error)) => {
                 self.stage.lock().log.push(Record::Bug { message: error.to_string() });
             }

@@ -1,11 +1,15 @@
 //! Processes that a session leaves behind or takes along.
 
+use std::fs::File;
+use std::io::BufReader;
+use std::sync::Arc;
+
 use candor_adapters::process::Stream;
-use candor_core::ports::{Delivery, Target};
+use candor_core::ports::{Delivery, Process, Target};
 use candor_core::stop::Signal;
 use candor_core::verdict::Exit;
 
-use super::{Stage, ending, exit, held, line_to, released};
+use super::{Stage, ending, exit, held, line_from, line_to, released};
 
 #[tokio::test]
 async fn grandchild_that_holds_the_output_does_not_hold_back_the_exit() {
@@ -40,17 +44,23 @@ async fn what_is_written_after_the_end_is_not_counted() {
     assert_eq!(stage.printed(session, Stream::Stdout), b"early\nlate\n");
 }
 
+/// Launches an agent that leaves behind what `kind` says and then follows `end`, and waits until all
+/// of them are ready. What is left behind holds the fifo that is returned open.
+async fn family(stage: &Stage, kind: &str, end: &[&str]) -> (Arc<dyn Process>, BufReader<File>) {
+    let (fifo, ready) = (stage.fifo("held"), stage.fifo("ready"));
+    let kind = format!("{kind},hold={}", fifo.display());
+    let reader = tokio::spawn(async move { held(&fifo).await });
+    let arguments = ["--fork", &kind, "--ready", ready.to_str().unwrap()];
+    let (_, process) = stage.agent_up(&[&arguments, end].concat()).await;
+    let reader = reader.await.unwrap();
+    assert_eq!(line_from(&ready).await, "ready\n");
+    (process, reader)
+}
+
 #[tokio::test]
 async fn signal_to_the_group_reaches_grandchildren() {
     let stage = Stage::new();
-    let fifo = stage.fifo("held");
-    let kind = format!("stay,hold={}", fifo.display());
-    let reader = tokio::spawn({
-        let fifo = fifo.clone();
-        async move { held(&fifo).await }
-    });
-    let (_, process) = stage.agent_up(&["--fork", &kind, "--fork", "stay", "--hang"]).await;
-    let reader = reader.await.unwrap();
+    let (process, reader) = family(&stage, "stay", &["--hang"]).await;
     assert_eq!(process.signal(Target::Group, Signal::Terminate).await, Delivery::Delivered);
     assert_eq!(exit(&*process).await, Exit::Signal { number: 15, core_dumped: false });
     released(reader).await;
@@ -59,16 +69,12 @@ async fn signal_to_the_group_reaches_grandchildren() {
 #[tokio::test]
 async fn signal_to_the_process_reaches_it_alone() {
     let stage = Stage::new();
-    let (go, fifo) = (stage.fifo("go"), stage.fifo("held"));
-    let kind = format!("stay,hold={},await={}", fifo.display(), go.display());
-    let reader = tokio::spawn({
-        let fifo = fifo.clone();
-        async move { held(&fifo).await }
-    });
-    let (_, process) = stage.agent_up(&["--fork", &kind, "--hang"]).await;
-    let reader = reader.await.unwrap();
+    let go = stage.fifo("go");
+    let kind = format!("stay,await={}", go.display());
+    let (process, reader) = family(&stage, &kind, &["--hang"]).await;
     assert_eq!(process.signal(Target::Process, Signal::Terminate).await, Delivery::Delivered);
     assert_eq!(exit(&*process).await, Exit::Signal { number: 15, core_dumped: false });
+    // It lives and was sent nothing: otherwise nobody would read this.
     line_to(&go).await;
     released(reader).await;
 }
@@ -76,17 +82,9 @@ async fn signal_to_the_process_reaches_it_alone() {
 #[tokio::test]
 async fn no_signal_is_sent_once_the_leader_has_ended() {
     let stage = Stage::new();
-    let (go, fifo) = (stage.fifo("go"), stage.fifo("held"));
-    let kind = format!("stay,hold={},await={}", fifo.display(), go.display());
-    let reader = tokio::spawn({
-        let fifo = fifo.clone();
-        async move { held(&fifo).await }
-    });
-    let gone = stage.fifo("gone");
-    let ready = gone.to_str().unwrap();
-    let (_, process) = stage.agent_up(&["--fork", &kind, "--ready", ready, "--exit", "0"]).await;
-    let reader = reader.await.unwrap();
-    assert_eq!(super::line_from(&gone).await, "ready\n");
+    let go = stage.fifo("go");
+    let kind = format!("stay,await={}", go.display());
+    let (process, reader) = family(&stage, &kind, &["--exit", "0"]).await;
     // Nobody has reaped it. It is a zombie now or in a moment; asked until it is.
     while process.signal(Target::Process, Signal::Continue).await == Delivery::Delivered {
         tokio::task::yield_now().await;
@@ -95,7 +93,6 @@ async fn no_signal_is_sent_once_the_leader_has_ended() {
         assert_eq!(process.signal(Target::Group, signal).await, Delivery::AlreadyEnded);
     }
     assert_eq!(exit(&*process).await, Exit::Code(0));
-    // The grandchild lives and was sent nothing.
     line_to(&go).await;
     released(reader).await;
 }

@@ -2,10 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use candor_adapters::sqlite::SqliteStore;
 use candor_core::event::Seq;
 use candor_core::input::Input;
 use candor_core::machine::Policy;
 use candor_core::ports::{CommitError, ReadError, Repository as _};
+use candor_core::status::Status;
 use candor_core::verdict::Exit;
 use candor_harness::contract::repository;
 use candor_harness::contract::repository::chain::{Chain, exited, session_id};
@@ -43,6 +45,11 @@ async fn all_promises_hold_on_one_store() {
 async fn a_closed_store_is_tidy_and_everything_is_there_again() {
     let home = Home::new();
     let first = home.open();
+    let closed_cleanly = || -> i64 {
+        let flag = "SELECT closed_cleanly FROM state";
+        home.raw().query_row(flag, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(closed_cleanly(), 0);
     let ended = Chain::of(
         session_id(1),
         Policy::default(),
@@ -53,6 +60,7 @@ async fn a_closed_store_is_tidy_and_everything_is_there_again() {
     let last = store(&first, &live).await;
     first.close().await.unwrap();
     assert_eq!(home.files(), ["db"]);
+    assert_eq!(closed_cleanly(), 1);
 
     let again = home.open();
     for chain in [&ended, &live] {
@@ -140,6 +148,27 @@ async fn seq_goes_on_after_deleted_rows() {
     assert!(next > last, "{next} after {last}");
 }
 
+/// The counter of places is damaged. Too low, no place is given twice; at its end, nothing is stored
+/// any more, and that is said.
+#[tokio::test]
+async fn a_damaged_counter_of_places_does_no_harm() {
+    let home = Home::new();
+    let store = home.open();
+    let chain = Chain::of(session_id(1), Policy::default(), &[Input::Spawned]);
+    let last = super::store(&store, &chain).await;
+    let raw = home.raw();
+    let set = |number: i64| raw.execute("UPDATE sqlite_sequence SET seq = ?1", [number]).unwrap();
+    for damaged in [0, -1, 1, i64::MIN] {
+        set(damaged);
+        assert_eq!(store.last_seq().await, Ok(last));
+    }
+    let next = store.commit(Chain::launched(session_id(2)).change()).await.unwrap();
+    assert_eq!(next.number(), last.number() + 1);
+    set(i64::MAX);
+    let refused = store.commit(Chain::launched(session_id(3)).change()).await;
+    assert!(matches!(refused, Err(CommitError::NotStored { .. })), "{refused:?}");
+}
+
 /// The log is copied into the database by the writer, and does not grow for ever.
 #[tokio::test]
 async fn the_log_is_cut() {
@@ -148,18 +177,50 @@ async fn the_log_is_cut() {
     let home = Home::in_memory();
     let store = home.open();
     let mut chain = Chain::launched(session_id(1));
-    for round in 0..1_000 {
-        store.commit(chain.change()).await.unwrap();
-        chain.step(match round {
-            0 => Input::Spawned,
-            _ if round % 2 == 1 => Input::RequestOpened,
-            _ => Input::RequestClosed,
-        });
-    }
+    change_often(&store, &mut chain, 1_000).await;
     let checkpoints = store.counters().checkpoints;
     assert!((2..100).contains(&checkpoints), "{checkpoints}");
     let log_bytes = home.beside("-wal").metadata().unwrap().len();
     assert!(log_bytes < LOG_BYTES_MAX, "{log_bytes}");
+    assert_sound(&store).await;
+}
+
+/// Stores the chain's last change, and so many more.
+async fn change_often(store: &SqliteStore, chain: &mut Chain, count: u64) {
+    store.commit(chain.change()).await.unwrap();
+    for _ in 0..count {
+        chain.step(match chain.session().status() {
+            Status::Starting => Input::Spawned,
+            Status::Running => Input::RequestOpened,
+            _ => Input::RequestClosed,
+        });
+        store.commit(chain.change()).await.unwrap();
+    }
+}
+
+/// Somebody reads for a long time, and the log grows meanwhile. Afterwards it is cut.
+#[tokio::test]
+async fn the_log_is_cut_after_a_long_read() {
+    const LOG_BYTES_LONG: u64 = 16 * 1024 * 1024;
+
+    let home = Home::in_memory();
+    let store = home.open();
+    let mut chain = Chain::launched(session_id(1));
+    store.commit(chain.change()).await.unwrap();
+    chain.step(Input::Spawned);
+    let reader = home.raw();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM events").unwrap();
+    let log_bytes = || home.beside("-wal").metadata().unwrap().len();
+    while log_bytes() < LOG_BYTES_LONG {
+        change_often(&store, &mut chain, 100).await;
+        chain.step(match chain.session().status() {
+            Status::Running => Input::RequestOpened,
+            _ => Input::RequestClosed,
+        });
+    }
+    reader.execute_batch("ROLLBACK").unwrap();
+    change_often(&store, &mut chain, 300).await;
+    assert!(log_bytes() < LOG_BYTES_LONG / 2, "{}", log_bytes());
     assert_sound(&store).await;
 }
 
@@ -174,7 +235,7 @@ async fn a_change_that_contradicts_itself_is_refused() {
     let mut skips = good.clone();
     skips.event.revision = skips.event.revision.next();
     let mut other_status = good.clone();
-    other_status.event.to = candor_core::status::Status::Lost;
+    other_status.event.to = Status::Lost;
     for change in [other_session, skips, other_status] {
         let refused = store.commit(&change).await;
         assert!(matches!(refused, Err(CommitError::NotStored { .. })), "{refused:?}");

@@ -7,6 +7,7 @@ use candor_core::event::{Seq, StoredEvent};
 use candor_core::input::Input;
 use candor_core::machine::Policy;
 use candor_core::ports::{ReadError, Repository as _, StoredSession};
+use candor_core::session::SessionId;
 use candor_core::stop::StopKind;
 use candor_core::verdict::Exit;
 use candor_harness::contract::repository::chain::{Chain, every_end, exited, session_id};
@@ -180,11 +181,46 @@ async fn assert_port_stops_before(database: &SqliteStore, damaged: u64) {
     assert!(matches!(at, Err(ReadError::Damaged { .. })), "{at:?}");
 }
 
+/// A live session whose row is damaged still has a process, which must not be overlooked.
+#[tokio::test]
+async fn a_live_session_is_not_overlooked_for_a_damaged_row() {
+    let home = Home::in_memory();
+    let database = home.open();
+    let running = Chain::of(session_id(1), Policy::default(), &[Input::Spawned]);
+    let other = Chain::of(session_id(2), Policy::default(), &[Input::Spawned]);
+    for chain in [&running, &other] {
+        store(&database, chain).await;
+    }
+    let raw = scribbler(&home);
+    let (names, row) = row_of(&raw, "sessions", 1);
+    let ids = vec![session_id(1), session_id(2)];
+    for (column, value) in flips(&row) {
+        let text = matches!(row[column], Value::Text(_)) && value != Value::Null;
+        let name = &names[column];
+        // A session without a status, or another id, is not in the index any more.
+        if name == "id" || name == "status" {
+            continue;
+        }
+        if scribble(&raw, "sessions", 1, name, &value, text) {
+            assert_eq!(database.live().await.unwrap(), ids, "{name} = {value:?}");
+        }
+        assert!(scribble(
+            &raw,
+            "sessions",
+            1,
+            name,
+            &row[column],
+            matches!(row[column], Value::Text(_))
+        ));
+    }
+}
+
 /// What a database holds, as far as it can be read.
 #[derive(Debug, Default, PartialEq)]
 struct Contents {
     sessions: Vec<StoredSession>,
     events: Vec<StoredEvent>,
+    live: Vec<SessionId>,
     /// Whether something was found to be wrong.
     is_reported: bool,
 }
@@ -218,8 +254,11 @@ async fn contents(database: &SqliteStore, chains: &[Chain]) -> Contents {
         }
         Err(_) => contents.is_reported = true,
     }
-    let live = database.live().await;
-    contents.is_reported |= live.is_err() || database.last_seq().await.is_err();
+    match database.live().await {
+        Ok(live) => contents.live = live,
+        Err(_) => contents.is_reported = true,
+    }
+    contents.is_reported |= database.last_seq().await.is_err();
     contents.is_reported |= database.counts_by_status().await.is_err();
     match database.check().await {
         Ok(report) => contents.is_reported |= !report.is_sound(),

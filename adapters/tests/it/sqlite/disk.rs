@@ -226,3 +226,26 @@ async fn a_slow_disk_is_unknown_and_the_row_waits_for_it() {
     }
     assert!(doubts > 0, "{doubts}: the faults did not come where they should");
 }
+
+/// The disk takes long over one change. Another that waits behind it is given up in time, and is
+/// never stored: its caller was told so.
+#[tokio::test]
+async fn what_is_given_up_behind_a_slow_disk_never_comes() {
+    // The opening makes fewer calls, and the writer one for each change.
+    let Some(command) = strace("fsync,fdatasync:delay_enter=2500000:when=4") else { return };
+    let home = Home::new();
+    home.open().close().await.unwrap();
+    let mut child = Child::start(command, &home, "queue", 0);
+    let lines: Vec<_> = child.lines().collect();
+    child.wait();
+    let expected = [
+        "opens",
+        "refused may or may not be stored: the disk does not answer",
+        "refused not stored: the disk does not keep up",
+        "doubt true",
+        "doubt false",
+        "done",
+    ];
+    assert_eq!(lines, expected);
+    super::kill::verify(&home, &[]).await;
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use candor_adapters::sqlite::SqliteStore;
 use candor_core::event::Seq;
 use candor_core::input::Input;
-use candor_core::ports::{Change, CommitError, Repository as _};
+use candor_core::ports::{Change, CommitError, ReadError, Repository as _};
 use candor_harness::contract::repository::chain::{Chain, session_id};
 use tokio::task::{JoinHandle, yield_now};
 
@@ -103,6 +103,32 @@ async fn a_conflict_hurts_nobody_else() {
     assert!(taken.is(&store.load(taken.session().id).await.unwrap().unwrap()));
     assert_eq!(store.load(without_row.session().id).await, Ok(None));
     assert_sound(&store).await;
+}
+
+/// A session whose row is gone and whose events are there is damaged, and not begun anew: of the
+/// change that meets the events nothing is kept, while others of its transaction are stored.
+#[tokio::test]
+async fn a_change_that_meets_half_a_session_leaves_nothing() {
+    let home = Home::new();
+    let store = home.open();
+    let half = Chain::launched(session_id(0));
+    store.commit(half.change()).await.unwrap();
+    let raw = home.raw();
+    raw.execute_batch("DELETE FROM sessions; BEGIN IMMEDIATE").unwrap();
+    let first = commit(&store, Chain::launched(session_id(1)).change());
+    until_taken(&store).await;
+    let again = commit(&store, half.by_another_writer().change());
+    let good = commit(&store, Chain::launched(session_id(2)).change());
+    until_waiting(&store, 2).await;
+    raw.execute_batch("ROLLBACK").unwrap();
+
+    for stored in [first, good] {
+        stored.await.unwrap().0.unwrap();
+    }
+    assert_eq!(again.await.unwrap().0, Err(CommitError::Conflict));
+    let read = store.load(session_id(0)).await;
+    assert!(matches!(read, Err(ReadError::Damaged { .. })), "{read:?}");
+    assert_eq!(store.live().await.unwrap(), [1, 2].map(session_id));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

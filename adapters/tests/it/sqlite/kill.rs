@@ -88,6 +88,7 @@ async fn child() {
     match env::var(TASK).unwrap().as_str() {
         "endless" => write_endlessly(&store, first).await,
         "doubt" => write_with_doubts(&store, first).await,
+        "queue" => write_behind_another(&store, first).await,
         task => panic!("no such task: {task}"),
     }
 }
@@ -173,6 +174,34 @@ async fn is_stored(store: &SqliteStore, change: &Change) -> bool {
         }
     }
     false
+}
+
+/// Writes three changes, a fourth that takes long, and one that comes while the writer is busy with
+/// it.
+async fn write_behind_another(store: &SqliteStore, first: u64) {
+    for number in 1..=3 {
+        store.commit(Chain::launched(session_id(first + number)).change()).await.unwrap();
+    }
+    let chains = [4, 5].map(|number| Chain::launched(session_id(first + number)));
+    let mut commits = Vec::new();
+    for chain in &chains {
+        let change = chain.change().clone();
+        let theirs = store.clone();
+        commits.push(tokio::spawn(async move { theirs.commit(&change).await }));
+        // The first one is in the writer's hands before the second one comes.
+        tokio::task::yield_now().await;
+        while commits.len() == 1 && store.counters().waiting > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    for commit in commits {
+        say(&format!("refused {}", commit.await.unwrap().unwrap_err()));
+    }
+    for chain in &chains {
+        let row = store.load(chain.session().id).await.unwrap();
+        say(&format!("doubt {}", row.is_some()));
+    }
+    say("done");
 }
 
 /// The child, from outside.

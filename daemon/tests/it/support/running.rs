@@ -1,5 +1,6 @@
 //! Programs that run, and what they said when they had ended.
 
+use std::fmt;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -10,7 +11,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// What a program said, and how it ended.
-#[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) status: ExitStatus,
     pub(crate) output: Vec<u8>,
@@ -27,19 +27,18 @@ impl Said {
     /// Checks the exit code.
     #[track_caller]
     pub(crate) fn expect(self, code: i32) -> Self {
-        assert_eq!(self.status.code(), Some(code), "{self:#?}\n{}", self.stderr());
+        assert_eq!(self.status.code(), Some(code), "{self:?}");
         self
     }
 
     /// Checks that the program has said on standard error, in a sentence, each of these words.
     #[track_caller]
-    pub(crate) fn because(self, words: &[&str]) -> Self {
+    pub(crate) fn because(&self, words: &[&str]) {
         let sentence = self.stderr();
         for word in words {
             assert!(sentence.contains(word), "{word:?} is not in {sentence:?}");
         }
         assert!(!sentence.contains("panicked"), "{sentence}");
-        self
     }
 
     #[track_caller]
@@ -60,6 +59,14 @@ impl Said {
     #[track_caller]
     pub(crate) fn json_lines(&self) -> Vec<Value> {
         self.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+impl fmt::Debug for Said {
+    /// Shows the texts as texts: they are what one wants to read when a test fails.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let output = String::from_utf8_lossy(&self.output);
+        write!(formatter, "{}\n{output}\n{}", self.status, self.stderr())
     }
 }
 

@@ -37,16 +37,21 @@ impl Reply {
 /// Sends a request and reads the answer to its end.
 #[track_caller]
 pub(crate) fn ask(home: &Path, method: &str, path: &str, body: &[u8]) -> Reply {
+    try_ask(home, method, path, body).expect("an answer")
+}
+
+/// The same, from a daemon that may die meanwhile: then there is no whole answer.
+pub(crate) fn try_ask(home: &Path, method: &str, path: &str, body: &[u8]) -> Option<Reply> {
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    let mut stream = connect(home);
-    stream.write_all(head.as_bytes()).unwrap();
+    let mut stream = UnixStream::connect(home.join("candor.sock")).ok()?;
+    stream.write_all(head.as_bytes()).ok()?;
     // A body that is too long is refused before all of it is read.
     let _refused = stream.write_all(body);
-    answer(stream)
+    read(stream)
 }
 
 /// Connects to the daemon.
@@ -56,13 +61,16 @@ pub(crate) fn connect(home: &Path) -> UnixStream {
 
 /// Reads the answer to a request that asked for the connection to be closed.
 #[track_caller]
-pub(crate) fn answer(mut stream: UnixStream) -> Reply {
+pub(crate) fn answer(stream: UnixStream) -> Reply {
+    read(stream).expect("an answer")
+}
+
+fn read(mut stream: UnixStream) -> Option<Reply> {
     let mut bytes = Vec::new();
     // A connection that is cut off after the answer has still brought it.
     let _cut = stream.read_to_end(&mut bytes);
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
-    let end = end.unwrap_or_else(|| panic!("no answer but {:?}", String::from_utf8_lossy(&bytes)));
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Reply { status, head, body: bytes.split_off(end + 4) }
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some(Reply { status, head, body: bytes.split_off(end + 4) })
 }

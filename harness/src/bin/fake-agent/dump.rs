@@ -41,7 +41,8 @@ fn bytes(text: &OsStr) -> Value {
 }
 
 fn descriptors() -> io::Result<BTreeMap<String, Value>> {
-    let names: io::Result<Vec<_>> = fs::read_dir("/dev/fd")?.map(|entry| entry.map(|e| e.path())).collect();
+    let names: io::Result<Vec<_>> =
+        fs::read_dir("/dev/fd")?.map(|entry| entry.map(|e| e.path())).collect();
     // One of them was that of the listing, and is closed by now.
     let open = names?.into_iter().filter(|path| fs::metadata(path).is_ok());
     let named = open.filter_map(|path| {

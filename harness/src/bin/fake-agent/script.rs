@@ -9,6 +9,9 @@ use signal_hook::low_level::signal_name;
 /// The highest signal that has a name: those above are named by number.
 const NAMED_SIGNALS_MAX: i32 = 31;
 
+/// The word for a process that does not hold the output open. It is no argument.
+pub(crate) const CLOSED: &str = "closed";
+
 /// What to do.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -33,7 +36,9 @@ pub(crate) enum Action {
 pub(crate) enum Step {
     Print(OsString),
     PrintError(OsString),
-    Result { success: bool },
+    Result {
+        success: bool,
+    },
     Lines(u64),
     Flood(u64),
     Fork(Vec<OsString>),
@@ -111,22 +116,24 @@ fn children(kind: &str) -> Result<Vec<OsString>, String> {
     if words.next() != Some("stay") {
         return Err(format!("`{kind}` does not begin with `stay`"));
     }
-    let mut arguments: Vec<OsString> = Vec::new();
+    let mut arguments = Vec::new();
+    let mut end = vec!["--hang"];
     for word in words {
-        match (word, word.strip_prefix("hold=")) {
-            (_, Some(fifo)) => arguments.extend(["--hold".into(), fifo.into()]),
-            ("setsid", None) => arguments.push("--detach".into()),
-            ("stubborn", None) => {
-                for signal in ["HUP", "INT", "TERM"] {
-                    arguments.extend(["--ignore".into(), signal.into()]);
-                }
+        match word.split_once('=') {
+            Some(("hold", fifo)) => arguments.extend(["--hold", fifo]),
+            Some(("await", fifo)) => end = vec!["--await", fifo],
+            None if word == "setsid" => arguments.push("--detach"),
+            None if word == "stubborn" => {
+                arguments.extend(["--ignore", "HUP", "--ignore", "INT", "--ignore", "TERM"]);
             }
             // The starter sees to it.
-            ("closed", None) => arguments.push("closed".into()),
-            (_, None) => return Err(format!("no process can be `{word}`: see --help")),
+            None if word == CLOSED => arguments.push(CLOSED),
+            Some(_) | None => return Err(format!("no process can be `{word}`: see --help")),
         }
     }
-    Ok(arguments)
+    arguments.push("--report-ready");
+    arguments.extend(end);
+    Ok(arguments.into_iter().map(OsString::from).collect())
 }
 
 fn reaction(text: &str) -> Result<(i32, Action), String> {

@@ -70,12 +70,7 @@ impl Chain {
         chain
     }
 
-    fn begin(
-        id: SessionId,
-        parent: Option<SessionId>,
-        transition: Transition,
-        spec: Spec,
-    ) -> Self {
+    fn begin(id: SessionId, parent: Option<SessionId>, transition: Transition, spec: Spec) -> Self {
         let at = at(id, Revision::NONE.next());
         let session = Session {
             id,

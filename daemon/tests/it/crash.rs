@@ -1,0 +1,236 @@
+//! The daemon is killed at any moment: on the next start every session has a true status.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Mutex;
+use std::thread;
+
+use rustix::process::{Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::support::{Place, agent, assert_chain, wire, words};
+
+/// Times that the daemon is killed.
+const ROUNDS: u64 = 25;
+
+/// Clients that launch and interrupt meanwhile.
+const LANES: u64 = 6;
+
+/// Events that a daemon lives for, at most, before it is killed.
+const EVENTS_MAX: u64 = 48;
+
+/// The variable by which the test finds its sessions' processes.
+const MARK: &str = "CANDOR_TEST_MARK";
+
+/// What the clients were told before the daemon died.
+#[derive(Default)]
+struct Told {
+    launched: BTreeSet<String>,
+    stopping: BTreeSet<String>,
+}
+
+/// Numbers that look random and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    /// Returns a number below `sides`.
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+/// Launches and interrupts until the daemon is gone.
+fn live(home: &Path, mark: &str, mut dice: Dice, told: &Mutex<Told>) {
+    loop {
+        let script: &[&str] = match dice.roll(5) {
+            0 => &["--exit", "0"],
+            1 => &["--exit", "3"],
+            2 => &["--hang"],
+            3 => &["--on", "INT=exit:1", "--hang"],
+            _ => &["--ignore", "INT", "--hang"],
+        };
+        let command: Vec<_> =
+            agent(script).iter().map(|word| word.to_str().unwrap().to_owned()).collect();
+        let body = json!({
+            "title": script.join(" "), "command": command, "cwd": "/", "environment": [[MARK, mark]],
+            "umask": 0o22, "timeout_ms": null, "success_codes": [0],
+            "graces": {"interrupt_ms": 5, "terminate_ms": 5, "linger_ms": 5},
+        });
+        let body = body.to_string();
+        let Some(reply) = wire::try_ask(home, "POST", "/v1/sessions", body.as_bytes()) else {
+            return;
+        };
+        let Ok(session) = serde_json::from_slice::<Value>(&reply.body) else { return };
+        let id = session["id"].as_str().unwrap().to_owned();
+        told.lock().unwrap().launched.insert(id.clone());
+        let verb = match dice.roll(4) {
+            0 | 1 => "interrupt",
+            2 => "kill",
+            _ => continue,
+        };
+        let path = format!("/v1/sessions/{id}/{verb}");
+        let Some(reply) = wire::try_ask(home, "POST", &path, b"") else { return };
+        let Ok(reply) = serde_json::from_slice::<Value>(&reply.body) else { return };
+        if reply["answer"] != "already_ended" {
+            told.lock().unwrap().stopping.insert(id);
+        }
+    }
+}
+
+/// Checks that what is shown of a session can be the truth.
+#[track_caller]
+fn assert_true(session: &Value, story: &[Value], told: &Told) {
+    assert_chain(story);
+    let (status, outcome) =
+        (session["status"].as_str().unwrap(), session["outcome"].as_str().unwrap_or("none"));
+    let last = story.last().unwrap();
+    assert_eq!((&last["to"], &last["outcome"]), (&session["status"], &session["outcome"]));
+    let is_asked = session["intent"].is_object();
+    if told.stopping.contains(session["id"].as_str().unwrap()) {
+        assert!(is_asked, "an answered stop is forgotten: {session}");
+    }
+    let has_run = story.iter().any(|event| event["to"] == "running");
+    let title = session["title"].as_str().unwrap();
+    match (status, outcome) {
+        ("completed", "interrupted") => assert!(is_asked, "{session}"),
+        ("completed", "succeeded") => {
+            assert!(!is_asked && title == "--exit 0", "{session}");
+            assert_eq!(session["exit"], json!({"code": 0}));
+        }
+        ("failed", "exit_code") => {
+            assert!(!is_asked && title == "--exit 3", "{session}");
+            assert_eq!(session["exit"], json!({"code": 3}));
+        }
+        ("lost", "daemon_killed") => {
+            assert!(!is_asked && session["exit"].is_null(), "{session}");
+        }
+        // It never ran, and nothing says that it did.
+        ("failed", "spawn") => {
+            assert!(!is_asked && !has_run, "{session}\n{story:?}");
+            assert!(session["evidence"]["spawn"].is_null() && session["exit"].is_null());
+        }
+        other => panic!("{other:?}: {session}"),
+    }
+}
+
+/// Lets a daemon live for some events and kills it. Returns what its clients were told.
+fn kill_in_the_middle(place: &Place, mark: &str, round: u64) -> Told {
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (round + 1));
+    let last_seq = place.run(["daemon", "status", "--json"]).expect(0).json()["last_seq"].to_string();
+    let daemon = place.daemon();
+    let mut events = place.start(["events", "--json", "--follow", "--after", &last_seq]);
+    let told = Mutex::new(Told::default());
+    thread::scope(|scope| {
+        for lane in 0..LANES {
+            let dice = Dice(dice.roll(u64::MAX) + lane + 1);
+            let (home, told) = (place.home(), &told);
+            scope.spawn(move || live(&home, mark, dice, told));
+        }
+        for _ in 0..=dice.roll(EVENTS_MAX) {
+            events.line();
+        }
+        kill_process(daemon, Signal::KILL).unwrap();
+    });
+    told.into_inner().unwrap()
+}
+
+#[test]
+fn after_a_kill_at_any_moment_every_session_has_a_true_status() {
+    let place = Place::new();
+    let mark = place.folder().to_str().unwrap().to_owned();
+    place.run(["daemon", "start"]).expect(0);
+    let mut seen = BTreeSet::new();
+    let mut outcomes = BTreeSet::new();
+    for round in 0..ROUNDS {
+        let told = kill_in_the_middle(&place, &mark, round);
+        let sessions = place.sessions();
+        let new: Vec<String> = sessions
+            .iter()
+            .map(|session| session["id"].as_str().unwrap().to_owned())
+            .filter(|id| !seen.contains(id))
+            .collect();
+        assert!(told.launched.iter().all(|id| new.contains(id)), "an answered launch is forgotten");
+        place.run(words!["wait"].into_iter().chain(new.iter().map(Into::into)));
+        for session in place.sessions() {
+            let id = session["id"].as_str().unwrap();
+            if new.iter().any(|new| new == id) {
+                assert_true(&session, &place.story(id), &told);
+                outcomes.insert(session["outcome"].as_str().unwrap().to_owned());
+            }
+        }
+        seen.extend(new);
+        #[cfg(target_os = "linux")]
+        let marked = format!("{MARK}={mark}");
+        #[cfg(target_os = "linux")]
+        assert_eq!(crate::support::kernel::with_in_environment(&marked), [0; 0], "in round {round}");
+        // To look twice is to see the same, whoever looks.
+        let before = place.run(["ls", "--json", "--limit", "100000"]).expect(0).output;
+        place.kill_daemon();
+        let after = place.run(["ls", "--json", "--limit", "100000"]).expect(0).output;
+        assert!(before == after, "a restart has changed something in round {round}");
+    }
+    for outcome in ["interrupted", "succeeded", "exit_code", "daemon_killed"] {
+        assert!(outcomes.contains(outcome), "{outcome} was never seen: {outcomes:?}");
+    }
+}
+
+#[test]
+fn a_session_that_was_being_interrupted_is_interrupted_after_a_crash() {
+    let place = Place::new();
+    let ready = place.fifo("ready");
+    let script = words!["--ignore", "INT", "--ready", &ready, "--hang"];
+    let id = place.launch_with(["--grace", "1h,1h"], agent(script));
+    std::fs::read(ready).unwrap();
+    place.run(["interrupt", &id]).expect(0);
+    place.kill_daemon();
+    assert_eq!(place.run(["wait", &id]).expect(130).stdout(), format!("{id} completed interrupted\n"));
+    let session = place.session(&id);
+    assert_eq!((&session["intent"]["kind"], &session["exit"]), (&"interrupt".into(), &Value::Null));
+    assert!(place.story(&id).iter().all(|event| event["to"] != "failed"));
+}
+
+#[test]
+fn a_process_that_outlives_the_daemon_is_ended_at_the_restart() {
+    let place = Place::new();
+    let held = place.fifo("held");
+    let id = place.launch(agent(words!["--hold", &held, "--hang"]));
+    let mut process = std::io::BufReader::new(std::fs::File::open(held).unwrap());
+    std::io::BufRead::read_line(&mut process, &mut String::new()).unwrap();
+    place.kill_daemon();
+    place.run(["daemon", "start"]).expect(0);
+    // It holds its end open for as long as it lives.
+    assert_eq!(std::io::Read::read(&mut process, &mut [0]).unwrap(), 0);
+    place.run(["wait", &id]).expect(120);
+}
+
+#[test]
+fn a_process_that_ended_while_no_daemon_ran_is_lost_and_never_guessed() {
+    let place = Place::new();
+    let (go, held) = (place.fifo("go"), place.fifo("held"));
+    let id = place.launch(agent(words!["--hold", &held, "--await", &go, "--exit", "0"]));
+    let mut process = std::io::BufReader::new(std::fs::File::open(held).unwrap());
+    std::io::BufRead::read_line(&mut process, &mut String::new()).unwrap();
+    place.kill_daemon();
+    std::fs::write(go, "go\n").unwrap();
+    assert_eq!(std::io::Read::read(&mut process, &mut [0]).unwrap(), 0);
+    assert_eq!(place.run(["wait", &id]).expect(120).stdout(), format!("{id} lost daemon_killed\n"));
+    assert_eq!(place.session(&id)["exit"], Value::Null);
+}
+
+#[test]
+fn the_output_of_a_lost_session_is_there_to_the_last_byte() {
+    let place = Place::new();
+    let ready = place.fifo("ready");
+    let id = place.launch(agent(words!["--lines", "5000", "--ready", &ready, "--hang"]));
+    std::fs::read(ready).unwrap();
+    place.kill_daemon();
+    place.run(["wait", &id]).expect(120);
+    for words in [&["logs", &id][..], &["logs", "-f", &id]] {
+        let said = place.run(words).expect(0);
+        assert!(said.stdout().ends_with("line 4999\nline 5000\n"));
+        assert_eq!(said.stdout().lines().count(), 5000);
+    }
+}

@@ -1,0 +1,174 @@
+//! A full disk: nothing new is accepted, everything is still told, and no end is lost.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use rustix::process::geteuid;
+
+use crate::support::{Place, Running, Said, agent, assert_chain, skip, words};
+
+/// Runs a daemon whose home is a small file system that nobody else sees, and that goes with it.
+const DAEMON: &str = "mount -t tmpfs -o size=2m,mode=700 candor-test \"$CANDOR_HOME\" || exit 77
+    [ -z \"$1\" ] || head -c 2m /dev/zero > \"$CANDOR_HOME/filler\" 2> /dev/null
+    exec \"$CANDOR\" daemon run";
+
+/// A daemon on a small disk.
+struct SmallDisk {
+    place: Place,
+    daemon: Running,
+    /// The home, as seen from here.
+    home: PathBuf,
+}
+
+/// Returns a shell that sees mounts of its own and dies with the test, or says why there is none.
+fn apart(place: &Place, script: &str) -> Option<Command> {
+    let mut probe = Command::new("setpriv");
+    probe.args(["--pdeathsig", "KILL", "unshare", "--mount", "true"]).stderr(Stdio::null());
+    if !geteuid().is_root() || !probe.status().is_ok_and(|status| status.success()) {
+        skip("only root, with setpriv and unshare, can have a small disk of its own");
+        return None;
+    }
+    fs::create_dir_all(place.home()).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "unshare", "--mount", "sh", "-c", script, "sh"]);
+    place.settle(&mut command);
+    command.env("CANDOR", env!("CARGO_BIN_EXE_candor"));
+    Some(command)
+}
+
+impl SmallDisk {
+    fn new() -> Option<Self> {
+        let place = Place::new();
+        let mut daemon = Running::start(apart(&place, DAEMON)?);
+        while !daemon.error_line().contains("the daemon serves") {}
+        let root = format!("/proc/{}/root", daemon.pid().as_raw_nonzero());
+        let home = PathBuf::from(format!("{root}{}", place.home().display()));
+        Some(Self { place, daemon, home })
+    }
+
+    fn candor<W: Into<OsString>>(&self, words: impl IntoIterator<Item = W>) -> Command {
+        let mut command = self.place.candor(words);
+        command.env("CANDOR_HOME", &self.home);
+        command
+    }
+
+    fn run<W: Into<OsString>>(&self, words: impl IntoIterator<Item = W>) -> Said {
+        Said::by(self.candor(words))
+    }
+
+    fn launch(&self, command: Vec<OsString>) -> String {
+        let said = self.run(words!["run", "-d", "--"].into_iter().chain(command)).expect(0);
+        said.stdout().trim().to_owned()
+    }
+
+    /// Leaves no byte free.
+    fn fill(&self) {
+        let mut filler = fs::File::create(self.home.join("filler")).unwrap();
+        let block = [0; 4096];
+        loop {
+            match filler.write(&block) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::StorageFull => return,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    fn free(&self) {
+        fs::remove_file(self.home.join("filler")).unwrap();
+    }
+
+    /// Waits until the daemon has said that the store did not take a change.
+    fn await_refusal(&mut self) {
+        while !self.daemon.error_line().contains("the store does not take a change") {}
+    }
+}
+
+#[test]
+fn launches_are_refused_with_a_sentence_and_reads_go_on() {
+    let Some(disk) = SmallDisk::new() else { return };
+    let ended = disk.launch(words!["echo", "kept"].to_vec());
+    disk.run(["wait", &ended]).expect(0);
+    let live = disk.launch(agent(["--hang"]));
+    let reads = [
+        &["ls", "--json"][..], &["show", "--json", &live], &["show", &ended], &["logs", &ended],
+        &["events", "--json"], &["wait", &ended],
+    ];
+    let before: Vec<Vec<u8>> = reads.iter().map(|words| disk.run(*words).expect(0).output).collect();
+    disk.fill();
+    for words in [&["run", "-d", "--", "true"][..], &["run", "--", "true"]] {
+        let said = disk.run(words).expect(125);
+        assert_eq!(said.stdout(), "");
+        said.because(&["the store is unavailable", "full", "nothing was changed", "try again"]);
+    }
+    disk.run(["interrupt", &live]).expect(125).because(&["full", "nothing was changed"]);
+    disk.run(["daemon", "status"]).expect(0);
+    for (words, before) in reads.iter().zip(before) {
+        assert_eq!(disk.run(*words).expect(0).output, before, "{words:?}");
+    }
+    disk.free();
+    disk.run(["run", "--", "true"]).expect(0);
+    disk.run(["interrupt", &live]).expect(0);
+    disk.run(["wait", &live]).expect(130);
+    let said = disk.run(["events", "--json", "--session", &live]).expect(0);
+    assert_chain(&said.json_lines());
+    // What was refused has left no trace: neither rows nor folders.
+    assert_eq!(disk.run(["ls", "--json"]).expect(0).json().as_array().unwrap().len(), 3);
+    let folders = fs::read_dir(disk.home.join("sessions")).unwrap();
+    assert_eq!(folders.filter(|entry| entry.as_ref().unwrap().path().is_dir()).count(), 3);
+}
+
+#[test]
+fn an_exit_while_the_disk_is_full_is_settled_truly_when_there_is_room() {
+    let Some(mut disk) = SmallDisk::new() else { return };
+    let go = disk.place.fifo("go");
+    let id = disk.launch(agent(words!["--await", &go, "--exit", "7"]));
+    let wait = Running::start(disk.candor(["wait", &id]));
+    disk.fill();
+    fs::write(go, "go\n").unwrap();
+    disk.await_refusal();
+    // Until it is stored, it has not happened for anybody.
+    let session = disk.run(["show", "--json", &id]).expect(0).json();
+    assert_eq!(session["status"], "running");
+    disk.run(["interrupt", &id]).expect(125).because(&["full"]);
+    disk.free();
+    assert_eq!(wait.finish().expect(7).stdout(), format!("{id} failed exit_code\n"));
+    let session = disk.run(["show", "--json", &id]).expect(0).json();
+    assert_eq!((&session["exit"]["code"], &session["intent"]), (&7.into(), &serde_json::Value::Null));
+    let said = disk.run(["events", "--json", "--session", &id]).expect(0);
+    assert_chain(&said.json_lines());
+}
+
+#[test]
+fn an_end_that_was_asked_for_before_the_disk_was_full_is_an_interruption() {
+    let Some(mut disk) = SmallDisk::new() else { return };
+    let (ready, asked, go) =
+        (disk.place.fifo("ready"), disk.place.fifo("asked"), disk.place.fifo("go"));
+    let script = "trap 'kill $!; echo > asked; read -r _ < go; exit 8' INT; echo > ready; \
+                  cat never & wait; exit 9";
+    disk.place.fifo("never");
+    let options = words!["run", "-d", "--grace", "1h,1h", "--", "sh", "-c", script];
+    let id = disk.run(options).expect(0).stdout().trim().to_owned();
+    fs::read(ready).unwrap();
+    disk.run(["interrupt", &id]).expect(0);
+    fs::read(asked).unwrap();
+    disk.fill();
+    fs::write(go, "go\n").unwrap();
+    disk.await_refusal();
+    disk.free();
+    disk.run(["wait", &id]).expect(130);
+    let session = disk.run(["show", "--json", &id]).expect(0).json();
+    assert_eq!((&session["outcome"], &session["exit"]["code"]), (&"interrupted".into(), &8.into()));
+}
+
+#[test]
+fn a_daemon_does_not_start_on_a_full_disk_and_says_why() {
+    let place = Place::new();
+    let Some(mut command) = apart(&place, DAEMON) else { return };
+    command.arg("full");
+    let said = Said::by(command).expect(78);
+    said.because(&["No space left", "CANDOR_HOME"]);
+}

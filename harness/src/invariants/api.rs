@@ -1,0 +1,124 @@
+//! What callers are told.
+
+use candor_core::event::Cause;
+use candor_core::stop::{Rung, StopKind};
+
+use super::history::TicketHistory;
+use super::status::{durable, name};
+use super::{Finding, History};
+use crate::ghost::{Entry, Record, Reply, Request, Ticket, Writer};
+use crate::timeline::names::SessionName;
+
+/// Returns the request that an entry answers, and the answer.
+fn answered<'a>(history: &'a History, entry: &Entry) -> Option<(Ticket, &'a TicketHistory, Reply)> {
+    let Record::Replied { ticket, reply } = &entry.record else {
+        return None;
+    };
+    Some((*ticket, history.tickets.get(ticket)?, *reply))
+}
+
+/// Says in words who is told what.
+fn told(asked: &TicketHistory, reply: Reply) -> String {
+    format!("`{} {}` is told `{reply}`", asked.request, SessionName::of(asked.session))
+}
+
+/// INV-25.
+pub(super) fn accepted_is_durable(history: &History, entry: &Entry) -> Finding {
+    let (_, asked, reply) = answered(history, entry)?;
+    let (Request::Stop(_), Reply::Accepted) = (asked.request, reply) else {
+        return None;
+    };
+    let row = history.row(asked.session);
+    let is_honoured = row.is_some_and(|row| row.intent.is_some() || row.status().is_terminal());
+    (!is_honoured).then(|| format!("{}, and no intent is stored", told(asked, reply)))
+}
+
+/// INV-26.
+pub(super) fn idempotent(history: &History, entry: &Entry) -> Finding {
+    if let Some((_, asked, reply)) = answered(history, entry) {
+        let (Request::Stop(_), Reply::Accepted) = (asked.request, reply) else {
+            return None;
+        };
+        let known = history.sessions.get(&asked.session)?;
+        let was_stopping = known.versions[..asked.versions_before]
+            .iter()
+            .any(|version| version.change.session.intent.is_some());
+        return was_stopping.then(|| format!("{}, and it was stopping", told(asked, reply)));
+    }
+    let (before, change) = durable(history, entry)?;
+    let (Cause::Stop(kind), Some(before)) = (change.event.cause, before) else {
+        return None;
+    };
+    let first_rung = match kind {
+        StopKind::Kill => Rung::Kill,
+        StopKind::Interrupt | StopKind::Timeout | StopKind::Shutdown | StopKind::Superseded => {
+            Rung::Interrupt
+        }
+    };
+    let has_it_all = before.intent.is_some() && before.machine.rung() >= Some(first_rung);
+    has_it_all.then(|| format!("{} changes a session that was stopping", name(change)))
+}
+
+/// INV-27.
+pub(super) fn truthful(history: &History, entry: &Entry) -> Finding {
+    if let Some((ticket, asked, reply)) = answered(history, entry) {
+        let is_true = is_true(history, ticket, asked, reply);
+        return (!is_true).then(|| format!("{}, which is not so", told(asked, reply)));
+    }
+    let (_, change) = durable(history, entry)?;
+    let (Cause::Stop(kind), Record::Durable { writer: Writer::Daemon(_), .. }) =
+        (change.event.cause, &entry.record)
+    else {
+        return None;
+    };
+    // The time limit is nobody's command.
+    if kind == StopKind::Timeout {
+        return None;
+    }
+    let mut open = history.tickets.values().filter(|asked| {
+        let is_open = matches!(asked.reply, None | Some(Reply::Unclear));
+        asked.session == change.session.id && asked.request == Request::Stop(kind) && is_open
+    });
+    open.next().is_none().then(|| format!("{} does what was refused", name(change)))
+}
+
+fn is_true(history: &History, ticket: Ticket, asked: &TicketHistory, reply: Reply) -> bool {
+    let row = history.row(asked.session);
+    match reply {
+        Reply::Accepted => match asked.request {
+            Request::Launch | Request::Queue => row.is_some(),
+            Request::Stop(kind) => row.is_some_and(|row| {
+                row.intent.is_some_and(|intent| intent.kind == kind) || row.status().is_terminal()
+            }),
+        },
+        Reply::AlreadyStopping(kind) => {
+            row.is_some_and(|row| row.intent.is_some_and(|intent| intent.kind == kind))
+        }
+        Reply::AlreadyEnded(verdict) => row.is_some_and(|row| row.verdict() == Some(verdict)),
+        Reply::Unavailable => !was_done(history, ticket, asked),
+        Reply::Unclear => true,
+        Reply::Leaving | Reply::NoSession => row.is_none(),
+    }
+}
+
+/// Whether what was asked is durable since it was asked, and nobody else can have asked for it.
+fn was_done(history: &History, ticket: Ticket, asked: &TicketHistory) -> bool {
+    let Some(known) = history.sessions.get(&asked.session) else {
+        return false;
+    };
+    let since = &known.versions[asked.versions_before..];
+    let is_asked_by_others = history.tickets.iter().any(|(other, theirs)| {
+        *other != ticket && theirs.session == asked.session && theirs.request == asked.request
+    });
+    match asked.request {
+        Request::Launch | Request::Queue => !since.is_empty(),
+        Request::Stop(kind) => {
+            let is_stop = |cause| cause == Cause::Stop(kind);
+            !is_asked_by_others
+                && since.iter().any(|version| {
+                    is_stop(version.change.event.cause)
+                        && matches!(version.writer, Writer::Daemon(_))
+                })
+        }
+    }
+}

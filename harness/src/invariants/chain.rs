@@ -1,0 +1,94 @@
+//! From the row to the eyes of a client: revisions, events, wake-ups.
+
+use candor_core::session::{Revision, Session};
+
+use super::status::{durable, name};
+use super::{Finding, History};
+use crate::ghost::{Entry, Record, Writer};
+use crate::world::Rest;
+
+/// INV-09.
+pub(super) fn revisions(history: &History, entry: &Entry) -> Finding {
+    let (before, change) = durable(history, entry)?;
+    let Record::Durable { seq, .. } = &entry.record else {
+        return None;
+    };
+    let last = before.map_or(Revision::NONE, Session::revision);
+    if change.expected != last {
+        return Some(format!("{} was written over revision {last}, blind", name(change)));
+    }
+    if change.session.revision() != last.next() {
+        return Some(format!("{} follows revision {last}", name(change)));
+    }
+    let last = history.last_seq();
+    (*seq <= last).then(|| format!("{} has the place {seq}, after {last}", name(change)))
+}
+
+/// INV-10.
+pub(super) fn events(history: &History, entry: &Entry) -> Finding {
+    let (before, change) = durable(history, entry)?;
+    let (session, event) = (&change.session, &change.event);
+    let known = history.sessions.get(&session.id);
+    let is_repeated = known.is_some_and(|known| {
+        known.versions.iter().any(|version| version.change.event.id == event.id)
+    });
+    let wrong = [
+        ("of another session", event.session != session.id),
+        ("of another revision", event.revision != session.revision()),
+        ("from another status", event.from != before.map(Session::status)),
+        ("to another status", event.to != session.status()),
+        ("with another verdict", event.verdict != session.verdict()),
+        ("that was told before", is_repeated),
+    ];
+    let (what, _) = wrong.into_iter().find(|(_, is_so)| *is_so)?;
+    Some(format!("{} has an event {what}", name(change)))
+}
+
+/// INV-11.
+pub(super) fn published_is_durable(history: &History, entry: &Entry) -> Finding {
+    let Record::Published { seq } = &entry.record else {
+        return None;
+    };
+    let last = history.last_seq();
+    (*seq > last).then(|| format!("{seq} was published, and only {last} is durable"))
+}
+
+/// INV-12.
+pub(super) fn delivered_in_order(history: &History, entry: &Entry) -> Finding {
+    let (client, seq, is_event) = match &entry.record {
+        Record::Delivered { client, seq } => (client, *seq, true),
+        Record::Connected { client, cursor } => (client, *cursor, false),
+        _ => return None,
+    };
+    let cursor = history.cursors.get(client).copied().unwrap_or_default();
+    if !is_event {
+        return (seq != cursor)
+            .then(|| format!("{client} goes on after {seq}, and has read up to {cursor}"));
+    }
+    let next = history.durable.iter().map(|(seq, _)| *seq).find(|next| *next > cursor);
+    (next != Some(seq)).then(|| {
+        let next = next.map_or_else(|| "nothing".to_owned(), |next| next.to_string());
+        format!("{client} was given {seq} where {next} came next")
+    })
+}
+
+/// INV-13.
+pub(super) fn all_is_published(history: &History, rest: &Rest) -> Finding {
+    if !rest.is_up || !rest.is_quiescent {
+        return None;
+    }
+    let present = Writer::Daemon(history.life + 1);
+    let last = history.durable.iter().rev().find(|(_, writer)| *writer == present);
+    let (seq, _) = last.filter(|(seq, _)| *seq > history.published)?;
+    Some(format!("{seq} is durable, and {} was published last", history.published))
+}
+
+/// INV-14.
+pub(super) fn clients_are_up_to_date(history: &History, rest: &Rest) -> Finding {
+    if !rest.is_quiescent {
+        return None;
+    }
+    let last = history.last_seq();
+    let behind = rest.clients.iter().find(|client| client.cursor != last)?;
+    Some(format!("{} has read {}, and {last} is durable", behind.client, behind.cursor))
+}

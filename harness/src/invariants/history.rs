@@ -1,0 +1,245 @@
+//! The log, folded into what the invariants ask for: per session, process, request and client.
+
+use std::collections::BTreeMap;
+
+use candor_core::event::Seq;
+use candor_core::ports::{Change, Delivery};
+use candor_core::session::{Session, SessionId};
+use candor_core::stop::{Rung, Signal};
+use candor_core::verdict::{Evidence, Exit, LostReason, Verdict};
+
+use crate::ghost::{Entry, Record, Reply, Request, Ticket, Told, Writer};
+use crate::timeline::names::{ClientName, ProcessName};
+
+/// Everything that happened before the entry that is judged.
+#[derive(Default)]
+pub struct History {
+    pub(super) sessions: BTreeMap<SessionId, SessionHistory>,
+    pub(super) processes: BTreeMap<ProcessName, ProcessHistory>,
+    pub(super) tickets: BTreeMap<Ticket, TicketHistory>,
+    /// The last event that each client has read.
+    pub(super) cursors: BTreeMap<ClientName, Seq>,
+    /// Places in the order of the store, and who wrote there.
+    pub(super) durable: Vec<(Seq, Writer)>,
+    /// The highest place that the present daemon has published.
+    pub(super) published: Seq,
+    /// The daemon's life, counted from 0.
+    pub(super) life: u32,
+    pub(super) verdicts: Vec<(Evidence, Verdict)>,
+    moment: (usize, u64),
+}
+
+#[derive(Default)]
+pub(super) struct SessionHistory {
+    pub(super) versions: Vec<Version>,
+    pub(super) told: Vec<Told>,
+    pub(super) launches: u32,
+    pub(super) processes: Vec<ProcessName>,
+    /// What the agent reported, in order.
+    pub(super) reports: Vec<bool>,
+    /// Signals that the present daemon has sent since it got hold of the process.
+    pub(super) signals: Vec<Sent>,
+}
+
+/// One durable version of a row.
+pub(super) struct Version {
+    pub(super) change: Box<Change>,
+    pub(super) writer: Writer,
+    /// In which life of the daemon, counted from 0.
+    pub(super) life: u32,
+}
+
+/// A signal that was sent for a rung, and when: its grace runs from there.
+#[derive(Clone, Copy)]
+pub(super) struct Sent {
+    pub(super) rung: Rung,
+    pub(super) at_ms: u64,
+}
+
+pub(super) struct ProcessHistory {
+    pub(super) session: SessionId,
+    pub(super) died: Option<(Exit, bool)>,
+    /// Whether it was dead already when the last signal to it was sent.
+    pub(super) was_dead_at_signal: bool,
+    /// What the daemon of a life was told of the end.
+    pub(super) seen: Option<(u32, Option<LostReason>)>,
+    /// Whether not even `KILL` reached it, when it was last sent.
+    pub(super) resists: bool,
+    /// The life whose daemon holds it.
+    pub(super) held_in: Option<u32>,
+}
+
+pub(super) struct TicketHistory {
+    pub(super) session: SessionId,
+    pub(super) request: Request,
+    pub(super) reply: Option<Reply>,
+    /// How many versions the row had when it was asked.
+    pub(super) versions_before: usize,
+    pub(super) life: u32,
+}
+
+impl SessionHistory {
+    pub(super) fn row(&self) -> Option<&Session> {
+        self.versions.last().map(|version| &version.change.session)
+    }
+}
+
+impl History {
+    pub(super) const fn moment(&self) -> (usize, u64) {
+        self.moment
+    }
+
+    pub(super) fn row(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.get(&id)?.row()
+    }
+
+    pub(super) fn last_seq(&self) -> Seq {
+        self.durable.last().map_or(Seq::START, |(seq, _)| *seq)
+    }
+
+    /// Returns the session that a process belongs to, with its history.
+    pub(super) fn owner(&self, process: ProcessName) -> Option<(SessionId, &SessionHistory)> {
+        let id = self.processes.get(&process)?.session;
+        Some((id, self.sessions.get(&id)?))
+    }
+
+    /// Says whether a process of this session lives.
+    pub(super) fn has_live_process(&self, id: SessionId) -> bool {
+        self.processes.values().any(|process| process.session == id && process.died.is_none())
+    }
+
+    pub(super) fn add(&mut self, entry: &Entry) {
+        self.moment = (entry.step, entry.at_ms);
+        match &entry.record {
+            Record::Asked { ticket, session, request } => {
+                let versions_before = self.session(*session).versions.len();
+                let asked = TicketHistory {
+                    session: *session,
+                    request: *request,
+                    reply: None,
+                    versions_before,
+                    life: self.life,
+                };
+                self.tickets.insert(*ticket, asked);
+            }
+            Record::Replied { ticket, reply } => {
+                if let Some(ticket) = self.tickets.get_mut(ticket) {
+                    ticket.reply = Some(*reply);
+                }
+            }
+            Record::Durable { seq, change, writer } => {
+                self.durable.push((*seq, *writer));
+                let session = &change.session;
+                self.verdicts.extend(session.evidence().zip(session.verdict()));
+                let life = self.life;
+                let version = Version { change: change.clone(), writer: *writer, life };
+                self.session(change.session.id).versions.push(version);
+            }
+            Record::Published { seq } => self.published = self.published.max(*seq),
+            Record::Delivered { client, seq } => {
+                self.cursors.insert(*client, *seq);
+            }
+            Record::Booted { .. } => {
+                self.life += 1;
+                self.published = Seq::START;
+                self.sessions.values_mut().for_each(|session| session.signals.clear());
+            }
+            Record::LaunchCalled { session } => self.session(*session).launches += 1,
+            Record::Told { session, told } => self.told(*session, *told),
+            record => self.add_process_record(entry.at_ms, record),
+        }
+    }
+
+    fn session(&mut self, id: SessionId) -> &mut SessionHistory {
+        self.sessions.entry(id).or_default()
+    }
+
+    fn told(&mut self, id: SessionId, told: Told) {
+        let life = self.life;
+        let session = self.session(id);
+        session.told.push(told);
+        if let Told::LaunchedUp(process) | Told::AttachedUp(process) = told {
+            // Whoever takes over sends the stored rung once more.
+            session.signals.clear();
+            if let Some(process) = self.processes.get_mut(&process) {
+                process.held_in = Some(life);
+            }
+        }
+    }
+
+    fn add_process_record(&mut self, at_ms: u64, record: &Record) {
+        match record {
+            Record::Forked { process, session } => {
+                let state = ProcessHistory {
+                    session: *session,
+                    died: None,
+                    was_dead_at_signal: false,
+                    seen: None,
+                    resists: false,
+                    held_in: None,
+                };
+                self.processes.insert(*process, state);
+                self.session(*session).processes.push(*process);
+            }
+            Record::Died { process, exit, oom_killed } => {
+                if let Some(process) = self.processes.get_mut(process) {
+                    process.died = Some((*exit, *oom_killed));
+                }
+            }
+            Record::Seen { process, lost } => {
+                let life = self.life;
+                if let Some(process) = self.processes.get_mut(process) {
+                    process.seen = Some((life, *lost));
+                }
+            }
+            Record::SignalCalled { process, signal } => {
+                self.signal_called(at_ms, *process, *signal);
+            }
+            Record::SignalTaken { process, signal: Signal::Kill, delivery } => {
+                if let Some(process) = self.processes.get_mut(process) {
+                    process.resists =
+                        matches!(delivery, Delivery::NotPermitted | Delivery::Unknown);
+                }
+            }
+            Record::Reported { process, success } => {
+                if let Some(id) = self.processes.get(process).map(|process| process.session) {
+                    self.session(id).reports.push(*success);
+                }
+            }
+            Record::Asked { .. }
+            | Record::Replied { .. }
+            | Record::StoreCalled { .. }
+            | Record::Durable { .. }
+            | Record::Published { .. }
+            | Record::Connected { .. }
+            | Record::Delivered { .. }
+            | Record::LaunchCalled { .. }
+            | Record::Told { .. }
+            | Record::AttachCalled { .. }
+            | Record::SignalTaken { .. }
+            | Record::Crashed
+            | Record::Left { .. }
+            | Record::Booted { .. }
+            | Record::Bug { .. } => {}
+        }
+    }
+
+    fn signal_called(&mut self, at_ms: u64, process: ProcessName, signal: Signal) {
+        let Some(state) = self.processes.get_mut(&process) else { return };
+        state.was_dead_at_signal = state.died.is_some();
+        let id = state.session;
+        if let Some(rung) = rung_of(signal) {
+            self.session(id).signals.push(Sent { rung, at_ms });
+        }
+    }
+}
+
+/// Returns the rung that a signal belongs to, or `None` for the one that only wakes.
+pub(super) const fn rung_of(signal: Signal) -> Option<Rung> {
+    match signal {
+        Signal::Interrupt => Some(Rung::Interrupt),
+        Signal::Terminate => Some(Rung::Terminate),
+        Signal::Kill => Some(Rung::Kill),
+        Signal::Continue => None,
+    }
+}

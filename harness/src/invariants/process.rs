@@ -1,0 +1,155 @@
+//! Processes, signals and the ladder.
+
+use candor_core::event::Cause;
+use candor_core::input::Deadline;
+use candor_core::machine::Policy;
+use candor_core::ports::Delivery;
+use candor_core::status::Status;
+use candor_core::stop::Rung;
+
+use super::history::rung_of;
+use super::status::{durable, name};
+use super::{Finding, History};
+use crate::ghost::{Entry, Record, word_of};
+use crate::timeline::names::SessionName;
+use crate::world::Rest;
+
+/// INV-17.
+pub(super) fn durable_before_signal(history: &History, entry: &Entry) -> Finding {
+    let Record::SignalCalled { process, signal } = &entry.record else {
+        return None;
+    };
+    let rung = rung_of(*signal)?;
+    let (_, known) = history.owner(*process)?;
+    let row = known.row();
+    let stored = row.and_then(|row| row.machine.rung());
+    let has_reason = row.is_some_and(|row| row.intent.is_some() || row.report.is_some());
+    let word = word_of(*signal);
+    if !has_reason {
+        return Some(format!("{word} goes to {process}, and no row says why"));
+    }
+    (stored != Some(rung)).then(|| {
+        let stored = stored.map_or("none", Rung::as_str);
+        format!("{word} goes to {process}, and the stored rung is {stored}")
+    })
+}
+
+/// INV-18.
+pub(super) fn signals_only_ours(history: &History, entry: &Entry) -> Finding {
+    let (process, signal) = match &entry.record {
+        Record::SignalCalled { process, signal } | Record::SignalTaken { process, signal, .. } => {
+            (*process, *signal)
+        }
+        _ => return None,
+    };
+    let word = word_of(signal);
+    let Some(state) = history.processes.get(&process) else {
+        return Some(format!("{word} goes to {process}, which nobody made"));
+    };
+    if let Record::SignalTaken { delivery, .. } = &entry.record {
+        let hits_the_dead = *delivery == Delivery::Delivered && state.was_dead_at_signal;
+        return hits_the_dead.then(|| format!("{word} reached {process} after its end"));
+    }
+    if state.held_in != Some(history.life) {
+        return Some(format!("{word} goes to {process}, of which this daemon knows nothing"));
+    }
+    let row = history.row(state.session)?;
+    row.status().is_terminal().then(|| format!("{word} goes to {process}, whose session has ended"))
+}
+
+/// INV-19.
+pub(super) fn one_process(history: &History, entry: &Entry) -> Finding {
+    let (session, what) = match &entry.record {
+        Record::LaunchCalled { session } => (session, "launch"),
+        Record::Forked { session, .. } => (session, "process"),
+        _ => return None,
+    };
+    let known = history.sessions.get(session)?;
+    let is_second = if what == "launch" { known.launches > 0 } else { !known.processes.is_empty() };
+    is_second.then(|| format!("{} has a second {what}", SessionName::of(*session)))
+}
+
+/// INV-20.
+pub(super) fn seen_once(history: &History, entry: &Entry) -> Finding {
+    let Record::Seen { process, .. } = &entry.record else {
+        return None;
+    };
+    let state = history.processes.get(process)?;
+    if state.died.is_none() {
+        return Some(format!("the end of {process} is told while it lives"));
+    }
+    let is_again = state.seen.is_some_and(|(life, _)| life == history.life);
+    is_again.then(|| format!("the end of {process} is told twice"))
+}
+
+/// INV-21, on entry: rungs rise, and none but the first is reached before the grace below is over.
+pub(super) fn ladder(history: &History, entry: &Entry) -> Finding {
+    if let Record::SignalCalled { process, signal } = &entry.record {
+        let rung = rung_of(*signal)?;
+        let (_, known) = history.owner(*process)?;
+        let last = known.signals.last().filter(|last| last.rung >= rung)?;
+        return Some(format!("{} follows {} for {process}", rung.as_str(), last.rung));
+    }
+    let (before, change) = durable(history, entry)?;
+    let Cause::Climbed(rung) = change.event.cause else {
+        return None;
+    };
+    let below = [Rung::Interrupt, Rung::Terminate].into_iter().find(|r| r.next() == Some(rung))?;
+    let known = history.sessions.get(&change.session.id)?;
+    let grace_ms = grace_ms(before?.machine.policy(), below);
+    let sent = known.signals.iter().rev().find(|sent| sent.rung == below);
+    let Some(since_ms) = sent.map(|sent| sent.at_ms) else {
+        return Some(format!("{} climbs to {rung}, and {below} was never sent", name(change)));
+    };
+    let waited_ms = entry.at_ms.saturating_sub(since_ms);
+    (waited_ms < grace_ms).then(|| {
+        format!("{} climbs to {rung} {waited_ms} ms after {below}, not {grace_ms}", name(change))
+    })
+}
+
+/// INV-21, at rest: the next rung comes some day, and not before the grace of this one is over.
+pub(super) fn ladder_is_armed(history: &History, rest: &Rest) -> Finding {
+    rest.sessions.iter().filter(|session| !session.is_blocked).find_map(|session| {
+        let machine = &session.session.machine;
+        if machine.status() != Status::Completing {
+            return None;
+        }
+        let name = SessionName::of(session.id());
+        let wanted = match machine.rung() {
+            None => Deadline::Linger,
+            Some(Rung::Kill) => return None,
+            Some(rung) => Deadline::RungOver(rung),
+        };
+        let armed = session.deadlines.iter().find(|(deadline, _)| *deadline == wanted);
+        match (armed, session.has_process) {
+            (None, true) => Some(format!("{name}: nothing will climb to the next rung")),
+            (Some(_), false) => Some(format!("{name}: a grace runs, and nobody has its process")),
+            (None, false) => None,
+            (Some((_, at_ms)), true) => {
+                let known = history.sessions.get(&session.id())?;
+                let sent = known.signals.last().filter(|sent| machine.rung() == Some(sent.rung))?;
+                let waits_ms = at_ms.saturating_sub(sent.at_ms);
+                let grace_ms = grace_ms(machine.policy(), sent.rung);
+                (waits_ms < grace_ms)
+                    .then(|| format!("{name}: {} gets {waits_ms} ms, not {grace_ms}", sent.rung))
+            }
+        }
+    })
+}
+
+/// Returns how long a rung waits, or 0 for the last.
+fn grace_ms(policy: &Policy, rung: Rung) -> u64 {
+    u64::from(match rung {
+        Rung::Interrupt => policy.graces.interrupt_ms,
+        Rung::Terminate => policy.graces.terminate_ms,
+        Rung::Kill => 0,
+    })
+}
+
+/// INV-22.
+pub(super) fn terminal_is_gone(history: &History, entry: &Entry) -> Finding {
+    let (_, change) = durable(history, entry)?;
+    let has_ended = change.session.status().is_terminal();
+    (has_ended && history.has_live_process(change.session.id))
+        .then(|| format!("{} has ended, and its process lives", name(change)))
+}

@@ -1,0 +1,158 @@
+//! Edges, ranks, and what a change may touch.
+
+use candor_core::event::Cause;
+use candor_core::ports::Change;
+use candor_core::session::Session;
+use candor_core::status::Status;
+
+use super::{Finding, History};
+use crate::ghost::{Entry, Record, Told};
+use crate::timeline::names::SessionName;
+use crate::world::Rest;
+
+/// Returns the change that an entry made durable, with the row before it.
+pub(super) fn durable<'a>(
+    history: &'a History,
+    entry: &'a Entry,
+) -> Option<(Option<&'a Session>, &'a Change)> {
+    let Record::Durable { change, .. } = &entry.record else {
+        return None;
+    };
+    Some((history.row(change.session.id), change))
+}
+
+/// Returns a change by the name that a reader of the timeline knows.
+pub(super) fn name(change: &Change) -> String {
+    let Change { session, .. } = change;
+    format!("{}.{}", SessionName::of(session.id), session.revision())
+}
+
+/// INV-01.
+pub(super) fn edges(history: &History, entry: &Entry) -> Finding {
+    if let Record::Bug { message } = &entry.record {
+        return Some(message.clone());
+    }
+    let (before, change) = durable(history, entry)?;
+    let (from, to, cause) =
+        (before.map(Session::status), change.session.status(), change.event.cause);
+    if is_edge(from, cause, to) {
+        return None;
+    }
+    let from = from.map_or("nothing", Status::as_str);
+    Some(format!("{} leads from {from} to {to} by {cause}", name(change)))
+}
+
+/// The table of the architecture's section 2, once more.
+fn is_edge(from: Option<Status>, cause: Cause, to: Status) -> bool {
+    let Some(from) = from else {
+        return matches!(
+            (cause, to),
+            (Cause::Launched, Status::Starting) | (Cause::Queued, Status::Queued)
+        );
+    };
+    let is_up = matches!(from, Status::Running | Status::WaitingInput);
+    let is_live = is_up || matches!(from, Status::Starting | Status::Completing);
+    match cause {
+        Cause::Launched | Cause::Queued => false,
+        Cause::ParentEnded => (from, to) == (Status::Queued, Status::Starting),
+        Cause::Spawned | Cause::Adopted => matches!(
+            (from, to),
+            (Status::Starting, Status::Running) | (Status::Completing, Status::Completing)
+        ),
+        Cause::RequestOpened => is_up && to == Status::WaitingInput,
+        Cause::RequestClosed => {
+            from == Status::WaitingInput && matches!(to, Status::WaitingInput | Status::Running)
+        }
+        Cause::Reported => (is_up || from == Status::Completing) && to == Status::Completing,
+        Cause::Climbed(_) => (from, to) == (Status::Completing, Status::Completing),
+        Cause::Stop(_) if from == Status::Queued => to == Status::Completed,
+        Cause::Stop(_) => is_live && to == Status::Completing,
+        Cause::SpawnRefused => {
+            matches!(from, Status::Starting | Status::Completing) && to.is_terminal()
+        }
+        // A creation that was refused in doubt, and turned out to be stored, never ran either.
+        Cause::NeverRan if from == Status::Queued => to == Status::Failed,
+        Cause::NeverRan => {
+            matches!(from, Status::Starting | Status::Completing) && to.is_terminal()
+        }
+        Cause::Exited | Cause::Gone => is_live && to.is_terminal(),
+    }
+}
+
+/// INV-04.
+pub(super) fn absorbs(history: &History, entry: &Entry) -> Finding {
+    let (before, change) = durable(history, entry)?;
+    let before = before.filter(|before| before.status().is_terminal())?;
+    Some(format!("{} changes what had ended as {}", name(change), before.status()))
+}
+
+/// INV-07, on entry.
+pub(super) fn running_needs_process(history: &History, entry: &Entry) -> Finding {
+    let (_, change) = durable(history, entry)?;
+    let shows_process = change.session.machine.is_up();
+    let needs_process = matches!(change.session.status(), Status::Running | Status::WaitingInput);
+    if needs_process && !shows_process {
+        return Some(format!("{} has no process in its own row", name(change)));
+    }
+    let told = history.sessions.get(&change.session.id).map_or(&[][..], |known| &known.told);
+    let came_up = told.iter().any(|told| matches!(told, Told::LaunchedUp(_) | Told::AttachedUp(_)));
+    (shows_process && !came_up).then(|| format!("{} came up and nobody said so", name(change)))
+}
+
+/// INV-07, at rest.
+pub(super) fn starting_does_not_last(_history: &History, rest: &Rest) -> Finding {
+    let mut still = rest.sessions.iter().filter(|session| !session.is_blocked);
+    let stuck = still.find(|session| session.session.status() == Status::Starting)?;
+    Some(format!("{} is starting, and nothing is under way", SessionName::of(stuck.id())))
+}
+
+/// INV-08. Within a session's life the order of these words is the order of time.
+pub(super) fn rank(history: &History, entry: &Entry) -> Finding {
+    let (before, change) = durable(history, entry)?;
+    let (from, to) = (before?.status(), change.session.status());
+    (rank_of(to) < rank_of(from)).then(|| format!("{} falls from {from} to {to}", name(change)))
+}
+
+const fn rank_of(status: Status) -> u8 {
+    match status {
+        Status::Queued => 0,
+        Status::Starting => 1,
+        Status::Running | Status::WaitingInput => 2,
+        Status::Completing => 3,
+        Status::Completed | Status::Failed | Status::Lost => 4,
+    }
+}
+
+/// INV-16.
+pub(super) fn touches_its_own(history: &History, entry: &Entry) -> Finding {
+    let (before, change) = durable(history, entry)?;
+    let (before, after) = (before?, &change.session);
+    let cause = change.event.cause;
+    let stops = matches!(cause, Cause::Stop(_));
+    let comes_up = matches!(cause, Cause::Spawned | Cause::Adopted);
+    let climbs = stops || matches!(cause, Cause::Climbed(_));
+    let reports = cause == Cause::Reported;
+    let (old, new) = (&before.machine, &after.machine);
+    let touched = [
+        ("the id", before.id != after.id, false),
+        ("the parent", before.parent != after.parent, false),
+        ("the spec", before.spec != after.spec, false),
+        ("the policy", old.policy() != new.policy(), false),
+        ("the time of creation", before.created_at != after.created_at, false),
+        ("the intent", before.intent != after.intent, stops && before.intent.is_none()),
+        ("the intent's kind", old.intent() != new.intent(), stops && old.intent().is_none()),
+        ("the report", before.report != after.report, reports && before.report.is_none()),
+        ("the report's mark", old.report() != new.report(), reports && old.report().is_none()),
+        ("the start", before.started_at != after.started_at, comes_up),
+        ("whether it is up", old.is_up() != new.is_up(), comes_up && new.is_up()),
+        ("the rung", old.rung() != new.rung(), climbs && old.rung() < new.rung()),
+        (
+            "the open requests",
+            old.requests_open() != new.requests_open(),
+            matches!(cause, Cause::RequestOpened | Cause::RequestClosed)
+                || new.requests_open() == 0,
+        ),
+    ];
+    let (what, ..) = touched.into_iter().find(|(_, changed, may)| *changed && !*may)?;
+    Some(format!("{} changes {what} by {cause}", name(change)))
+}

@@ -1,0 +1,208 @@
+//! What an end means, judged from the facts that the log holds.
+
+use candor_core::event::Cause;
+use candor_core::session::Session;
+use candor_core::status::Status;
+use candor_core::stop::StopKind;
+use candor_core::verdict::{
+    Completion, End, Evidence, Exit, Failure, LostReason, ReportMark, Verdict,
+};
+
+use super::history::SessionHistory;
+use super::status::{durable, name};
+use super::{Finding, History};
+use crate::ghost::{Entry, Record, Told, Writer};
+
+/// INV-02.
+pub(super) fn facts(history: &History, entry: &Entry) -> Finding {
+    let (_, change) = durable(history, entry)?;
+    let Record::Durable { writer: Writer::Daemon(_), .. } = entry.record else {
+        return None;
+    };
+    let known = history.sessions.get(&change.session.id)?;
+    let machine = &change.session.machine;
+    if let Some(mark) = machine.report()
+        && !known.reports.contains(&mark.success)
+    {
+        return Some(format!("{} has a report that the agent did not give", name(change)));
+    }
+    let (end, verdict) = machine.end().zip(machine.verdict())?;
+    if !is_known(history, known, end) {
+        return Some(format!("{} ends by {end:?}, which nobody has said", name(change)));
+    }
+    let expected = classify(&machine.evidence()?);
+    (verdict != expected).then(|| format!("{} is {verdict}, should be {expected}", name(change)))
+}
+
+/// Whether somebody who could know it has told the daemon of this end, and it is the truth.
+fn is_known(history: &History, known: &SessionHistory, end: End) -> bool {
+    let was_told = |wanted: Told| known.told.contains(&wanted);
+    let mut processes = known
+        .processes
+        .iter()
+        .filter_map(|process| history.processes.get(process).map(|state| (*process, state)));
+    match end {
+        End::Refused { stage, errno } => was_told(Told::LaunchRefused(stage, errno)),
+        End::NeverRan => was_told(Told::AttachNeverRan) || known.launches == 0,
+        End::Exited { exit, oom_killed } => processes.any(|(process, state)| {
+            let was_seen = matches!(state.seen, Some((_, None)));
+            state.died == Some((exit, oom_killed))
+                && (was_seen || was_told(Told::AttachEnded(process)))
+        }),
+        End::Unknown(reason) => {
+            let record_is_wrong = reason == LostReason::BadRecord && was_told(Told::AttachNeverRan);
+            was_told(Told::AttachLost(reason))
+                || record_is_wrong
+                || processes
+                    .any(|(_, state)| matches!(state.seen, Some((_, Some(seen))) if seen == reason))
+        }
+    }
+}
+
+/// The rules of the architecture's section 3, once more: the first that fits.
+fn classify(evidence: &Evidence) -> Verdict {
+    const SUCCEEDED: Verdict = Verdict::Completed(Completion::Succeeded);
+    const SIGKILL: u8 = 9;
+
+    let report = evidence.report.map(|report| report.success);
+    let reported_first = matches!(evidence.report, Some(ReportMark { before_intent: true, .. }));
+    let exit = match evidence.end {
+        End::Exited { exit, .. } => Some(exit),
+        End::Refused { .. } | End::NeverRan | End::Unknown(_) => None,
+    };
+    let oom_killed = matches!(evidence.end, End::Exited { oom_killed: true, .. });
+    let rules = [
+        (report == Some(true) && reported_first).then_some(SUCCEEDED),
+        evidence
+            .intent
+            .filter(|kind| *kind != StopKind::Timeout)
+            .map(|kind| Verdict::Completed(Completion::Interrupted(kind))),
+        evidence.intent.map(|_| Verdict::Failed(Failure::TimedOut)),
+        match evidence.end {
+            End::Refused { stage, errno } => Some(Verdict::Failed(Failure::Spawn { stage, errno })),
+            End::NeverRan => Some(Verdict::Failed(Failure::NeverRan)),
+            End::Exited { .. } | End::Unknown(_) => None,
+        },
+        (report == Some(true)).then_some(SUCCEEDED),
+        (report == Some(false)).then_some(Verdict::Failed(Failure::AgentError)),
+        exit.and_then(|exit| classify_exit(exit, oom_killed && is_signal(exit, SIGKILL), evidence)),
+        match evidence.end {
+            End::Unknown(reason) => Some(Verdict::Lost(reason)),
+            End::Refused { .. } | End::NeverRan | End::Exited { .. } => None,
+        },
+    ];
+    rules.into_iter().flatten().next().unwrap_or(Verdict::Lost(LostReason::BadRecord))
+}
+
+const fn is_signal(exit: Exit, wanted: u8) -> bool {
+    matches!(exit, Exit::Signal { number, .. } if number == wanted)
+}
+
+/// Rules 7 to 11.
+const fn classify_exit(exit: Exit, was_oom: bool, evidence: &Evidence) -> Option<Verdict> {
+    Some(match exit {
+        Exit::Code(code) if !evidence.success_codes.contains(code) => {
+            Verdict::Failed(Failure::ExitCode(code))
+        }
+        Exit::Code(_) if evidence.always_reports => Verdict::Failed(Failure::NoReport),
+        Exit::Code(_) => Verdict::Completed(Completion::Succeeded),
+        Exit::Signal { .. } if was_oom => Verdict::Failed(Failure::OomKill),
+        Exit::Signal { number, core_dumped: true } => Verdict::Failed(Failure::CoreDump(number)),
+        Exit::Signal { number, core_dumped: false } => Verdict::Failed(Failure::Signal(number)),
+    })
+}
+
+/// INV-03.
+pub(super) fn is_a_function(history: &History, entry: &Entry) -> Finding {
+    let (_, change) = durable(history, entry)?;
+    let (evidence, verdict) = change.session.evidence().zip(change.session.verdict())?;
+    let mut earlier = history.verdicts.iter().filter(|(known, _)| *known == evidence);
+    let (_, other) = earlier.find(|(_, known)| *known != verdict)?;
+    Some(format!("{} is {verdict}, and the same evidence was {other} before", name(change)))
+}
+
+/// INV-05.
+pub(super) fn interrupted(history: &History, entry: &Entry) -> Finding {
+    let (_, change) = durable(history, entry)?;
+    let verdict = change.session.verdict()?;
+    let known = history.sessions.get(&change.session.id)?;
+    let rows = || known.versions.iter().map(|version| &version.change.session);
+    let asked = rows().find_map(|row| row.intent).or(change.session.intent);
+    let reported = rows().any(|row| row.machine.report().is_some());
+    let first_said_success = rows()
+        .find(|row| row.intent.is_some() || row.machine.report().is_some())
+        .is_some_and(|row| row.machine.report().is_some_and(|report| report.success));
+    match asked.map(|intent| intent.kind) {
+        // Rule 1: the work was done before anybody asked.
+        Some(_) if first_said_success => None,
+        Some(StopKind::Timeout) => None,
+        Some(kind) if verdict == Verdict::Completed(Completion::Interrupted(kind)) => None,
+        Some(kind) => Some(format!("{} is {verdict}, and {kind} was asked", name(change))),
+        None if known.signals.is_empty() || reported => None,
+        None => Some(format!("{} is {verdict}, and we had signalled it", name(change))),
+    }
+}
+
+/// INV-06.
+pub(super) fn carries_reason(history: &History, entry: &Entry) -> Finding {
+    let (before, change) = durable(history, entry)?;
+    let (session, at) = (&change.session, change.event.at);
+    let is_terminal = session.status().is_terminal();
+    let came_up = matches!(change.event.cause, Cause::Spawned | Cause::Adopted);
+    let wrong = [
+        ("no verdict in a terminal status", is_terminal != session.verdict().is_some()),
+        ("a verdict of another status", shows_another(session)),
+        ("no evidence for its verdict", is_terminal != session.evidence().is_some()),
+        ("no reason that bears out its verdict", !is_borne_out(session)),
+        ("an end at another time", session.ended_at != is_terminal.then_some(at)),
+        ("a start without a process", session.started_at.is_some() != session.machine.is_up()),
+        ("a start at another time", came_up && session.started_at != Some(at)),
+        ("an intent of another kind", kind_of(session) != session.machine.intent()),
+        (
+            "an intent at another time",
+            before.is_none_or(|before| before.intent.is_none())
+                && session.intent.is_some_and(|intent| intent.at != at),
+        ),
+    ];
+    let (what, _) = wrong.into_iter().find(|(_, is_so)| *is_so)?;
+    Some(format!("{} has {what}", name(change)))
+}
+
+fn kind_of(session: &Session) -> Option<StopKind> {
+    session.intent.map(|intent| intent.kind)
+}
+
+fn shows_another(session: &Session) -> bool {
+    let status = session.verdict().map(|verdict| match verdict {
+        Verdict::Completed(_) => Status::Completed,
+        Verdict::Failed(_) => Status::Failed,
+        Verdict::Lost(_) => Status::Lost,
+    });
+    status.is_some_and(|status| status != session.status())
+}
+
+/// Whether the row itself holds what a reader needs in order to believe the verdict.
+fn is_borne_out(session: &Session) -> bool {
+    let said = session.report.as_ref().map(|report| report.success);
+    match session.verdict() {
+        None => true,
+        Some(Verdict::Completed(Completion::Succeeded)) => {
+            let exit = session.exit();
+            said == Some(true) || exit.is_some_and(|exit| matches!(exit, Exit::Code(_)))
+        }
+        Some(Verdict::Completed(Completion::Interrupted(kind))) => kind_of(session) == Some(kind),
+        Some(Verdict::Failed(Failure::TimedOut)) => kind_of(session) == Some(StopKind::Timeout),
+        Some(Verdict::Failed(Failure::AgentError)) => said == Some(false),
+        Some(Verdict::Failed(Failure::Spawn { .. } | Failure::NeverRan)) => {
+            !session.machine.is_up() && session.exit().is_none()
+        }
+        Some(Verdict::Failed(
+            Failure::NoReport
+            | Failure::OomKill
+            | Failure::Signal(_)
+            | Failure::CoreDump(_)
+            | Failure::ExitCode(_),
+        )) => session.exit().is_some(),
+        Some(Verdict::Lost(_)) => session.exit().is_none(),
+    }
+}

@@ -1,0 +1,165 @@
+//! What one change of a row must keep to, written down once more, without asking core.
+
+use candor_core::event::Cause;
+use candor_core::machine::Machine;
+use candor_core::status::Status;
+use candor_core::stop::{Rung, StopKind};
+use candor_core::verdict::{
+    Completion, End, Evidence, Exit, Failure, Verdict,
+};
+
+/// Returns the bit of an invariant's number.
+pub(super) const fn bit(number: u8) -> u64 {
+    1 << number
+}
+
+/// The bit for an input that only a bug can produce, or a panic of the model's own rules.
+pub(super) const BUG: u64 = bit(0);
+
+/// The bit that the canary sets: the last that is left.
+pub(super) const CANARY: u64 = bit(63);
+
+/// Returns the invariants that the change from `before` to `after` breaks by itself.
+pub(super) fn judge_change(before: Option<&Machine>, after: &Machine, cause: Cause) -> u64 {
+    let from = before.map(Machine::status);
+    let mut broken = 0;
+    let mut hold = |number: u8, holds: bool| {
+        if !holds {
+            broken |= bit(number);
+        }
+    };
+    hold(1, is_edge(from, cause, after.status()));
+    hold(3, after.evidence().is_none_or(|evidence| after.verdict() == Some(verdict(&evidence))));
+    hold(4, from.is_none_or(|from| !from.is_terminal()));
+    hold(5, keeps_intent(after));
+    hold(6, carries_reason(after));
+    hold(8, from.is_none_or(|from| rank(from) <= rank(after.status())));
+    let revision = before.map_or(0, |before| before.revision().number());
+    hold(9, after.revision().number() == revision + 1);
+    hold(16, before.is_none_or(|before| touches_its_own(before, after, cause)));
+    hold(21, climbs_one_rung(before, after, cause));
+    hold(26, before.and_then(Machine::intent).is_none_or(|kind| after.intent() == Some(kind)));
+    let again = cause == Cause::Adopted && before.is_some_and(Machine::is_up);
+    hold(31, !again);
+    broken
+}
+
+/// The table of the architecture's section 2, once more.
+fn is_edge(from: Option<Status>, cause: Cause, to: Status) -> bool {
+    let Some(from) = from else {
+        return matches!(
+            (cause, to),
+            (Cause::Launched, Status::Starting) | (Cause::Queued, Status::Queued)
+        );
+    };
+    let is_up = matches!(from, Status::Running | Status::WaitingInput);
+    let is_live = is_up || matches!(from, Status::Starting | Status::Completing);
+    match cause {
+        Cause::Launched | Cause::Queued => false,
+        Cause::ParentEnded => (from, to) == (Status::Queued, Status::Starting),
+        Cause::Spawned | Cause::Adopted => matches!(
+            (from, to),
+            (Status::Starting, Status::Running) | (Status::Completing, Status::Completing)
+        ),
+        Cause::RequestOpened => is_up && to == Status::WaitingInput,
+        Cause::RequestClosed => {
+            from == Status::WaitingInput && matches!(to, Status::WaitingInput | Status::Running)
+        }
+        Cause::Reported => (is_up || from == Status::Completing) && to == Status::Completing,
+        Cause::Climbed(_) => (from, to) == (Status::Completing, Status::Completing),
+        Cause::Stop(_) if from == Status::Queued => to == Status::Completed,
+        Cause::Stop(_) => is_live && to == Status::Completing,
+        Cause::SpawnRefused => {
+            matches!(from, Status::Starting | Status::Completing) && to.is_terminal()
+        }
+        Cause::NeverRan if from == Status::Queued => to == Status::Failed,
+        Cause::NeverRan => {
+            matches!(from, Status::Starting | Status::Completing) && to.is_terminal()
+        }
+        Cause::Exited | Cause::Gone => is_live && to.is_terminal(),
+    }
+}
+
+/// The order of a session's life.
+const fn rank(status: Status) -> u8 {
+    match status {
+        Status::Queued => 0,
+        Status::Starting => 1,
+        Status::Running | Status::WaitingInput => 2,
+        Status::Completing => 3,
+        Status::Completed | Status::Failed | Status::Lost => 4,
+    }
+}
+
+/// The verdict of the architecture's section 3, rule by rule.
+fn verdict(evidence: &Evidence) -> Verdict {
+    let Evidence { intent, report, end, .. } = *evidence;
+    let succeeded = Verdict::Completed(Completion::Succeeded);
+    if report.is_some_and(|report| report.success && report.before_intent) {
+        return succeeded;
+    }
+    if let Some(kind) = intent {
+        let is_timeout = kind == StopKind::Timeout;
+        let interrupted = Verdict::Completed(Completion::Interrupted(kind));
+        return if is_timeout { Verdict::Failed(Failure::TimedOut) } else { interrupted };
+    }
+    match (end, report) {
+        (End::Refused { stage, errno }, _) => Verdict::Failed(Failure::Spawn { stage, errno }),
+        (End::NeverRan, _) => Verdict::Failed(Failure::NeverRan),
+        (_, Some(report)) if report.success => succeeded,
+        (_, Some(_)) => Verdict::Failed(Failure::AgentError),
+        (End::Unknown(reason), None) => Verdict::Lost(reason),
+        (End::Exited { exit, oom_killed }, None) => match exit {
+            Exit::Code(code) if evidence.success_codes.contains(code) => {
+                if evidence.always_reports { Verdict::Failed(Failure::NoReport) } else { succeeded }
+            }
+            Exit::Code(code) => Verdict::Failed(Failure::ExitCode(code)),
+            Exit::Signal { number: 9, .. } if oom_killed => Verdict::Failed(Failure::OomKill),
+            Exit::Signal { number, core_dumped: true } => {
+                Verdict::Failed(Failure::CoreDump(number))
+            }
+            Exit::Signal { number, core_dumped: false } => Verdict::Failed(Failure::Signal(number)),
+        },
+    }
+}
+
+/// What somebody asked to end is shown as that, unless the agent had reported success before.
+fn keeps_intent(after: &Machine) -> bool {
+    let asked = after.intent().filter(|kind| *kind != StopKind::Timeout);
+    let (Some(kind), true) = (asked, after.status().is_terminal()) else {
+        return true;
+    };
+    let had_won = after.report().is_some_and(|report| report.success && report.before_intent);
+    had_won || after.verdict() == Some(Verdict::Completed(Completion::Interrupted(kind)))
+}
+
+fn carries_reason(after: &Machine) -> bool {
+    let is_terminal = after.status().is_terminal();
+    after.verdict().is_some() == is_terminal
+        && after.end().is_some() == is_terminal
+        && after.verdict().is_none_or(|verdict| verdict.status() == after.status())
+}
+
+fn touches_its_own(before: &Machine, after: &Machine, cause: Cause) -> bool {
+    let stops = matches!(cause, Cause::Stop(_));
+    let climbs = stops || matches!(cause, Cause::Climbed(_));
+    let comes_up = matches!(cause, Cause::Spawned | Cause::Adopted);
+    let asks = matches!(cause, Cause::RequestOpened | Cause::RequestClosed);
+    before.policy() == after.policy()
+        && (stops || before.intent() == after.intent())
+        && (cause == Cause::Reported || before.report() == after.report())
+        && (climbs || before.rung() == after.rung())
+        && (comes_up || before.is_up() == after.is_up())
+        && (asks || before.requests_open() == after.requests_open() || after.requests_open() == 0)
+}
+
+/// A deadline climbs one rung, and only a stop may enter the ladder where it asks to.
+fn climbs_one_rung(before: Option<&Machine>, after: &Machine, cause: Cause) -> bool {
+    let below = before.and_then(Machine::rung);
+    match cause {
+        Cause::Climbed(Rung::Interrupt) => below.is_none(),
+        Cause::Climbed(rung) => below.and_then(Rung::next) == Some(rung),
+        Cause::Stop(_) => below <= after.rung(),
+        _ => below == after.rung() || before.is_none(),
+    }
+}

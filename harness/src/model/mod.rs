@@ -1,0 +1,253 @@
+//! The session daemon as a value, searched exhaustively.
+//!
+//! A world is what a store, a daemon, its processes and a client are at one moment. What a session
+//! does in it is asked of the shipped [`Protocol`](candor_core::protocol::Protocol); what is written
+//! down here is only what lies around it: the store's answers, the processes, the mailbox rules of
+//! the daemon's session task, crashes and restarts.
+//!
+//! Read it in this order: `world`, `choice` and `menu` (what can happen), `apply` and `drive` (what
+//! follows), `law` and `rest` (what must hold), `search` and `sample` (how it is looked at),
+//! `mutant` (what must be found), `doctor` (whether the looking can be trusted).
+
+mod apply;
+mod atlas;
+mod choice;
+mod coverage;
+mod doctor;
+mod drive;
+mod forge;
+mod law;
+mod lock;
+mod matrix;
+mod menu;
+mod mutant;
+mod numbers;
+mod probe;
+mod rest;
+mod sample;
+mod search;
+mod world;
+
+use std::num::NonZeroU64;
+
+use candor_core::machine::Policy;
+
+pub use choice::Choice;
+pub use coverage::{Push, coverage_statement};
+pub use doctor::{Finding, doctor};
+pub use lock::{Drift, Lock};
+pub use matrix::{Kill, Matrix, mutants};
+pub use mutant::{Arena, Mutant, SEEDED, Seeded};
+pub use probe::{CrashTable, Sightings};
+pub use sample::{Oracle, Pct, Sampled, Uniform, sample};
+pub use search::{Report, Violation, explore};
+
+use atlas::{Atlas, MachineId};
+
+/// The time limit of the sessions that have one, in milliseconds. Its value means nothing here.
+const TIMEOUT_MS: u64 = 60_000;
+
+/// Sessions that a world holds, at most.
+pub const SESSIONS_MAX: usize = 3;
+
+/// How much a search may do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Config {
+    /// What it is called in the lock file.
+    pub name: &'static str,
+    /// Sessions that users launch.
+    pub sessions: u8,
+    /// Daemons that are killed.
+    pub crashes: u8,
+    /// Calls on the store that do not end well, a second daemon's writes among them.
+    pub store_faults: u8,
+    /// Stops of each session.
+    pub interrupts: u8,
+    /// Sessions that continue another.
+    pub continues: u8,
+    /// Requests of each agent to its user.
+    pub requests: u8,
+    /// Launches, attaches and ends of each session of which nobody can say what became.
+    pub silences: u8,
+    /// Times that somebody asks the daemon to leave.
+    pub shutdowns: u8,
+    /// Times that a client connects.
+    pub connects: u8,
+    /// Whether sessions have a time limit.
+    pub has_timeout: bool,
+    /// Whether worlds that differ only in which session is which are one.
+    pub is_symmetric: bool,
+}
+
+impl Config {
+    /// One session without any fault.
+    pub const PLAIN: Self = Self {
+        name: "one-plain",
+        sessions: 1,
+        crashes: 0,
+        store_faults: 0,
+        interrupts: 1,
+        continues: 0,
+        requests: 0,
+        silences: 0,
+        shutdowns: 0,
+        connects: 0,
+        has_timeout: false,
+        is_symmetric: false,
+    };
+
+    /// One session, small enough to be kept exactly.
+    pub const SMALL: Self = Self {
+        name: "one-small",
+        crashes: 1,
+        store_faults: 1,
+        requests: 1,
+        silences: 1,
+        has_timeout: true,
+        ..Self::PLAIN
+    };
+
+    /// One session with everything twice, on every push.
+    pub const ONE_BIG: Self = Self {
+        name: "one-big",
+        crashes: 2,
+        store_faults: 2,
+        interrupts: 2,
+        requests: 1,
+        silences: 1,
+        has_timeout: true,
+        ..Self::PLAIN
+    };
+
+    /// One session and its continuation.
+    pub const CHILD: Self = Self {
+        name: "one-child",
+        crashes: 1,
+        store_faults: 1,
+        interrupts: 1,
+        continues: 1,
+        ..Self::PLAIN
+    };
+
+    /// One session with everything twice, and its continuation.
+    pub const CHILD_BIG: Self =
+        Self { name: "one-child-big", crashes: 2, store_faults: 2, interrupts: 2, ..Self::CHILD };
+
+    /// One session and a client that is slow, leaves and comes back.
+    pub const CLIENT: Self = Self {
+        name: "one-client",
+        crashes: 1,
+        store_faults: 1,
+        connects: 2,
+        interrupts: 1,
+        ..Self::PLAIN
+    };
+
+    /// One session and a daemon that leaves.
+    pub const SHUTDOWN: Self = Self {
+        name: "one-shutdown",
+        crashes: 1,
+        store_faults: 1,
+        shutdowns: 1,
+        silences: 1,
+        ..Self::PLAIN
+    };
+
+    /// Two sessions and one crash, on every push.
+    pub const TWO: Self =
+        Self { name: "two-crash", sessions: 2, crashes: 1, is_symmetric: true, ..Self::PLAIN };
+
+    /// Two sessions with every fault, nightly.
+    pub const TWO_FULL: Self = Self {
+        name: "two-full",
+        store_faults: 1,
+        silences: 1,
+        has_timeout: true,
+        ..Self::TWO
+    };
+
+    /// Three sessions without faults, nightly.
+    pub const THREE: Self = Self { name: "three-plain", sessions: 3, crashes: 0, ..Self::TWO };
+
+    /// Two sessions without faults, for the product law.
+    pub const TWO_PLAIN: Self =
+        Self { name: "two-plain", sessions: 2, is_symmetric: false, ..Self::PLAIN };
+
+    /// What is searched on every push.
+    pub const PUSH: [Self; 7] = [
+        Self::PLAIN,
+        Self::SMALL,
+        Self::CHILD,
+        Self::CLIENT,
+        Self::SHUTDOWN,
+        Self::ONE_BIG,
+        Self::TWO,
+    ];
+
+    /// What is searched in the night.
+    pub const NIGHTLY: [Self; 3] = [Self::CHILD_BIG, Self::TWO_FULL, Self::THREE];
+
+    pub(super) const fn roots(&self) -> usize {
+        self.sessions as usize
+    }
+
+    /// Returns how many sessions there may be in all.
+    const fn slots(&self) -> usize {
+        self.roots() + self.continues as usize
+    }
+
+    fn policy(&self) -> Policy {
+        let timeout_ms = if self.has_timeout { NonZeroU64::new(TIMEOUT_MS) } else { None };
+        Policy { timeout_ms, ..Policy::default() }
+    }
+}
+
+/// Everything that a search knows beside the worlds.
+struct Model {
+    config: Config,
+    mutant: Mutant,
+    atlas: Atlas,
+    /// The row that stands for all that have ended and of which nobody will hear any more.
+    tomb: MachineId,
+    /// The rows of which it was looked at that nothing changes them.
+    absorbing: Vec<Option<bool>>,
+    /// The invariants that the last choice broke, a bit each.
+    broken: u64,
+    must_leave: bool,
+    /// The harness's own mutant M39.
+    is_blind: bool,
+    sightings: Sightings,
+    crash_table: CrashTable,
+}
+
+impl Model {
+    fn new(config: Config, mutant: Mutant) -> Self {
+        let mut atlas = Atlas::new(config.policy(), mutant);
+        let tomb = atlas.tomb();
+        Self {
+            config,
+            mutant,
+            atlas,
+            tomb,
+            absorbing: Vec::new(),
+            broken: 0,
+            must_leave: false,
+            is_blind: false,
+            sightings: Sightings::default(),
+            crash_table: CrashTable::default(),
+        }
+    }
+
+    fn is_absorbing(&mut self, row: MachineId) -> bool {
+        let place = usize::from(row);
+        if self.absorbing.len() <= place {
+            self.absorbing.resize(place + 1, None);
+        }
+        if let Some(known) = self.absorbing[place] {
+            return known;
+        }
+        let is_absorbing = self.atlas.absorbs(row);
+        self.absorbing[place] = Some(is_absorbing);
+        is_absorbing
+    }
+}

@@ -1,0 +1,368 @@
+//! Schedules that nobody wrote: one enabled choice after the other, drawn by a seed.
+//!
+//! Each schedule draws weights of its own first, so that some schedules never crash and others
+//! hardly do anything else: even odds would starve the races that need one thing held back for long.
+
+use std::num::NonZeroU64;
+
+use crate::ghost::Entry;
+use crate::invariants::Violation;
+use crate::replay::{Run, world_of};
+use crate::timeline::choice::{
+    AttachAnswer, Boot, DueKind, LaunchOptions, SignalEffect, SpawnOutcome, WriteOutcome,
+};
+use crate::timeline::{BodyLine, Choice, HeadLine, Moment, Step, Timeline};
+use crate::world::{Enabled, World};
+
+/// The weights that a class of choices may have in one schedule.
+const WEIGHTS: [u64; 5] = [0, 1, 3, 8, 20];
+
+/// The most that the clock jumps between two choices for no reason, in milliseconds.
+const IDLE_MS_MAX: u64 = 30_000;
+
+/// One choice in so many comes after such a jump.
+const IDLE_ODDS: u64 = 12;
+
+/// How much one schedule may do.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Choices before the fair end.
+    pub choices: usize,
+    /// Sessions that are launched.
+    pub sessions: u16,
+    /// Daemons that are killed.
+    pub crashes: u32,
+    /// Calls on the store that do not end well.
+    pub store_faults: u32,
+    /// Stops that users ask for.
+    pub stops: u32,
+    /// Clients that follow the events.
+    pub clients: u16,
+    /// Reports and requests of agents.
+    pub words: u32,
+}
+
+impl Budget {
+    /// Enough for every race that is known, and small enough for thousands of schedules.
+    pub const DEFAULT: Self = Self {
+        choices: 60,
+        sessions: 2,
+        crashes: 2,
+        store_faults: 4,
+        stops: 4,
+        clients: 1,
+        words: 4,
+    };
+}
+
+/// One schedule that was run.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// What drew it.
+    pub seed: u64,
+    /// Its choices, with their moments.
+    pub steps: Vec<(u64, Choice)>,
+    /// Whether the fair end belongs to it.
+    pub ends_fair: bool,
+    /// What did not hold.
+    pub violations: Vec<Violation>,
+    /// Everything that happened.
+    pub log: Vec<Entry>,
+}
+
+/// Runs the schedule of a seed, and a fair end after it.
+///
+/// # Panics
+///
+/// If a choice that is listed as enabled is refused, which is a bug in the world.
+#[must_use]
+pub fn run(seed: u64, budget: Budget) -> Schedule {
+    let mut picker = Picker::new(seed, budget);
+    let mut run = Run::default();
+    let mut steps = Vec::new();
+    while steps.len() < budget.choices && run.violations().is_empty() {
+        let Some(Enabled { after_ms, choice }) = picker.pick(run.world()) else {
+            break;
+        };
+        let at_ms = run.world().now_ms().saturating_add(after_ms);
+        if let Err(refusal) = run.choose(at_ms, &choice) {
+            panic!("seed {seed}: `{choice}` is listed as enabled, and refused: {refusal}");
+        }
+        steps.push((at_ms, choice));
+    }
+    let ends_fair = run.violations().is_empty();
+    if ends_fair {
+        run.finish_fair();
+    }
+    Schedule::of(seed, steps, ends_fair, &run)
+}
+
+impl Schedule {
+    /// Writes down what a run came to.
+    pub(crate) fn of(seed: u64, steps: Vec<(u64, Choice)>, ends_fair: bool, run: &Run) -> Self {
+        let log = run.world().log().entries().to_vec();
+        Self { seed, steps, ends_fair, violations: run.violations().to_vec(), log }
+    }
+
+    /// Returns the schedule as a timeline, to be kept.
+    #[must_use]
+    pub fn to_timeline(&self) -> Timeline {
+        let entry = |key: &str, value: String| HeadLine::Entry {
+            key: key.to_owned(),
+            value,
+            comment: None,
+        };
+        let world = world_of(self.steps.iter().map(|(_, choice)| choice));
+        let mut head = vec![
+            entry("id", format!("seed-{}", self.seed)),
+            entry("from", format!("random seed={}", self.seed)),
+            entry("world", world),
+        ];
+        head.extend(
+            self.violations.iter().map(|violation| HeadLine::Comment(format!(" {violation}"))),
+        );
+        head.push(HeadLine::Blank);
+        let mut now_ms = 0;
+        let mut body: Vec<_> = self
+            .steps
+            .iter()
+            .map(|(at_ms, choice)| {
+                let moment = Moment::After(at_ms - now_ms);
+                now_ms = *at_ms;
+                BodyLine::Step(Step { line: 0, moment, choice: choice.clone(), comment: None })
+            })
+            .collect();
+        if self.ends_fair {
+            body.push(BodyLine::Fair);
+        }
+        Timeline { head, body, golden: None }
+    }
+}
+
+/// A small source of numbers that will give the same ones in ten years.
+///
+/// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", `SplitMix64`.
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Returns a number below `limit`, which is not 0.
+    const fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}
+
+/// Draws choices, and keeps within a budget.
+struct Picker {
+    numbers: SplitMix64,
+    weights: [u64; Class::ALL.len()],
+    left: Budget,
+}
+
+/// What choices have in common that are drawn with one weight.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Class {
+    Launch,
+    Queue,
+    Stop,
+    Shutdown,
+    Fork,
+    SpawnFault,
+    StoreFault,
+    Ignored,
+    SignalFault,
+    Death,
+    Exit,
+    Reap,
+    ReapLost,
+    Word,
+    Retry,
+    Due,
+    Crash,
+    BootOther,
+    AttachGone,
+    Unreachable,
+    Client,
+    /// What must go on, or nothing does.
+    Progress,
+}
+
+impl Class {
+    const ALL: [Self; 22] = [
+        Self::Launch,
+        Self::Queue,
+        Self::Stop,
+        Self::Shutdown,
+        Self::Fork,
+        Self::SpawnFault,
+        Self::StoreFault,
+        Self::Ignored,
+        Self::SignalFault,
+        Self::Death,
+        Self::Exit,
+        Self::Reap,
+        Self::ReapLost,
+        Self::Word,
+        Self::Retry,
+        Self::Due,
+        Self::Crash,
+        Self::BootOther,
+        Self::AttachGone,
+        Self::Unreachable,
+        Self::Client,
+        Self::Progress,
+    ];
+
+    const fn of(choice: &Choice) -> Self {
+        match choice {
+            Choice::Launch { .. } => Self::Launch,
+            Choice::Queue { .. } => Self::Queue,
+            Choice::Stop { .. } => Self::Stop,
+            Choice::Shutdown => Self::Shutdown,
+            Choice::Fork { .. } => Self::Fork,
+            Choice::Spawn { outcome: SpawnOutcome::Up(_), .. }
+            | Choice::Write { outcome: WriteOutcome::Ok, .. }
+            | Choice::Read { ok: true, .. }
+            | Choice::Boot { boot: Boot::Same }
+            | Choice::Attach { answer: AttachAnswer::Up | AttachAnswer::NeverRan, .. } => {
+                Self::Progress
+            }
+            Choice::Spawn { .. } => Self::SpawnFault,
+            Choice::Write { .. } | Choice::Read { .. } => Self::StoreFault,
+            Choice::Signal { effect, .. } => match effect {
+                SignalEffect::Kills | SignalEffect::Exits { .. } => Self::Death,
+                SignalEffect::Ignored => Self::Ignored,
+                SignalEffect::Gone => Self::Progress,
+                SignalEffect::Denied | SignalEffect::Unknown => Self::SignalFault,
+            },
+            Choice::Exit { .. } => Self::Exit,
+            Choice::Reap { lost: None, .. } => Self::Reap,
+            Choice::Reap { lost: Some(_), .. } => Self::ReapLost,
+            Choice::Report { .. } | Choice::Request { .. } => Self::Word,
+            Choice::Due { kind: DueKind::Retry, .. } => Self::Retry,
+            Choice::Due { .. } => Self::Due,
+            Choice::Crash { .. } => Self::Crash,
+            Choice::Boot { boot: Boot::Other } => Self::BootOther,
+            Choice::Attach { answer: AttachAnswer::Unreachable, .. } => Self::Unreachable,
+            Choice::Attach { .. } => Self::AttachGone,
+            Choice::Connect { .. } | Choice::Drop { .. } => Self::Client,
+        }
+    }
+}
+
+impl Picker {
+    fn new(seed: u64, budget: Budget) -> Self {
+        let mut numbers = SplitMix64(seed);
+        let mut weights = Class::ALL.map(|_| WEIGHTS[numbers.below(5) as usize]);
+        weights[Class::Progress as usize] = weights[Class::Progress as usize].max(3);
+        weights[Class::Launch as usize] = weights[Class::Launch as usize].max(1);
+        Self { numbers, weights, left: budget }
+    }
+
+    /// Draws one of the choices that the budget still allows: first a class, then one of it, so
+    /// that a class with many values is not drawn more often for that.
+    fn pick(&mut self, world: &World) -> Option<Enabled> {
+        let menu: Vec<_> = world
+            .enabled()
+            .into_iter()
+            .filter(|enabled| self.is_affordable(&enabled.choice))
+            .map(|enabled| (Class::of(&enabled.choice), enabled))
+            .collect();
+        let is_offered = |class: Class| menu.iter().any(|(other, _)| *other == class);
+        let offered = Class::ALL.into_iter().filter(|class| is_offered(*class));
+        let weighed: Vec<_> = offered.map(|class| (class, self.weights[class as usize])).collect();
+        let class = self.draw(&weighed)?;
+        let mut of_class: Vec<_> = menu.into_iter().filter(|(other, _)| *other == class).collect();
+        let at = self.numbers.below(of_class.len() as u64) as usize;
+        let (_, mut enabled) = of_class.swap_remove(at);
+        if let Choice::Launch { options, .. } = &mut enabled.choice {
+            *options = self.options();
+        }
+        if self.numbers.below(IDLE_ODDS) == 0 {
+            let slack_ms = world.latest_ms() - world.now_ms() - enabled.after_ms;
+            enabled.after_ms += self.numbers.below(IDLE_MS_MAX).min(slack_ms);
+        }
+        self.charge(&enabled.choice);
+        Some(enabled)
+    }
+
+    fn draw(&mut self, weighed: &[(Class, u64)]) -> Option<Class> {
+        let total: u64 = weighed.iter().map(|(_, weight)| weight).sum();
+        let mut at = self.numbers.below(total.max(1));
+        let chosen = weighed.iter().find(|(_, weight)| {
+            let is_here = at < *weight;
+            at = at.saturating_sub(*weight);
+            is_here
+        });
+        chosen.map(|(class, _)| *class)
+    }
+
+    const fn options(&mut self) -> LaunchOptions {
+        let has_timeout = self.numbers.below(3) == 0;
+        let has_grace = self.numbers.below(3) == 0;
+        LaunchOptions {
+            timeout_ms: if has_timeout { NonZeroU64::new(5_000) } else { None },
+            grace_ms: if has_grace { Some((2_000, 1_000)) } else { None },
+            linger_ms: if has_grace { Some(3_000) } else { None },
+            codes: None,
+            always_reports: self.numbers.below(3) == 0,
+        }
+    }
+
+    const fn is_affordable(&self, choice: &Choice) -> bool {
+        let left = &self.left;
+        match choice {
+            Choice::Launch { .. } | Choice::Queue { .. } => left.sessions > 0,
+            Choice::Stop { .. } => left.stops > 0,
+            Choice::Crash { .. } => left.crashes > 0,
+            Choice::Write { outcome: WriteOutcome::Ok, .. } | Choice::Read { ok: true, .. } => true,
+            // Where the row has moved on, no other answer is left.
+            Choice::Write { outcome: WriteOutcome::Conflict, .. } => true,
+            Choice::Write { .. } | Choice::Read { .. } => left.store_faults > 0,
+            Choice::Connect { .. } => left.clients > 0,
+            Choice::Report { .. } | Choice::Request { .. } => left.words > 0,
+            Choice::Shutdown
+            | Choice::Fork { .. }
+            | Choice::Spawn { .. }
+            | Choice::Signal { .. }
+            | Choice::Exit { .. }
+            | Choice::Reap { .. }
+            | Choice::Due { .. }
+            | Choice::Boot { .. }
+            | Choice::Attach { .. }
+            | Choice::Drop { .. } => true,
+        }
+    }
+
+    const fn charge(&mut self, choice: &Choice) {
+        let left = &mut self.left;
+        match choice {
+            Choice::Launch { .. } | Choice::Queue { .. } => left.sessions -= 1,
+            Choice::Stop { .. } => left.stops -= 1,
+            Choice::Crash { .. } => left.crashes -= 1,
+            Choice::Write { outcome: WriteOutcome::Ok, .. } | Choice::Read { ok: true, .. } => {}
+            Choice::Write { .. } | Choice::Read { .. } => {
+                left.store_faults = left.store_faults.saturating_sub(1);
+            }
+            Choice::Connect { .. } => left.clients -= 1,
+            Choice::Report { .. } | Choice::Request { .. } => left.words -= 1,
+            Choice::Shutdown
+            | Choice::Fork { .. }
+            | Choice::Spawn { .. }
+            | Choice::Signal { .. }
+            | Choice::Exit { .. }
+            | Choice::Reap { .. }
+            | Choice::Due { .. }
+            | Choice::Boot { .. }
+            | Choice::Attach { .. }
+            | Choice::Drop { .. } => {}
+        }
+    }
+}

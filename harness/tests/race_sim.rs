@@ -1,0 +1,157 @@
+//! The binary: what it says, what it returns, and that it changes nothing unless it is told to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+const GOOD: &str = "\
+timeline 1
+id      one
+title   a launch
+world   sessions=1 subs=0 crash=0 dbfault=0
+
+@0      user launch s1
+@+1     write ok s1#1
+";
+
+/// What a run came to.
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn race_sim(arguments: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_race-sim"));
+    let output = command.args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// Writes a file into a folder of its own, and returns both.
+fn file(text: &str) -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("one.timeline");
+    fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+fn name(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Replays a file that is wrong, and returns what was said about it.
+fn refused(text: &str, code: i32) -> String {
+    let (_folder, path) = file(text);
+    let ran = race_sim(&["replay", name(&path)]);
+    assert_eq!(ran.code, Some(code), "{}{}", ran.out, ran.err);
+    assert_eq!(fs::read_to_string(&path).unwrap(), text, "nothing is rewritten without --bless");
+    ran.out + &ran.err
+}
+
+#[test]
+fn the_whole_corpus_passes() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("timelines");
+    let ran = race_sim(&["replay", name(&corpus)]);
+    assert_eq!(ran.code, Some(0), "{}", ran.out);
+    assert!(ran.out.contains(" passed, 0 failed"), "{}", ran.out);
+}
+
+#[test]
+fn bless_writes_the_golden_block_and_nothing_else() {
+    let (_folder, path) = file(GOOD);
+    assert_eq!(race_sim(&["replay", name(&path)]).code, Some(1), "there is no golden block");
+    assert_eq!(race_sim(&["replay", "--bless", name(&path)]).code, Some(0));
+    let blessed = fs::read_to_string(&path).unwrap();
+    assert!(blessed.starts_with(&format!("{GOOD}----\ns1   starting\n")), "{blessed}");
+    let ran = race_sim(&["replay", name(&path)]);
+    assert_eq!((ran.code, ran.out.contains("1 passed, 0 failed")), (Some(0), true), "{}", ran.out);
+}
+
+#[test]
+fn an_outcome_that_was_not_accepted_is_shown_line_by_line() {
+    let said = refused(&format!("{GOOD}----\ns1   running\n"), 129);
+    assert!(said.contains("- s1   running\n+ s1   starting\n"), "{said}");
+}
+
+#[test]
+fn a_choice_that_is_not_enabled_is_told_with_what_is() {
+    let said = refused(&format!("{GOOD}@+1     reap p1\n"), 1);
+    assert!(said.contains("line 8: `reap p1` is not enabled: nobody listens to p1"), "{said}");
+    assert!(said.contains("enabled here:\n  @+0 fork s1 -> p1\n"), "{said}");
+
+    let (_folder, path) = file(&format!("{GOOD}@+1     reap p1\n----\n"));
+    let ran = race_sim(&["replay", "--lenient", name(&path)]);
+    assert!(ran.out.contains("left out 1 choices") || ran.code == Some(129), "{}", ran.out);
+}
+
+#[test]
+fn a_header_that_promises_another_world_is_refused() {
+    let said = refused(&GOOD.replace("crash=0", "crash=1"), 1);
+    assert!(
+        said.contains("the choices make `world sessions=1 subs=0 crash=0 dbfault=0`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_expected_breach_that_does_not_happen_fails() {
+    let said = refused(&GOOD.replace("id ", "expect  violates INV-05\nid "), 129);
+    assert!(said.contains("the header expects `violates INV-05`, and nothing breaks"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_no_timeline_is_told_with_its_line() {
+    let said = refused(&format!("{GOOD}@+1     jump\n"), 1);
+    assert!(said.contains("one.timeline: line 8: expected one of user, "), "{said}");
+    let said = refused("hello\n", 1);
+    assert!(said.contains("one.timeline: line 1: expected `timeline 1`, found `hello`"), "{said}");
+}
+
+#[test]
+fn the_same_race_twice_is_refused() {
+    let (folder, path) = file(GOOD);
+    let twin = folder.path().join("two.timeline");
+    fs::write(&twin, GOOD.replace("id      one", "id      two")).unwrap();
+    let ran = race_sim(&["replay", name(&path), name(&twin)]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("two.timeline are the same race: keep one"), "{}", ran.err);
+}
+
+#[test]
+fn wrong_usage_says_what_is_right() {
+    for arguments in [
+        &[][..],
+        &["jump"],
+        &["replay", "--fast"],
+        &["replay", "--bless", "--lenient"],
+        &["replay", "/no/such/file"],
+        &["show"],
+        &["show", "/no/such/file"],
+    ] {
+        let ran = race_sim(arguments);
+        assert_eq!(ran.code, Some(1), "{arguments:?}");
+        assert!(ran.err.starts_with("race-sim: "), "{}", ran.err);
+    }
+    let help = race_sim(&["--help"]);
+    assert_eq!((help.code, help.out.contains("race-sim replay")), (Some(0), true));
+}
+
+#[test]
+fn an_empty_folder_is_no_corpus() {
+    let folder = TempDir::new().unwrap();
+    let ran = race_sim(&["replay", name(folder.path())]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("there is no timeline in "), "{}", ran.err);
+}
+
+#[test]
+fn show_draws_the_lanes() {
+    let (_folder, path) = file(GOOD);
+    let ran = race_sim(&["show", name(&path)]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.out.contains("s1.1 starting"), "{}", ran.out);
+    assert!(ran.out.contains("replied 1 accepted"), "{}", ran.out);
+}

@@ -1,0 +1,135 @@
+//! Schedules that nobody wrote, thousands a run: no invariant may break in any of them.
+
+use std::collections::BTreeSet;
+
+use candor_core::status::Status;
+use candor_core::stop::StopKind;
+use candor_core::verdict::{Completion, Verdict};
+use candor_harness::ghost::Record;
+use candor_harness::random::{Budget, Schedule, run};
+use candor_harness::shrink::{shrink, shrink_while};
+use expect_test::expect;
+use proptest::prelude::{any, proptest};
+
+/// Seeds that every run tries, so that what passes here passes everywhere.
+const FIXED_SEEDS: u64 = 3_000;
+
+/// Seeds of which two runs are compared, entry by entry.
+const COMPARED_SEEDS: u64 = 100;
+
+/// Fails with the schedule as a timeline, made short, to be kept in `harness/timelines`.
+fn pass(schedule: Schedule) {
+    if !schedule.violations.is_empty() {
+        let short = shrink(schedule);
+        panic!("keep this in harness/timelines, with an id and a title:\n{}", short.to_timeline());
+    }
+}
+
+/// A search that never takes an edge proves nothing about it. If one is missing here, the weights
+/// or the world keep it from happening.
+#[test]
+fn fixed_schedules_break_nothing_and_take_every_edge() {
+    let mut edges = BTreeSet::new();
+    for seed in 0..FIXED_SEEDS {
+        let schedule = run(seed, Budget::DEFAULT);
+        for entry in &schedule.log {
+            if let Record::Durable { change, .. } = &entry.record {
+                let from = change.event.from.map_or("none", Status::as_str);
+                edges.insert(format!("{from} > {} by {}", change.event.to, change.event.cause));
+            }
+        }
+        pass(schedule);
+    }
+    let edges: Vec<_> = edges.into_iter().collect();
+    expect![[r#"
+        completing > completed by exited
+        completing > completed by gone
+        completing > completed by never_ran
+        completing > completed by spawn_refused
+        completing > completing by adopted
+        completing > completing by interrupt
+        completing > completing by kill
+        completing > completing by reported
+        completing > completing by rung_interrupt
+        completing > completing by rung_kill
+        completing > completing by rung_terminate
+        completing > completing by shutdown
+        completing > completing by spawned
+        completing > failed by exited
+        completing > failed by gone
+        none > queued by queued
+        none > starting by launched
+        queued > completed by interrupt
+        queued > completed by kill
+        queued > completed by shutdown
+        queued > failed by never_ran
+        queued > starting by parent_ended
+        running > completed by exited
+        running > completing by interrupt
+        running > completing by kill
+        running > completing by reported
+        running > completing by shutdown
+        running > completing by timeout
+        running > failed by exited
+        running > lost by gone
+        running > waiting_input by request_opened
+        starting > completed by exited
+        starting > completing by interrupt
+        starting > completing by kill
+        starting > completing by shutdown
+        starting > failed by exited
+        starting > failed by never_ran
+        starting > failed by spawn_refused
+        starting > lost by gone
+        starting > running by adopted
+        starting > running by spawned
+        waiting_input > completed by exited
+        waiting_input > completing by interrupt
+        waiting_input > completing by kill
+        waiting_input > completing by reported
+        waiting_input > completing by shutdown
+        waiting_input > completing by timeout
+        waiting_input > failed by exited
+        waiting_input > lost by gone
+        waiting_input > running by request_closed
+        waiting_input > waiting_input by request_closed
+        waiting_input > waiting_input by request_opened"#]]
+    .assert_eq(&edges.join("\n"));
+}
+
+proptest! {
+    /// As many as `PROPTEST_CASES` says, and others each time.
+    #[test]
+    fn no_other_schedule_breaks_an_invariant(seed in any::<u64>()) {
+        pass(run(seed, Budget::DEFAULT));
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in 0..COMPARED_SEEDS {
+        let (one, other) = (run(seed, Budget::DEFAULT), run(seed, Budget::DEFAULT));
+        assert_eq!(one.log, other.log, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_schedule_is_shrunk_to_what_it_takes() {
+    let is_interrupted = |schedule: &Schedule| {
+        schedule.log.iter().any(|entry| match &entry.record {
+            Record::Durable { change, .. } => {
+                let asked = Verdict::Completed(Completion::Interrupted(StopKind::Interrupt));
+                change.event.verdict == Some(asked) && change.session.started_at.is_some()
+            }
+            _ => false,
+        })
+    };
+    let long = (0..FIXED_SEEDS).map(|seed| run(seed, Budget::DEFAULT)).find(is_interrupted);
+    let short = shrink_while(long.expect("one of so many sessions is interrupted"), is_interrupted);
+    let choices: Vec<_> = short.steps.iter().map(|(_, choice)| choice.to_string()).collect();
+    expect![[r#"
+        user launch s1 always_reports
+        write ok s1#1
+        user interrupt s1"#]]
+    .assert_eq(&choices.join("\n"));
+}
