@@ -21,7 +21,8 @@ pub(crate) struct Candor {
 impl Candor {
     /// Builds the release binaries, and starts the daemon.
     pub(crate) fn start(shell: &Shell) -> Result<Self> {
-        cmd!(shell, "cargo build --release --package candor --package candor-harness --bins").run()?;
+        cmd!(shell, "cargo build --release --package candor --package candor-harness --bins")
+            .run()?;
         let json = cmd!(shell, "cargo metadata --format-version 1 --no-deps").quiet().read()?;
         let metadata: Value = serde_json::from_str(&json)?;
         let target = metadata["target_directory"].as_str().context("no target folder")?;

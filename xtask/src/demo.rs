@@ -13,7 +13,8 @@ const WORK: &str = "echo working; echo a remark >&2; echo done";
 
 /// A command that answers an interrupt as agents often do: by exit code 130, which other tools take
 /// for a failure.
-const STUBBORN: &str = "trap 'echo asked to stop; exit 130' INT; echo up; while :; do sleep 1; done";
+const STUBBORN: &str =
+    "trap 'echo asked to stop; exit 130' INT; echo up; while :; do sleep 1; done";
 
 /// Runs a session to its end, interrupts another, and shows what Candor says of both.
 pub(crate) fn run(shell: &Shell) -> Result<()> {
@@ -43,7 +44,8 @@ fn show<const N: usize>(candor: &Candor, arguments: [&str; N]) -> Result<()> {
         .map(|word| if word.contains(' ') { format!("{word:?}") } else { (*word).to_owned() })
         .collect();
     println!("\n$ candor {}", typed.join(" "));
-    let status = candor.command(arguments.map(OsStr::new)).status().context("cannot start candor")?;
+    let status =
+        candor.command(arguments.map(OsStr::new)).status().context("cannot start candor")?;
     ensure!(status.success(), "candor {} ended with {status}", typed.join(" "));
     Ok(())
 }

@@ -10,6 +10,7 @@ use candor_core::bytes::ByteString;
 use candor_core::status::Status;
 use candor_core::stop::Graces;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use super::arguments::Run;
 use super::terminal::OutputWriter;
@@ -33,16 +34,25 @@ pub(super) async fn main(arguments: Run) -> Result<u8, CliError> {
     let showing = show_to_the_end(&client, &id);
     tokio::pin!(showing);
     let mut press = Press::Interrupts;
+    let mut telling: Option<JoinHandle<()>> = None;
     loop {
         tokio::select! {
-            ended = &mut showing => return finish(&ended?, json),
+            ended = &mut showing => {
+                if let Some(telling) = telling {
+                    telling.await.map_err(std::io::Error::other)?;
+                }
+                return finish(&ended?, json);
+            }
             _ = presses.recv() => {
                 let verb = match press {
                     Press::Interrupts => "interrupt",
                     Press::Kills => "kill",
                     Press::Leaves(exit_code) => return Ok(exit_code),
                 };
-                press = stop(&client, &id, verb).await;
+                let sentence;
+                (press, sentence) = stop(&client, &id, verb).await;
+                // Nobody may read standard error, and the next Ctrl-C must be heard all the same.
+                telling = Some(tokio::task::spawn_blocking(move || complain(&sentence)));
             }
         }
     }
@@ -57,9 +67,10 @@ enum Press {
     Leaves(u8),
 }
 
-async fn stop(client: &Client, id: &str, verb: &str) -> Press {
+/// Asks for the end, and returns what to say of it.
+async fn stop(client: &Client, id: &str, verb: &str) -> (Press, String) {
     let reply = client.post::<StopReply>(&format!("/v1/sessions/{id}/{verb}")).await;
-    let (press, sentence) = match reply {
+    match reply {
         Ok(StopReply { answer: StopAnswer::AlreadyEnded, session, .. }) => (
             Press::Leaves(session.exit_code.unwrap_or(exit_code::OWN_ERROR)),
             "it has already ended; Ctrl-C again leaves without the rest of its output".to_owned(),
@@ -67,12 +78,9 @@ async fn stop(client: &Client, id: &str, verb: &str) -> Press {
         Ok(_) if verb == "interrupt" => {
             (Press::Kills, "interrupting; Ctrl-C again kills".to_owned())
         }
-        Ok(_) => return Press::Kills,
+        Ok(_) => (Press::Kills, "killing".to_owned()),
         Err(error) => (Press::Kills, error.to_string()),
-    };
-    // Nobody may read standard error, and the next Ctrl-C must be heard all the same.
-    drop(tokio::task::spawn_blocking(move || complain(&sentence)));
-    press
+    }
 }
 
 async fn launch_and_leave(

@@ -14,6 +14,9 @@ use super::Registry;
 /// the next start.
 const UNKILLABLE_MS: u64 = 5_000;
 
+/// How often sessions are asked again while the daemon waits for them, in milliseconds.
+const ASK_AGAIN_MS: u64 = 1_000;
+
 /// The wish that the daemon leave, and whose wish it was.
 pub(crate) struct Shutdown {
     asked: CancellationToken,
@@ -61,12 +64,15 @@ impl Shutdown {
         registry.close().await;
         let by = self.by();
         let longest_ms = registry.longest_ladder_ms() + UNKILLABLE_MS;
-        registry.stop_all(StopKind::Shutdown, by).await;
+        let mut ask_again = tokio::time::interval(Duration::from_millis(ASK_AGAIN_MS));
         let patience = tokio::time::sleep(Duration::from_millis(longest_ms));
         tokio::pin!(patience);
         loop {
             tokio::select! {
                 () = registry.drained() => break,
+                // The first tick is now. Asking a session that is stopping changes nothing, and one
+                // whose store did not take the wish has to be asked again.
+                _ = ask_again.tick() => registry.stop_all(StopKind::Shutdown, by).await,
                 () = &mut patience => {
                     tracing::error!("some processes do not end; the next start takes them up");
                     break;

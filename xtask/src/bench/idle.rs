@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::candor::Candor;
 use super::{Figure, Verdict};
+use crate::candor::Candor;
 
 /// How many ended sessions there must be at least.
 const SESSIONS: usize = 1_000;

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::candor::Candor;
 use super::{Figure, Verdict};
+use crate::candor::Candor;
 
 /// How many sessions live at the same time.
 const AT_ONCE: usize = 8;
@@ -34,7 +34,7 @@ const BEHAVIOURS: [(&str, &[&str]); 4] = [
     ("dies at once", &[]),
     ("exits 0", &["--on", "INT=exit:0"]),
     ("exits 130", &["--on", "INT=exit:130"]),
-    ("reports an error and exits 1", &["--on", "INT=report-error"]),
+    ("reports an error and exits 1", &["--on", "INT=error:1"]),
 ];
 
 pub(super) fn measure(candor: &Candor, count: usize) -> Result<Vec<Figure>> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::candor::Candor;
 use super::{Figure, Verdict, stamp};
+use crate::candor::Candor;
 
 const ROUNDS: usize = 50;
 const TARGET: Duration = Duration::from_millis(5);

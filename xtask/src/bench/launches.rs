@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::candor::Candor;
 use super::{Figure, Verdict};
+use crate::candor::Candor;
 
 const LAUNCHES: usize = 100;
 const TARGET: Duration = Duration::from_secs(1);
