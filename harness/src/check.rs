@@ -6,7 +6,7 @@ use std::fmt;
 use crate::ghost::Entry;
 use crate::invariants::Violation;
 use crate::replay::{Mode, Outcome, ReplayError, replay};
-use crate::timeline::Timeline;
+use crate::timeline::{Expectation, Timeline};
 
 /// Why a timeline does not pass.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum Failure {
     #[error("{}", lines(.0))]
     Violated(Vec<Violation>),
     /// Something holds that the header says breaks.
-    #[error("the header expects `{expected}`, and {found} breaks")]
+    #[error("the header expects that {expected} break, and {found} breaks")]
     Expectation {
         /// What stands there.
         expected: String,
@@ -59,22 +59,18 @@ pub enum Failure {
 pub fn judge(timeline: &Timeline, mode: Mode) -> Result<Outcome, Failure> {
     let outcome = replay(timeline, mode)?;
     compare_runs(&outcome.log, &replay(timeline, mode)?.log)?;
-    let expected = timeline.values("expect").next().unwrap_or("pass");
-    match expected.strip_prefix("violates ") {
-        Some(ids) => {
-            let found: Vec<_> = outcome.violations.iter().map(|violation| violation.id).collect();
-            if ids.split(',').all(|id| found.contains(&id.trim())) {
-                return Ok(outcome);
-            }
+    let broken = || outcome.violations.iter().map(|violation| violation.id);
+    match timeline.expectation() {
+        Expectation::Violates(ids) if ids.iter().all(|id| broken().any(|other| other == id)) => {
+            Ok(outcome)
+        }
+        Expectation::Violates(ids) => {
+            let found: Vec<_> = broken().collect();
             let found = if found.is_empty() { "nothing".to_owned() } else { found.join(",") };
-            Err(Failure::Expectation { expected: expected.to_owned(), found })
+            Err(Failure::Expectation { expected: ids.join(","), found })
         }
-        None if expected != "pass" => {
-            let found = "that is no expectation: write `pass` or `violates INV-..`; nothing";
-            Err(Failure::Expectation { expected: expected.to_owned(), found: found.to_owned() })
-        }
-        None if outcome.violations.is_empty() => Ok(outcome),
-        None => Err(Failure::Violated(outcome.violations)),
+        Expectation::Pass if outcome.violations.is_empty() => Ok(outcome),
+        Expectation::Pass => Err(Failure::Violated(outcome.violations)),
     }
 }
 

@@ -7,7 +7,8 @@
 //! 2. [`fakes`]: the ports, each call split into issued, took effect and answered;
 //! 3. [`world`]: the shipped supervisor on these fakes, driven by one choice after the other;
 //! 4. [`invariants`]: what must hold at every step, judged from the [`ghost`] log alone;
-//! 5. [`replay`] and [`random`]: one timeline, and many that nobody wrote.
+//! 5. [`model`]: the same daemon as a value, every world of it searched;
+//! 6. [`replay`] and [`random`]: one timeline, and many that nobody wrote.
 #![forbid(unsafe_code)]
 
 pub mod check;

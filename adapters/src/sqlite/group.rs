@@ -51,18 +51,14 @@ fn store_each<'change>(
             continue;
         };
         run(connection, "SAVEPOINT one")?;
-        let result = match store_one(connection, change, seq) {
-            Ok(true) => Ok(Seq::from_number(seq.unsigned_abs())),
-            Ok(false) => Err(CommitError::Conflict),
-            Err(error) => return Err(error),
-        };
-        if result.is_ok() {
+        results.push(if store_one(connection, change, seq)? {
             last = seq;
+            Ok(Seq::from_number(seq.unsigned_abs()))
         } else {
             run(connection, "ROLLBACK TO one")?;
-        }
+            Err(CommitError::Conflict)
+        });
         run(connection, "RELEASE one")?;
-        results.push(result);
     }
     Ok(results)
 }

@@ -99,8 +99,15 @@ pub(super) fn full_check(connection: &Connection) -> rusqlite::Result<Vec<String
     findings(connection, &format!("PRAGMA integrity_check({FINDINGS_MAX})"))
 }
 
+/// A row may have several lines, the first of which is a heading.
 fn findings(connection: &Connection, check: &str) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare(check)?;
     let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-    rows.filter(|row| !row.as_ref().is_ok_and(|finding| finding == "ok")).collect()
+    let mut findings = Vec::new();
+    for row in rows {
+        let row = row?;
+        let lines = row.lines().filter(|line| *line != "ok" && !line.starts_with("*** "));
+        findings.extend(lines.map(str::to_owned));
+    }
+    Ok(findings)
 }

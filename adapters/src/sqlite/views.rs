@@ -146,7 +146,7 @@ pub(super) fn load(
 }
 
 /// Reads a row by its key. A row that the index of keys leads to, and that has another key, is
-/// damaged.
+/// damaged, wherever SQLite takes the key from.
 fn row_of(
     connection: &Connection,
     id: SessionId,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::support::wire::{self, answer, ask, connect};
+use crate::support::wire::{answer, ask, connect};
 use crate::support::{Place, agent, assert_time, user};
 
 /// Bytes of a request's body, at most.
@@ -129,7 +129,12 @@ fn a_body_that_is_wrong_is_refused_before_anything_is_stored() {
         let detail = reply.assert_problem(status, "bad_request");
         assert!(detail.contains(because), "{because:?} is not in {detail:?}");
     }
-    for path in ["/v1/sessions?limit=many", "/v1/sessions?status=x", "/v1/sessions?x=1", "/v1/events?after=-1"] {
+    for path in [
+        "/v1/sessions?limit=many",
+        "/v1/sessions?status=x",
+        "/v1/sessions?x=1",
+        "/v1/events?after=-1",
+    ] {
         ask(&home, "GET", path, b"").assert_problem(400, "bad_request");
     }
     assert_eq!(place.sessions().len(), 0);
@@ -160,7 +165,12 @@ fn a_body_that_is_too_large_is_413() {
 #[test]
 fn one_who_sends_half_a_request_holds_nobody_else_up() {
     let (place, home) = served();
-    let halves = ["", "G", "GET /v1/health HTTP/1.1\r\n", "POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"];
+    let halves = [
+        "",
+        "G",
+        "GET /v1/health HTTP/1.1\r\n",
+        "POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{",
+    ];
     let mut held: Vec<UnixStream> = Vec::new();
     for half in halves.iter().cycle().take(100) {
         let mut stream = connect(&home);
@@ -228,7 +238,8 @@ fn an_output_is_read_from_any_place() {
     let (place, home) = served();
     let id = place.launch(agent(["--print", "0123456789"]));
     place.run(["wait", &id]).expect(0);
-    for (offset, expected) in [(0, "0123456789\n"), (4, "456789\n"), (10, "\n"), (11, ""), (99, "")] {
+    for (offset, expected) in [(0, "0123456789\n"), (4, "456789\n"), (10, "\n"), (11, ""), (99, "")]
+    {
         let path = format!("/v1/sessions/{id}/output/stdout?offset={offset}");
         let mut stream = connect(&home);
         let request = format!("GET {path} HTTP/1.0\r\n\r\n");
@@ -242,7 +253,7 @@ fn an_output_is_read_from_any_place() {
 #[test]
 fn many_requests_may_follow_on_one_connection() {
     let (_place, home) = served();
-    let mut stream = wire::connect(&home);
+    let mut stream = connect(&home);
     let request = "GET /v1/health HTTP/1.1\r\nhost: x\r\n\r\n".repeat(9)
         + "GET /v1/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     stream.write_all(request.as_bytes()).unwrap();

@@ -100,7 +100,9 @@ fn a_database_of_a_newer_version_is_refused_and_left_as_it_is() {
 
 #[test]
 fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
-    for content in [&b"a text of somebody, and rather a long one, of no use to anybody else"[..], b""] {
+    for content in
+        [&b"a text of somebody, and rather a long one, of no use to anybody else"[..], b""]
+    {
         let place = Place::new();
         fs::create_dir(place.home()).unwrap();
         set_mode(&place.home(), 0o700);
@@ -121,7 +123,8 @@ fn a_damaged_database_is_refused_with_what_to_do() {
     let path = place.home().join("candor.db");
     let file = fs::File::options().write(true).open(&path).unwrap();
     // All pages but the first, which has the mark of a database of ours.
-    let noise: Vec<u8> = (0..file.metadata().unwrap().len() - 4096).map(|at| (at * 7 % 251) as u8).collect();
+    let noise: Vec<u8> =
+        (0..file.metadata().unwrap().len() - 4096).map(|at| (at * 7 % 251) as u8).collect();
     file.write_all_at(&noise, 4096).unwrap();
     assert_unusable(&place, &["damaged", "restore a copy", "move it away"]);
     // Moved away, there is an empty one in its place.
@@ -144,9 +147,8 @@ fn a_damaged_row_is_left_out_and_the_rest_is_served() {
     let path = place.home().join("candor.db");
     let mut bytes = fs::read(&path).unwrap();
     let title = b"c4n4ry-to-be-damaged";
-    let places: Vec<usize> = (0..bytes.len() - title.len())
-        .filter(|&at| bytes[at..].starts_with(title))
-        .collect();
+    let places: Vec<usize> =
+        (0..bytes.len() - title.len()).filter(|&at| bytes[at..].starts_with(title)).collect();
     assert!(!places.is_empty(), "the title is stored as text");
     for at in places {
         bytes[at] ^= 1;

@@ -56,7 +56,11 @@ fn a_missing_interpreter_is_told_apart_from_a_missing_program() {
     let place = Place::new();
     fs::write(place.path("script"), "#!/no/such/interpreter\n").unwrap();
     fs::set_permissions(place.path("script"), fs::Permissions::from_mode(0o700)).unwrap();
-    place.run(["run", "--", "./script"]).expect(127).because(&["./script", "interpreter", "missing"]);
+    place.run(["run", "--", "./script"]).expect(127).because(&[
+        "./script",
+        "interpreter",
+        "missing",
+    ]);
     assert_never_ran(&place, "exec", 2);
 }
 

@@ -1,17 +1,22 @@
 //! The daemon is killed at any moment: on the next start every session has a true status.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Place, agent, assert_chain, wire, words};
+use crate::support::{Place, agent, assert_chain, end, wire, words};
 
-/// Times that the daemon is killed.
-const ROUNDS: u64 = 25;
+/// Homes in which the daemon is killed.
+const HOMES: u64 = 5;
+
+/// Times that it is killed in each.
+const ROUNDS: u64 = 5;
 
 /// Clients that launch and interrupt meanwhile.
 const LANES: u64 = 6;
@@ -116,12 +121,12 @@ fn assert_true(session: &Value, story: &[Value], told: &Told) {
     }
 }
 
-/// Lets a daemon live for some events and kills it. Returns what its clients were told.
-fn kill_in_the_middle(place: &Place, mark: &str, round: u64) -> Told {
+/// Lets a daemon live for some events after `last_seq`, and kills it. Returns what its clients were
+/// told.
+fn kill_in_the_middle(place: &Place, mark: &str, round: u64, last_seq: &str) -> Told {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (round + 1));
-    let last_seq = place.run(["daemon", "status", "--json"]).expect(0).json()["last_seq"].to_string();
     let daemon = place.daemon();
-    let mut events = place.start(["events", "--json", "--follow", "--after", &last_seq]);
+    let mut events = place.start(["events", "--json", "--follow", "--after", last_seq]);
     let told = Mutex::new(Told::default());
     thread::scope(|scope| {
         for lane in 0..LANES {
@@ -132,49 +137,59 @@ fn kill_in_the_middle(place: &Place, mark: &str, round: u64) -> Told {
         for _ in 0..=dice.roll(EVENTS_MAX) {
             events.line();
         }
-        kill_process(daemon, Signal::KILL).unwrap();
+        end(daemon, Signal::KILL);
     });
     told.into_inner().unwrap()
 }
 
 #[test]
 fn after_a_kill_at_any_moment_every_session_has_a_true_status() {
-    let place = Place::new();
-    let mark = place.folder().to_str().unwrap().to_owned();
-    place.run(["daemon", "start"]).expect(0);
-    let mut seen = BTreeSet::new();
     let mut outcomes = BTreeSet::new();
-    for round in 0..ROUNDS {
-        let told = kill_in_the_middle(&place, &mark, round);
-        let sessions = place.sessions();
-        let new: Vec<String> = sessions
-            .iter()
-            .map(|session| session["id"].as_str().unwrap().to_owned())
-            .filter(|id| !seen.contains(id))
-            .collect();
-        assert!(told.launched.iter().all(|id| new.contains(id)), "an answered launch is forgotten");
-        place.run(words!["wait"].into_iter().chain(new.iter().map(Into::into)));
-        for session in place.sessions() {
-            let id = session["id"].as_str().unwrap();
-            if new.iter().any(|new| new == id) {
-                assert_true(&session, &place.story(id), &told);
-                outcomes.insert(session["outcome"].as_str().unwrap().to_owned());
-            }
+    for home in 0..HOMES {
+        let place = Place::new();
+        place.run(["daemon", "start"]).expect(0);
+        for round in 0..ROUNDS {
+            outcomes.extend(survive(&place, home * ROUNDS + round));
         }
-        seen.extend(new);
-        #[cfg(target_os = "linux")]
-        let marked = format!("{MARK}={mark}");
-        #[cfg(target_os = "linux")]
-        assert_eq!(crate::support::kernel::with_in_environment(&marked), [0; 0], "in round {round}");
-        // To look twice is to see the same, whoever looks.
-        let before = place.run(["ls", "--json", "--limit", "100000"]).expect(0).output;
-        place.kill_daemon();
-        let after = place.run(["ls", "--json", "--limit", "100000"]).expect(0).output;
-        assert!(before == after, "a restart has changed something in round {round}");
     }
     for outcome in ["interrupted", "succeeded", "exit_code", "daemon_killed"] {
         assert!(outcomes.contains(outcome), "{outcome} was never seen: {outcomes:?}");
     }
+}
+
+/// Kills the daemon of a place and checks what the next one shows. Returns how sessions ended.
+fn survive(place: &Place, round: u64) -> BTreeSet<String> {
+    let mark = place.folder().to_str().unwrap();
+    let status = place.run(["daemon", "status", "--json"]).expect(0).json();
+    let last_seq = status["last_seq"].to_string();
+    let old = place.sessions().len();
+    let told = kill_in_the_middle(place, mark, round, &last_seq);
+    let ids: Vec<String> = {
+        let sessions = place.sessions();
+        let new = &sessions[..sessions.len() - old];
+        new.iter().map(|session| session["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(told.launched.iter().all(|id| ids.contains(id)), "an answered launch is forgotten");
+    place.run(words!["wait"].into_iter().chain(ids.iter().map(Into::into)));
+    let events = place.events(["--after", &last_seq]);
+    let mut outcomes = BTreeSet::new();
+    for (session, id) in place.sessions().iter().zip(&ids) {
+        assert_eq!(session["id"], id.as_str());
+        let of_it = events.iter().filter(|event| event["session"] == session["id"]);
+        assert_true(session, &of_it.cloned().collect::<Vec<_>>(), &told);
+        outcomes.insert(session["outcome"].as_str().unwrap().to_owned());
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let left = crate::support::kernel::with_in_environment(&format!("{MARK}={mark}"));
+        assert_eq!(left, [0; 0], "processes outlive the daemon in round {round}");
+    }
+    // To look twice is to see the same, whoever looks.
+    let before = place.run(["ls", "--json"]).expect(0).output;
+    place.kill_daemon();
+    let after = place.run(["ls", "--json"]).expect(0).output;
+    assert!(before == after, "a restart has changed something in round {round}");
+    outcomes
 }
 
 #[test]
@@ -183,10 +198,13 @@ fn a_session_that_was_being_interrupted_is_interrupted_after_a_crash() {
     let ready = place.fifo("ready");
     let script = words!["--ignore", "INT", "--ready", &ready, "--hang"];
     let id = place.launch_with(["--grace", "1h,1h"], agent(script));
-    std::fs::read(ready).unwrap();
+    fs::read(ready).unwrap();
     place.run(["interrupt", &id]).expect(0);
     place.kill_daemon();
-    assert_eq!(place.run(["wait", &id]).expect(130).stdout(), format!("{id} completed interrupted\n"));
+    assert_eq!(
+        place.run(["wait", &id]).expect(130).stdout(),
+        format!("{id} completed interrupted\n")
+    );
     let session = place.session(&id);
     assert_eq!((&session["intent"]["kind"], &session["exit"]), (&"interrupt".into(), &Value::Null));
     assert!(place.story(&id).iter().all(|event| event["to"] != "failed"));
@@ -197,12 +215,12 @@ fn a_process_that_outlives_the_daemon_is_ended_at_the_restart() {
     let place = Place::new();
     let held = place.fifo("held");
     let id = place.launch(agent(words!["--hold", &held, "--hang"]));
-    let mut process = std::io::BufReader::new(std::fs::File::open(held).unwrap());
-    std::io::BufRead::read_line(&mut process, &mut String::new()).unwrap();
+    let mut process = BufReader::new(fs::File::open(held).unwrap());
+    process.read_line(&mut String::new()).unwrap();
     place.kill_daemon();
     place.run(["daemon", "start"]).expect(0);
     // It holds its end open for as long as it lives.
-    assert_eq!(std::io::Read::read(&mut process, &mut [0]).unwrap(), 0);
+    assert_eq!(process.read(&mut [0]).unwrap(), 0);
     place.run(["wait", &id]).expect(120);
 }
 
@@ -211,11 +229,11 @@ fn a_process_that_ended_while_no_daemon_ran_is_lost_and_never_guessed() {
     let place = Place::new();
     let (go, held) = (place.fifo("go"), place.fifo("held"));
     let id = place.launch(agent(words!["--hold", &held, "--await", &go, "--exit", "0"]));
-    let mut process = std::io::BufReader::new(std::fs::File::open(held).unwrap());
-    std::io::BufRead::read_line(&mut process, &mut String::new()).unwrap();
+    let mut process = BufReader::new(fs::File::open(held).unwrap());
+    process.read_line(&mut String::new()).unwrap();
     place.kill_daemon();
-    std::fs::write(go, "go\n").unwrap();
-    assert_eq!(std::io::Read::read(&mut process, &mut [0]).unwrap(), 0);
+    fs::write(go, "go\n").unwrap();
+    assert_eq!(process.read(&mut [0]).unwrap(), 0);
     assert_eq!(place.run(["wait", &id]).expect(120).stdout(), format!("{id} lost daemon_killed\n"));
     assert_eq!(place.session(&id)["exit"], Value::Null);
 }
@@ -225,7 +243,7 @@ fn the_output_of_a_lost_session_is_there_to_the_last_byte() {
     let place = Place::new();
     let ready = place.fifo("ready");
     let id = place.launch(agent(words!["--lines", "5000", "--ready", &ready, "--hang"]));
-    std::fs::read(ready).unwrap();
+    fs::read(ready).unwrap();
     place.kill_daemon();
     place.run(["wait", &id]).expect(120);
     for words in [&["logs", &id][..], &["logs", "-f", &id]] {
@@ -233,4 +251,58 @@ fn the_output_of_a_lost_session_is_there_to_the_last_byte() {
         assert!(said.stdout().ends_with("line 4999\nline 5000\n"));
         assert_eq!(said.stdout().lines().count(), 5000);
     }
+}
+
+#[test]
+fn a_daemon_that_was_killed_is_not_taken_for_one_that_runs() {
+    let place = Place::new();
+    place.run(["daemon", "start"]).expect(0);
+    place.kill_daemon();
+    // Its socket and its number are still there.
+    assert!(place.home().join("candor.sock").exists());
+    place.run(["daemon", "status"]).expect(125).because(&["no daemon runs"]);
+    assert_eq!(place.run(["daemon", "stop"]).expect(0).stdout(), "no daemon runs\n");
+    place.run(["run", "--", "true"]).expect(0);
+}
+
+#[test]
+fn a_record_that_is_damaged_or_gone_makes_no_guess() {
+    let place = Place::new();
+    let mut processes = Vec::new();
+    for damage in ["cut", "gone"] {
+        let shell = words!["sh", "-c", "echo $$; exec \"$@\"", "sh"];
+        let script = agent(["--ready", "-", "--hang"]);
+        let words = words!["run", "--title", damage, "--"].into_iter().chain(shell).chain(script);
+        let mut run = place.start(words);
+        processes.push(Pid::from_raw(run.line().parse().unwrap()).unwrap());
+        assert_eq!(run.line(), "ready");
+    }
+    let ids = ["cut", "gone"].map(|title| place.titled(title));
+    place.kill_daemon();
+    let record = |id: &str| place.home().join("sessions").join(format!("{id}.identity"));
+    fs::File::options().write(true).open(record(&ids[0])).unwrap().set_len(20).unwrap();
+    fs::remove_file(record(&ids[1])).unwrap();
+    for id in &ids {
+        let said = place.run(["wait", id]).expect(120);
+        assert_eq!(said.stdout(), format!("{id} lost bad_record\n"));
+        assert_chain(&place.story(id));
+    }
+    // Nobody can tell any more that these are its processes, so no signal is sent.
+    for process in processes {
+        kill_process(process, Signal::KILL).expect("it is left alone");
+    }
+}
+
+#[test]
+fn a_folder_that_is_removed_under_a_session_costs_the_output_and_not_the_truth() {
+    let place = Place::new();
+    let (ready, go) = (place.fifo("ready"), place.fifo("go"));
+    let script = words!["--ready", &ready, "--await", &go, "--print", "x", "--exit", "5"];
+    let id = place.launch(agent(script));
+    fs::read(ready).unwrap();
+    fs::remove_dir_all(place.home().join("sessions").join(&id)).unwrap();
+    fs::write(go, "go\n").unwrap();
+    place.run(["wait", &id]).expect(5);
+    assert_eq!(place.session(&id)["exit"]["code"], 5);
+    place.run(["logs", "-f", &id]).expect(0);
 }

@@ -56,7 +56,7 @@ fn status_tells_pid_version_and_counts() {
     let live = place.launch(agent(["--hang"]));
     place.run(["run", "--", "true"]).expect(0);
     place.run(["run", "--", "false"]).expect(1);
-    place.follow_events().value(|event| event["to"] == "running");
+    place.await_running(&live);
     let said = place.run(["daemon", "status"]).expect(0);
     let pid = place.daemon().as_raw_nonzero().get();
     let version = env!("CARGO_PKG_VERSION");

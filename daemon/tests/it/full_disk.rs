@@ -94,10 +94,15 @@ fn launches_are_refused_with_a_sentence_and_reads_go_on() {
     disk.run(["wait", &ended]).expect(0);
     let live = disk.launch(agent(["--hang"]));
     let reads = [
-        &["ls", "--json"][..], &["show", "--json", &live], &["show", &ended], &["logs", &ended],
-        &["events", "--json"], &["wait", &ended],
+        &["ls", "--json"][..],
+        &["show", "--json", &live],
+        &["show", &ended],
+        &["logs", &ended],
+        &["events", "--json"],
+        &["wait", &ended],
     ];
-    let before: Vec<Vec<u8>> = reads.iter().map(|words| disk.run(*words).expect(0).output).collect();
+    let before: Vec<Vec<u8>> =
+        reads.iter().map(|words| disk.run(*words).expect(0).output).collect();
     disk.fill();
     for words in [&["run", "-d", "--", "true"][..], &["run", "--", "true"]] {
         let said = disk.run(words).expect(125);
@@ -126,6 +131,8 @@ fn an_exit_while_the_disk_is_full_is_settled_truly_when_there_is_room() {
     let Some(mut disk) = SmallDisk::new() else { return };
     let go = disk.place.fifo("go");
     let id = disk.launch(agent(words!["--await", &go, "--exit", "7"]));
+    let mut events = Running::start(disk.candor(["events", "--follow", "--json"]));
+    events.value(|event| event["to"] == "running");
     let wait = Running::start(disk.candor(["wait", &id]));
     disk.fill();
     fs::write(go, "go\n").unwrap();
@@ -137,7 +144,10 @@ fn an_exit_while_the_disk_is_full_is_settled_truly_when_there_is_room() {
     disk.free();
     assert_eq!(wait.finish().expect(7).stdout(), format!("{id} failed exit_code\n"));
     let session = disk.run(["show", "--json", &id]).expect(0).json();
-    assert_eq!((&session["exit"]["code"], &session["intent"]), (&7.into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&session["exit"]["code"], &session["intent"]),
+        (&7.into(), &serde_json::Value::Null)
+    );
     let said = disk.run(["events", "--json", "--session", &id]).expect(0);
     assert_chain(&said.json_lines());
 }
@@ -162,6 +172,22 @@ fn an_end_that_was_asked_for_before_the_disk_was_full_is_an_interruption() {
     disk.run(["wait", &id]).expect(130);
     let session = disk.run(["show", "--json", &id]).expect(0).json();
     assert_eq!((&session["outcome"], &session["exit"]["code"]), (&"interrupted".into(), &8.into()));
+}
+
+#[test]
+fn a_stop_while_the_disk_is_full_waits_for_room_and_loses_nothing() {
+    let Some(mut disk) = SmallDisk::new() else { return };
+    disk.launch(agent(["--hang"]));
+    let mut events = Running::start(disk.candor(["events", "--follow", "--json"]));
+    events.value(|event| event["to"] == "running");
+    disk.fill();
+    let stop = Running::start(disk.candor(["daemon", "stop"]));
+    disk.await_refusal();
+    disk.free();
+    assert_eq!(events.value(|event| event["to"] == "completing")["cause"], "shutdown");
+    assert_eq!(events.value(|event| event["outcome"].is_string())["outcome"], "interrupted");
+    stop.finish().expect(0);
+    disk.daemon.finish().expect(0);
 }
 
 #[test]

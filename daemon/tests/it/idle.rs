@@ -26,9 +26,8 @@ fn wakeups(pid: Pid) -> u64 {
         line.unwrap().trim().parse().unwrap()
     };
     // One that leaves meanwhile has nothing more to tell.
-    let statuses = threads.filter_map(|thread| {
-        fs::read_to_string(thread.ok()?.path().join("status")).ok()
-    });
+    let statuses =
+        threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("status")).ok());
     statuses.map(of_thread).sum()
 }
 
@@ -40,7 +39,7 @@ fn no_thread_wakes_up_while_nothing_happens() {
     }
     // One that lives and says nothing, with a time limit far away, is nothing that happens.
     let id = place.launch_with(["--timeout", "1h"], agent(["--hang"]));
-    place.follow_events().value(|event| event["session"] == id.as_str() && event["to"] == "running");
+    place.await_running(&id);
     let daemon = place.daemon();
     let (_never, nothing) = mpsc::channel::<()>();
     let mut seen = Vec::new();

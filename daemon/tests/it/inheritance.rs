@@ -109,6 +109,7 @@ fn an_interrupt_reaches_a_session_whose_daemon_was_started_with_interrupts_ignor
     let place = Place::new();
     Said::by(place.shell("trap '' INT; \"$CANDOR\" daemon start")).expect(0);
     let id = place.launch_with(["--grace", "1h,1h"], agent(["--hang"]));
+    place.await_running(&id);
     place.run(["interrupt", &id]).expect(0);
     place.run(["wait", &id]).expect(130);
     assert_eq!(place.session(&id)["exit"]["signal"], "SIGINT");

@@ -32,6 +32,7 @@ fn no_sessions_are_an_empty_list() {
 fn sessions_are_listed_by_status() {
     let place = Place::new();
     let live = place.launch(agent(["--hang"]));
+    place.await_running(&live);
     let good = place.launch(["true"]);
     let bad = place.launch(["false"]);
     place.run(["wait", &good, &bad]).expect(1);
@@ -54,6 +55,7 @@ fn the_list_is_made_of_what_show_shows() {
     let place = Place::new();
     place.run(["run", "--title", "one", "--", "sh", "-c", "exit 3"]).expect(3);
     let live = place.launch(agent(["--hang"]));
+    place.await_running(&live);
     for session in place.sessions() {
         assert_eq!(session, place.session(session["id"].as_str().unwrap()));
     }
@@ -64,6 +66,7 @@ fn the_list_is_made_of_what_show_shows() {
 fn a_person_sees_which_are_live_and_how_each_ended() {
     let place = Place::new();
     let live = place.launch_with(["--title", "the live one"], agent(["--hang"]));
+    place.await_running(&live);
     place.run(["run", "--", "true"]).expect(0);
     place.run(["run", "--", "sh", "-c", "exit 3"]).expect(3);
     place.run(words!["run", "--"].into_iter().chain(agent(["--die", "TERM"]))).expect(143);

@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::support::{Place, Said, agent};
 #[cfg(target_os = "linux")]
 use crate::support::skip;
+use crate::support::{Place, Said, agent};
 
 fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o7777
@@ -29,11 +29,14 @@ fn everything(folder: &Path) -> Vec<PathBuf> {
 fn everything_is_for_the_user_alone_whatever_the_umask() {
     for umask in ["000", "022", "077", "027"] {
         let place = Place::new();
-        let script = format!("umask {umask}; exec \"$CANDOR\" run -- sh -c 'echo out; echo err >&2'");
+        let script =
+            format!("umask {umask}; exec \"$CANDOR\" run -- sh -c 'echo out; echo err >&2'");
         Said::by(place.shell(&script)).expect(0);
         let live = place.launch(agent(["--hang"]));
         let all = everything(&place.home());
-        for name in ["candor.sock", "candor.db", "candor.db-wal", "daemon.lock", "daemon.log", "stdout"] {
+        for name in
+            ["candor.sock", "candor.db", "candor.db-wal", "daemon.lock", "daemon.log", "stdout"]
+        {
             assert!(all.iter().any(|path| path.ends_with(name)), "{name} is not in {all:?}");
         }
         for path in all {

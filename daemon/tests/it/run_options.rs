@@ -17,6 +17,7 @@ fn detached_it_prints_the_id_alone_and_leaves_the_session_to_run() {
     assert_eq!(said.stderr(), "");
     let id = said.stdout().strip_suffix('\n').unwrap();
     assert_eq!(id.len(), 36);
+    place.await_running(id);
     assert_eq!(place.session(id)["status"], "running");
     fs::write(go, "go\n").unwrap();
     place.run(["wait", id]).expect(4);
@@ -28,7 +29,7 @@ fn detached_with_json_it_prints_the_session() {
     let place = Place::new();
     let words = words!["run", "--detach", "--json", "--title", "told", "--"];
     let session = place.run(words.into_iter().chain(agent(["--hang"]))).expect(0).json();
-    assert_eq!((&session["title"], &session["status"]), (&"told".into(), &"running".into()));
+    assert_eq!((&session["title"], &session["outcome"]), (&"told".into(), &Value::Null));
     place.run(words!["interrupt", session["id"].as_str().unwrap()]).expect(0);
 }
 
@@ -123,6 +124,7 @@ fn graces_say_how_long_each_signal_is_given() {
     let mut run = place.start(words.into_iter().chain(script));
     assert_eq!(run.line(), "ready");
     let id = place.titled("stubborn");
+    place.await_running(&id);
     place.run(["interrupt", &id]).expect(0);
     run.finish().expect(130);
     let story = place.story(&id);

@@ -1,8 +1,9 @@
 //! Ctrl-C on `candor run`, and everything else that may happen to it, which stops no session.
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process_group};
 use serde_json::json;
 
 use crate::support::{Place, Running, agent, assert_chain, user, words};
@@ -82,10 +83,30 @@ fn only_ctrl_c_interrupts(signal: Signal) {
     let (run, id) = run(&place, &[], &["--await", go.to_str().unwrap(), "--exit", "7"]);
     run.signal(signal);
     run.dies_of(signal);
+    place.await_running(&id);
     assert_eq!(place.session(&id)["status"], "running");
     fs::write(go, "go\n").unwrap();
     assert_eq!(place.run(["wait", &id]).expect(7).stdout(), format!("{id} failed exit_code\n"));
     assert_eq!(place.session(&id)["intent"], json!(null));
+}
+
+#[test]
+fn what_a_terminal_sends_to_its_whole_job_reaches_the_run_alone() {
+    let place = Place::new();
+    let go = place.fifo("go");
+    let script = agent(words!["--ready", "-", "--await", &go, "--exit", "7"]);
+    // This one starts the daemon, too, which must be no part of the job.
+    let mut command = place.candor(words!["run", "--"].into_iter().chain(script));
+    command.process_group(0);
+    let mut run = Running::start(command);
+    assert_eq!(run.line(), "ready");
+    let daemon = place.daemon();
+    kill_process_group(run.pid(), Signal::HUP).unwrap();
+    run.dies_of(Signal::HUP);
+    fs::write(go, "go\n").unwrap();
+    let id = place.sessions()[0]["id"].as_str().unwrap().to_owned();
+    place.run(["wait", &id]).expect(7);
+    assert_eq!(place.daemon(), daemon);
 }
 
 #[test]

@@ -47,9 +47,8 @@ fn the_values_of_variables_are_in_no_file_and_not_with_the_daemon() {
     run(&words!["sh", "-c", knows], 0);
     run(&words!["false"], 1);
     run(&words!["no-such-program"], 127);
-    let mut live = place.candor(
-        words!["run", "-d", "--env", &value, "--"].into_iter().chain(agent(["--hang"])),
-    );
+    let mut live = place
+        .candor(words!["run", "-d", "--env", &value, "--"].into_iter().chain(agent(["--hang"])));
     live.env("KEY", OTHER_CANARY);
     let id = Said::by(live).expect(0).stdout().trim().to_owned();
     assert!(search(&place.home()) > 10);
@@ -57,12 +56,17 @@ fn the_values_of_variables_are_in_no_file_and_not_with_the_daemon() {
     for file in ["environ", "cmdline"] {
         let bytes = crate::support::kernel::read(place.daemon(), file);
         for canary in [CANARY, OTHER_CANARY] {
-            assert!(!crate::support::kernel::contains(&bytes, canary.as_bytes()), "{canary}: {file}");
+            assert!(
+                !crate::support::kernel::contains(&bytes, canary.as_bytes()),
+                "{canary}: {file}"
+            );
         }
     }
     place.run(["interrupt", &id]).expect(0);
     place.run(["wait", &id]).expect(130);
-    for words in [&["show", "--json", &id][..], &["events", "--json"], &["ls", "--json"], &["timeline", &id]] {
+    for words in
+        [&["show", "--json", &id][..], &["events", "--json"], &["ls", "--json"], &["timeline", &id]]
+    {
         let said = place.run(words).expect(0);
         assert!(!said.stdout().contains(CANARY) && !said.stdout().contains(OTHER_CANARY));
     }

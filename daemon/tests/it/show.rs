@@ -72,6 +72,7 @@ fn a_live_session_has_this_shape() {
     let place = Place::new();
     let command = agent(["--hang"]);
     let id = place.launch_with(["--title", "a title"], &command);
+    place.await_running(&id);
     let expected = json!({
         "parent": null, "title": "a title", "command": [command[0].to_str(), "--hang"],
         "status": "running", "outcome": null, "intent": null, "exit": null, "report": null,
@@ -101,6 +102,7 @@ fn an_interrupted_session_has_this_shape() {
     let place = Place::new();
     let command = agent(["--hang"]);
     let id = place.launch(&command);
+    place.await_running(&id);
     place.run(["interrupt", &id]).expect(0);
     place.run(["wait", &id]).expect(130);
     let expected = json!({
@@ -132,6 +134,7 @@ fn a_lost_session_has_this_shape() {
     let place = Place::new();
     let command = agent(["--hang"]);
     let id = place.launch(&command);
+    place.await_running(&id);
     place.kill_daemon();
     place.run(["wait", &id]).expect(120);
     let expected = json!({
@@ -163,6 +166,7 @@ fn a_person_is_told_the_story_of_the_status() {
     let script = agent(words!["--on", "INT=exit:1", "--ready", &ready, "--hang"]);
     let id = place.launch_with(["--title", "the title"], script);
     std::fs::read_to_string(ready).unwrap();
+    place.await_running(&id);
     place.run(["interrupt", &id]).expect(0);
     place.run(["wait", &id]).expect(130);
     let said = place.run(["show", &id]).expect(0);

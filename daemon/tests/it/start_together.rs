@@ -10,7 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 
 #[cfg(target_os = "linux")]
 use crate::support::kernel;
-use crate::support::{Place, agent};
+use crate::support::{Place, agent, words};
 
 #[test]
 fn twenty_that_start_it_at_once_get_one_daemon_and_all_succeed() {
@@ -41,7 +41,11 @@ fn twenty_that_run_something_at_once_on_a_new_home_all_succeed() {
 #[test]
 fn a_hundred_that_wait_at_once_after_a_crash_all_hear_of_the_end() {
     let place = Place::new();
-    let ids: Vec<_> = (0..100).map(|_| place.launch(agent(["--hang"]))).collect();
+    place.run(["daemon", "start"]).expect(0);
+    let words = || words!["run", "-d", "--"].into_iter().chain(agent(["--hang"]));
+    let launches: Vec<_> = (0..100).map(|_| place.start(words())).collect();
+    let ids = launches.into_iter().map(|run| run.finish().expect(0).stdout().trim().to_owned());
+    let ids: Vec<String> = ids.collect();
     place.kill_daemon();
     let waits: Vec<_> = ids.iter().map(|id| (id, place.start(["wait", id]))).collect();
     for (id, wait) in waits {

@@ -14,6 +14,7 @@ fn stubborn(place: &Place) -> String {
     let script = agent(words!["--ignore", "INT", "--ready", &ready, "--hang"]);
     let id = place.launch_with(["--grace", "1h,1h"], script);
     fs::read_to_string(ready).unwrap();
+    place.await_running(&id);
     id
 }
 

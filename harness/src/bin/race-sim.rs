@@ -1,12 +1,15 @@
-//! `race-sim`: replays timelines and shows them. Started by `cargo xtask race-sim`.
+//! `race-sim`: replays timelines, shows them, and searches the model for more. Started by
+//! `cargo xtask race-sim`.
 //!
-//! It changes a file only with `--bless`, and then nothing above the line `----`.
+//! It changes a file only with `--bless`: of a timeline nothing above the line `----`, and the lock
+//! file of the model.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a command line tool speaks on its streams"
 )]
 
+use std::io::stdout;
 use std::panic::{UnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,6 +18,7 @@ use std::{env, fs};
 
 use candor_harness::check::{Failure, check, judge};
 use candor_harness::lanes;
+use candor_harness::model::command;
 use candor_harness::replay::{Mode, ReplayError, replay};
 use candor_harness::timeline::{CorpusError, Timeline, load, read_file};
 
@@ -22,8 +26,10 @@ use candor_harness::timeline::{CorpusError, Timeline, load, read_file};
 const CORPUS: &str = "harness/timelines";
 
 const HELP: &str = "\
-race-sim: replays races
+race-sim: replays races, and looks for more
 
+  race-sim
+      The push tier: replays the corpus, searches, hunts seeded bugs, checks the search and the lock.
   race-sim replay [FILE|FOLDER]... [--lenient] [--bless]
       Replays timelines twice, checks every invariant, and compares the outcome with the golden
       block. Without a name: those in harness/timelines.
@@ -31,9 +37,12 @@ race-sim: replays races
         --bless     write the outcome into the golden block
   race-sim show FILE
       Shows one timeline as lanes.
+";
 
+const EXIT_CODES: &str = "\
 Exit codes: 0 all passed, 1 wrong usage or a file that cannot be replayed, 127 a crash,
-128 something never ends, 129 something does not hold or has another outcome, 130 two replays differ.
+128 something never ends, 129 something does not hold or has another outcome, 130 two replays differ
+or the search is not what is locked, 131 a seeded bug survived.
 ";
 
 const USAGE: u8 = 1;
@@ -70,11 +79,11 @@ fn main() -> ExitCode {
         }
         ["show", ..] => usage("`show` takes one file"),
         ["help" | "--help" | "-h"] => {
-            print!("{HELP}");
+            print!("{HELP}{}\n{EXIT_CODES}", command::HELP);
             ExitCode::SUCCESS
         }
-        [] => usage("say what to do"),
-        [verb, ..] => usage(&format!("there is no verb `{verb}`")),
+        [] => guarded(push_tier),
+        words => guarded(|| run_model(words)),
     }
 }
 
@@ -98,13 +107,34 @@ fn parse_replay(words: &[&str]) -> Result<Replay, String> {
 }
 
 fn usage(message: &str) -> ExitCode {
-    eprintln!("race-sim: {message}\n\n{HELP}");
+    eprintln!("race-sim: {message}\n\n{HELP}{}\n{EXIT_CODES}", command::HELP);
     ExitCode::from(USAGE)
 }
 
 /// Turns a panic, which has told its message already, into its exit code.
 fn guarded(work: impl FnOnce() -> u8 + UnwindSafe) -> ExitCode {
     ExitCode::from(catch_unwind(work).unwrap_or(CRASH))
+}
+
+/// Everything that is looked at on every push.
+fn push_tier() -> u8 {
+    let corpus = Replay { paths: vec![PathBuf::from(CORPUS)], mode: Mode::Strict, bless: false };
+    run_replay(&corpus).max(run_model(&["push"]))
+}
+
+fn run_model(words: &[&str]) -> u8 {
+    match command::run(words, &mut stdout()) {
+        Ok(Some(code)) => code,
+        Ok(None) => {
+            let verb = words.first().copied().unwrap_or_default();
+            let _code = usage(&format!("there is no verb `{verb}`"));
+            USAGE
+        }
+        Err(error) => {
+            eprintln!("race-sim: {error}");
+            error.exit_code()
+        }
+    }
 }
 
 fn run_replay(request: &Replay) -> u8 {

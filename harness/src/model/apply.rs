@@ -139,6 +139,7 @@ impl Model {
                 session.call = Call::Effective;
                 return self.take_effect(session);
             }
+            Verb::Acknowledge if !self.config.is_stepwise => Deed::STORED,
             Verb::Acknowledge => {
                 session.call = Call::Acknowledged;
                 if self.mutant == Mutant::M44 {
@@ -223,6 +224,9 @@ impl Model {
             self.broken |= bit(20);
         }
         session.is_told = true;
+        if session.process == Process::Dead {
+            session.process = Process::Reaped;
+        }
         self.take(session, end, Asked::Nobody);
     }
 

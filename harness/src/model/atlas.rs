@@ -29,7 +29,10 @@ const ENOENT: i32 = 2;
 const NUMBERS_MAX: usize = u16::MAX as usize;
 
 /// Things that can be done to a protocol.
-const DEEDS_MAX: usize = 64;
+const DEEDS_MAX: usize = 40;
+
+/// The entry of a deed that was not asked about yet.
+const UNKNOWN: (u16, ProtocolId) = (u16::MAX, 0);
 
 /// The exits that stand for all.
 pub(super) const EXITS: [(Exit, bool); 8] = [
@@ -143,10 +146,9 @@ pub(super) enum Kind {
 }
 
 /// What the protocol made of a deed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Outcome {
     pub(super) kind: Kind,
-    pub(super) protocol: ProtocolId,
     pub(super) act: Act,
     /// The bit of the deadline to arm, or 0.
     pub(super) deadline: u8,
@@ -196,7 +198,10 @@ pub(super) struct Atlas {
     protocols: Vec<Protocol>,
     views: Vec<View>,
     protocol_ids: HashMap<Protocol, ProtocolId>,
-    outcomes: Vec<Option<Outcome>>,
+    /// What was ever answered. There are few different answers.
+    answers: Vec<Outcome>,
+    /// For each protocol and deed the place of the answer, and the protocol after it.
+    outcomes: Vec<(u16, ProtocolId)>,
     /// The first change of a session that starts at once, and of one that waits.
     pub(super) creations: [ProtocolId; 2],
 }
@@ -213,7 +218,8 @@ impl Atlas {
             protocols: vec![unborn],
             views: vec![nobody],
             protocol_ids: HashMap::new(),
-            outcomes: vec![None; DEEDS_MAX],
+            answers: Vec::new(),
+            outcomes: vec![UNKNOWN; DEEDS_MAX],
             creations: [0; 2],
         };
         // The machine before the first change is the one without a row, so that the number of its
@@ -271,7 +277,7 @@ impl Atlas {
         self.protocol_ids.insert(protocol, id);
         self.protocols.push(protocol);
         self.views.push(View { machine, is_blocked, is_over, offer });
-        self.outcomes.resize(self.outcomes.len() + DEEDS_MAX, None);
+        self.outcomes.resize(self.outcomes.len() + DEEDS_MAX, UNKNOWN);
         id
     }
 
@@ -304,22 +310,29 @@ impl Atlas {
         law::judge_change(old, self.machine(after), cause)
     }
 
-    /// Returns what the shipped protocol makes of a deed.
-    pub(super) fn go(&mut self, protocol: ProtocolId, deed: Deed) -> Outcome {
+    /// Returns what the shipped protocol makes of a deed, and the protocol after it.
+    pub(super) fn go(&mut self, protocol: ProtocolId, deed: Deed) -> (Outcome, ProtocolId) {
         let place = usize::from(protocol) * DEEDS_MAX + usize::from(deed.0);
-        if let Some(outcome) = self.outcomes[place] {
-            return outcome;
+        let (answer, next) = self.outcomes[place];
+        if (answer, next) != UNKNOWN {
+            return (self.answers[usize::from(answer)], next);
         }
-        let outcome = self.ask(protocol, deed);
-        self.outcomes[place] = Some(outcome);
-        outcome
+        let (outcome, next) = self.ask(protocol, deed);
+        let known = self.answers.iter().position(|known| *known == outcome);
+        let answer = known.unwrap_or(self.answers.len());
+        if known.is_none() {
+            self.answers.push(outcome);
+        }
+        self.outcomes[place] = (number(answer), next);
+        (outcome, next)
     }
 
-    fn ask(&mut self, id: ProtocolId, deed: Deed) -> Outcome {
+    fn ask(&mut self, id: ProtocolId, deed: Deed) -> (Outcome, ProtocolId) {
         let mut protocol = self.protocols[usize::from(id)];
         let result = match (deed.input(), deed) {
             (Some(input), _) => {
-                let origin = if deed.0 <= Deed::SHUTDOWN.0 { Origin::Command } else { Origin::Fact };
+                let origin =
+                    if deed.0 <= Deed::SHUTDOWN.0 { Origin::Command } else { Origin::Fact };
                 protocol.take(input, origin, NOW)
             }
             (None, Deed::STORED) => Ok(protocol.answered(CommitAnswer::Stored)),
@@ -331,49 +344,16 @@ impl Atlas {
             (None, Deed::NO_ANSWER) => Ok(protocol.looked(RowSeen::NoAnswer)),
             (None, _) => Ok(protocol.retry(NOW)),
         };
-        self.outcome(protocol, result)
-    }
-
-    fn outcome(&mut self, protocol: Protocol, result: Result<Next, TakeError>) -> Outcome {
-        let protocol = self.protocol(protocol);
-        let idle = |kind| Outcome {
-            kind,
-            protocol,
-            act: Act::Nothing,
-            deadline: 0,
-            answer: Answer::Accepted,
-            cause: None,
-        };
-        let Ok(next) = result else { return idle(Kind::Bug) };
-        let (kind, transition) = match next {
-            Next::Commit => return idle(Kind::Commit),
-            Next::Load => return idle(Kind::Load),
-            Next::Refuse => return idle(Kind::Refuse),
-            Next::Doubt => return idle(Kind::Doubt),
-            Next::Hold => return idle(Kind::Hold),
-            Next::Leave => return idle(Kind::Leave),
-            Next::Act(transition) => (Kind::Act, transition),
-            Next::Abandon(transition) => (Kind::Abandon, transition),
-        };
-        let armed = transition.deadline.map(|(deadline, _)| deadline);
-        let place = DEADLINES.iter().position(|known| Some(*known) == armed);
-        Outcome {
-            kind,
-            protocol,
-            act: transition.act,
-            deadline: place.map_or(0, |place| 1 << place),
-            answer: transition.answer,
-            cause: transition.cause,
-        }
+        (outcome(result), self.protocol(protocol))
     }
 
     /// Says whether a row that has ended absorbs everything, whatever is handed in.
     pub(super) fn absorbs(&mut self, row: MachineId) -> bool {
         let protocol = self.resume(row);
         (0..Deed::COUNT).map(Deed).filter(|deed| deed.input().is_some()).all(|deed| {
-            let outcome = self.go(protocol, deed);
+            let (outcome, next) = self.go(protocol, deed);
             outcome.kind == Kind::Act
-                && outcome.protocol == protocol
+                && next == protocol
                 && outcome.act == Act::Nothing
                 && outcome.deadline == 0
                 && matches!(outcome.answer, Answer::AlreadyEnded(_))
@@ -397,5 +377,35 @@ fn row_of(machine: &Machine) -> Row {
         rung: machine.rung(),
         revision: u8::try_from(revision).unwrap_or(u8::MAX),
         intruded: 0,
+    }
+}
+
+fn outcome(result: Result<Next, TakeError>) -> Outcome {
+    let idle = |kind| Outcome {
+        kind,
+        act: Act::Nothing,
+        deadline: 0,
+        answer: Answer::Accepted,
+        cause: None,
+    };
+    let Ok(next) = result else { return idle(Kind::Bug) };
+    let (kind, transition) = match next {
+        Next::Commit => return idle(Kind::Commit),
+        Next::Load => return idle(Kind::Load),
+        Next::Refuse => return idle(Kind::Refuse),
+        Next::Doubt => return idle(Kind::Doubt),
+        Next::Hold => return idle(Kind::Hold),
+        Next::Leave => return idle(Kind::Leave),
+        Next::Act(transition) => (Kind::Act, transition),
+        Next::Abandon(transition) => (Kind::Abandon, transition),
+    };
+    let armed = transition.deadline.map(|(deadline, _)| deadline);
+    let place = DEADLINES.iter().position(|known| Some(*known) == armed);
+    Outcome {
+        kind,
+        act: transition.act,
+        deadline: place.map_or(0, |place| 1 << place),
+        answer: transition.answer,
+        cause: transition.cause,
     }
 }

@@ -66,7 +66,7 @@ fn line(report: &Report) -> String {
     let symmetric = if config.is_symmetric { ", up to symmetry" } else { "" };
     format!(
         "exhaustive {:<13} {} session{}, <= {} crashes, {} store faults, {} stops each, {} \
-         continues, {} requests, {} silences, {} shutdowns, {} connects{symmetric}: {states} \
+         continues, {} exits, {} reports, {} requests, {} silences, {} shutdowns, {} connects{symmetric}: {states} \
          states, {transitions} transitions, depth {depth}, {:.1} M transitions/s",
         config.name,
         config.sessions,
@@ -75,6 +75,8 @@ fn line(report: &Report) -> String {
         config.store_faults,
         config.interrupts,
         config.continues,
+        config.exits,
+        config.reports,
         config.requests,
         config.silences,
         config.shutdowns,

@@ -2,12 +2,11 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::time::Instant;
 
 use super::choice::Menu;
 use super::mutant::Mutant;
 use super::numbers::KEYS;
-use super::search::{Plan, Violation, explore, search};
+use super::search::{Plan, Violation, cpu_now, explore, search};
 use super::world::World;
 use super::{Config, Model};
 
@@ -35,27 +34,26 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Looks at the search from every side.
+/// Looks at the search from every side. The worlds of `config` are kept exactly, not as fingerprints.
 #[must_use]
-pub fn doctor() -> Vec<Finding> {
+pub fn doctor(config: &Config) -> Vec<Finding> {
     vec![
-        exact_set(),
+        exact_set(config),
         second_key(),
         twice(),
         product_law(),
         independence(),
-        acyclic(),
-        crash_windows_are_looked_at(),
-        fingerprint_is_looked_at(),
-        oracle_is_looked_at(),
+        acyclic(config),
+        crash_windows_are_looked_at(config),
+        fingerprint_is_looked_at(config),
+        oracle_is_looked_at(config),
     ]
 }
 
 /// The number of fingerprints is the number of worlds.
-fn exact_set() -> Finding {
-    let config = Config::SMALL;
-    let prints = explore(&config).states;
-    let worlds = exact_count::<1>(&config);
+fn exact_set(config: &Config) -> Finding {
+    let prints = explore(config).states;
+    let worlds = exact_count::<1>(config);
     Finding {
         check: "fingerprints against the exact set",
         is_good: prints == worlds,
@@ -107,7 +105,7 @@ fn twice() -> Finding {
 
 /// Sessions share nothing but faults: without faults, two have the square of the worlds of one.
 fn product_law() -> Finding {
-    let one = explore(&Config::PLAIN).states;
+    let one = explore(&Config::LEAN).states;
     let two = explore(&Config::TWO_PLAIN).states;
     Finding {
         check: "the product law",
@@ -130,7 +128,7 @@ fn independence() -> Finding {
 
 /// Looks for two choices about different sessions whose order matters.
 pub(super) fn find_dependence(mutant: Mutant) -> Option<Violation> {
-    let began = Instant::now();
+    let began = cpu_now();
     let config = Config { store_faults: 1, requests: 1, ..Config::TWO_PLAIN };
     let mut model = Model::new(config, mutant);
     let first = World::<2>::new(&config);
@@ -153,7 +151,13 @@ pub(super) fn find_dependence(mutant: Mutant) -> Option<Violation> {
                 if !after.as_slice().contains(other) || here != there {
                     let pair = vec![*one, *other];
                     let states = known.len() as u64;
-                    return Some(Violation::new(INTERFERENCE, depth + 2, states, began.elapsed(), pair));
+                    return Some(Violation::new(
+                        INTERFERENCE,
+                        depth + 2,
+                        states,
+                        cpu_now().saturating_sub(began),
+                        pair,
+                    ));
                 }
             }
             if known.len() < PAIRS_WORLDS_MAX && known.insert(next) {
@@ -165,8 +169,8 @@ pub(super) fn find_dependence(mutant: Mutant) -> Option<Violation> {
 }
 
 /// A world is never met again on one way: so "no bad rest state" is all there is to liveness.
-fn acyclic() -> Finding {
-    let configs = [Config::SMALL, Config::CHILD, Config::CLIENT, Config::SHUTDOWN];
+fn acyclic(config: &Config) -> Finding {
+    let configs = [*config, Config::CHILD, Config::CLIENT, Config::SHUTDOWN];
     let cycles: Vec<_> = configs
         .iter()
         .filter_map(|config| {
@@ -230,8 +234,8 @@ fn left_after_sorting<const N: usize>(config: &Config) -> (usize, usize) {
 }
 
 /// M36: where `enabled` forgets a crash, the crash-point table has a hole.
-fn crash_windows_are_looked_at() -> Finding {
-    let plan = Plan::new(Config::SMALL);
+fn crash_windows_are_looked_at(config: &Config) -> Finding {
+    let plan = Plan::new(Config { is_stepwise: true, ..*config });
     let whole = search(&plan).crash_table.holes();
     let maimed = search(&Plan { mutant: Mutant::M36, ..plan }).crash_table.holes();
     Finding {
@@ -242,8 +246,8 @@ fn crash_windows_are_looked_at() -> Finding {
 }
 
 /// M38: a fingerprint that omits something merges worlds.
-fn fingerprint_is_looked_at() -> Finding {
-    let plan = Plan::new(Config::SMALL);
+fn fingerprint_is_looked_at(config: &Config) -> Finding {
+    let plan = Plan::new(*config);
     let whole = search(&plan).states;
     let maimed = search(&Plan { forgets: true, ..plan }).states;
     Finding {
@@ -254,8 +258,8 @@ fn fingerprint_is_looked_at() -> Finding {
 }
 
 /// M39: an oracle that compares memory with memory lets M17 pass INV-29.
-fn oracle_is_looked_at() -> Finding {
-    let plan = Plan { mutant: Mutant::M17, ..Plan::new(Config::SMALL) };
+fn oracle_is_looked_at(config: &Config) -> Finding {
+    let plan = Plan { mutant: Mutant::M17, ..Plan::new(*config) };
     let kills = |plan: &Plan| search(plan).violations.iter().any(|found| found.invariant == 29);
     let (sharp, blind) = (kills(&plan), kills(&Plan { is_blind: true, ..plan }));
     Finding {

@@ -23,8 +23,8 @@ impl Model {
 
     /// Does to the protocol what is due, and what follows from it.
     pub(super) fn answer(&mut self, session: &mut Session, deed: Deed) {
-        let outcome = self.atlas.go(session.memory, deed);
-        session.memory = outcome.protocol;
+        let (outcome, next) = self.atlas.go(session.memory, deed);
+        session.memory = next;
         let is_stored = matches!(deed, Deed::STORED | Deed::OURS);
         if is_stored && self.mutant.forges() && !session.is_intruded {
             session.memory = self.atlas.resume(session.row);
@@ -97,7 +97,9 @@ impl Model {
         let row = *self.atlas.row(after);
         self.see_edge((session.row != 0).then_some(was.status), row.status);
         let is_recovering = !session.is_settled_in && session.row != 0;
-        if is_recovering && cause != Cause::Reported && was.status != Status::Queued {
+        // What the agent wrote before the crash is read first, and starts its deadline.
+        let is_early = matches!(cause, Cause::Reported | Cause::Climbed(_));
+        if is_recovering && !is_early {
             self.broken |= bit(31);
         }
         session.row = after;
@@ -290,13 +292,8 @@ impl Model {
         }
         let revision = self.atlas.row(self.tomb).revision;
         let odd = if self.mutant == Mutant::None { 0 } else { session.odd };
-        *session = Session {
-            row: self.tomb,
-            published: revision,
-            seen: revision,
-            odd,
-            ..Session::EMPTY
-        };
+        *session =
+            Session { row: self.tomb, published: revision, seen: revision, odd, ..Session::EMPTY };
     }
 
     pub(super) fn crash<const N: usize>(&mut self, world: &mut World<N>) {
@@ -334,6 +331,9 @@ impl Model {
                 continue;
             }
             forget(session);
+            if session.process == Process::Dead {
+                session.process = Process::Reaped;
+            }
             // What was stored is read by whoever connects next.
             let stored = self.atlas.row(session.row).revision;
             let is_late = session.published < stored;

@@ -14,21 +14,17 @@ pub(super) fn forged(mutant: Mutant, next: &Machine, cause: Cause) -> Machine {
     match mutant {
         Mutant::M14 if cause == Cause::Reported => completed(next),
         Mutant::M26 if is_clean_exit(next) && next.intent().is_some() => completed(next),
-        Mutant::M28 if cause == Cause::Reported && next.intent().is_some() => {
-            edited(next, |row| {
-                row["intent"] = Value::Null;
-                row["rung"] = Value::Null;
-            })
-        }
+        Mutant::M28 if cause == Cause::Reported && next.intent().is_some() => edited(next, |row| {
+            row["intent"] = Value::Null;
+            row["rung"] = Value::Null;
+        }),
         Mutant::M40 if next.status() == Status::Failed => {
             edited(next, |row| row["verdict"] = Value::Null)
         }
-        Mutant::M41 if cause == Cause::Launched => {
-            edited(next, |row| {
-                row["status"] = json!("running");
-                row["is_up"] = json!(true);
-            })
-        }
+        Mutant::M41 if cause == Cause::Launched => edited(next, |row| {
+            row["status"] = json!("running");
+            row["is_up"] = json!(true);
+        }),
         _ => *next,
     }
 }

@@ -4,9 +4,7 @@ use candor_core::event::Cause;
 use candor_core::machine::Machine;
 use candor_core::status::Status;
 use candor_core::stop::{Rung, StopKind};
-use candor_core::verdict::{
-    Completion, End, Evidence, Exit, Failure, Verdict,
-};
+use candor_core::verdict::{Completion, End, Evidence, Exit, Failure, Verdict};
 
 /// Returns the bit of an invariant's number.
 pub(super) const fn bit(number: u8) -> u64 {

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::search::Report;
 
 /// The first line of the file.
-const HEADER: &str = "# states transitions depth fingerprint-xor, written by `race-sim lock --bless`";
+const HEADER: &str =
+    "# states transitions depth fingerprint-xor, written by `race-sim lock --bless`";
 
 /// The figures of each configuration, by its name.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -11,12 +11,12 @@ use super::{Config, doctor};
 /// Worlds that a mutant may survive in before it counts as a survivor.
 const STATES_MAX: u64 = 400_000;
 
-/// The longest that a kill may take, in milliseconds of a release build.
-pub const KILL_MS_MAX: u64 = 10;
-
 /// The invariants that the model cannot see, and where they are looked at instead.
-pub const UNSEEN: [(u8, &str); 2] = [
-    (15, "a slow client takes part in no choice of a session: the product law; adapters' bus tests"),
+pub(super) const UNSEEN: [(u8, &str); 2] = [
+    (
+        15,
+        "a slow client takes part in no choice of a session: the product law; adapters' bus tests",
+    ),
     (23, "an input of another session shows as INV-02, 17 or 22: M21 and M24"),
 ];
 
@@ -49,7 +49,7 @@ pub(super) const fn arena(arena: Arena) -> Config {
     match arena {
         Arena::One => Config::SMALL,
         Arena::Client => Config::CLIENT,
-        Arena::Child => Config::CHILD,
+        Arena::Child => Config { is_stepwise: false, ..Config::CHILD },
         Arena::Shutdown => Config::SHUTDOWN,
         Arena::Two => Config::TWO,
     }

@@ -20,7 +20,7 @@ impl Model {
             if is_running && !self.is_stalled(world, at) {
                 self.offer_session(world, at, session, menu);
             }
-            Self::offer_agent(at, session, menu);
+            self.offer_agent(at, session, menu);
         }
         self.offer_daemon(world, menu);
         offer_client(world, menu);
@@ -67,7 +67,8 @@ impl Model {
         if session.beside == Beside::Launch && session.process == Process::None {
             menu.push(Verb::Fork, at, 0);
         }
-        if session.process == Process::Dead && session.is_held {
+        // Who is collected at another moment is told of in the same breath.
+        if session.process == Process::Dead && session.call == Call::Signalling {
             menu.push(Verb::Reap, at, 0);
         }
     }
@@ -103,8 +104,8 @@ impl Model {
         view: &View,
         menu: &mut Menu,
     ) {
-        let fits = view.offer.is_some_and(|offer| offer.before == session.row)
-            && !session.is_intruded;
+        let fits =
+            view.offer.is_some_and(|offer| offer.before == session.row) && !session.is_intruded;
         let is_blind = matches!(self.mutant, Mutant::M02 | Mutant::M35);
         menu.push(if fits || is_blind { Verb::Effect } else { Verb::Conflict }, at, 0);
         if world.shared.store_faults > 0 {
@@ -133,7 +134,9 @@ impl Model {
         if session.is_settled_in {
             if session.stops_left > 0 {
                 menu.push(Verb::Interrupt, at, 0);
-                menu.push(Verb::Kill, at, 0);
+                if self.config.has_kill {
+                    menu.push(Verb::Kill, at, 0);
+                }
             }
             if world.shared.daemon == Daemon::Leaving && !session.is_asked_to_leave {
                 menu.push(Verb::StopForShutdown, at, 0);
@@ -151,9 +154,8 @@ impl Model {
         let may_be_early = matches!(self.mutant, Mutant::M16 | Mutant::M43);
         let may_end = !session.is_unread() || may_be_early;
         let may_repeat = self.mutant == Mutant::M15;
-        if session.is_held && session.process == Process::Reaped && may_end
-            && (!session.is_told || may_repeat)
-        {
+        let is_over = matches!(session.process, Process::Dead | Process::Reaped);
+        if session.is_held && is_over && may_end && (!session.is_told || may_repeat) {
             menu.push(Verb::Ended, at, 0);
             if session.silences_left > 0 {
                 menu.push(Verb::EndedUnseen, at, 0);
@@ -184,10 +186,7 @@ impl Model {
         if !session.is_held || session.process != Process::Alive {
             return;
         }
-        let is_open = matches!(
-            status,
-            Status::Running | Status::WaitingInput | Status::Completing
-        );
+        let is_open = matches!(status, Status::Running | Status::WaitingInput | Status::Completing);
         if is_open && session.requests_left > 0 {
             menu.push(Verb::OpenRequest, at, 0);
         }
@@ -246,22 +245,23 @@ impl Model {
         if rung != Some(candor_core::stop::Rung::Kill) {
             menu.push(Verb::SignalExits, at, 0);
             menu.push(Verb::SignalIgnored, at, 0);
-            if session.said == Said::Nothing {
+            if session.said == Said::Nothing && self.config.reports > 0 {
                 menu.push(Verb::SignalReports, at, 0);
             }
         }
     }
 
-    fn offer_agent(at: usize, session: &Session, menu: &mut Menu) {
+    fn offer_agent(&self, at: usize, session: &Session, menu: &mut Menu) {
         if session.process != Process::Alive {
             return;
         }
-        for exit in OWN_EXITS {
+        for exit in OWN_EXITS.into_iter().take(usize::from(self.config.exits)) {
             menu.push(Verb::Exit, at, exit);
         }
         if session.said == Said::Nothing {
-            menu.push(Verb::Say, at, 0);
-            menu.push(Verb::Say, at, 1);
+            for word in 0..self.config.reports {
+                menu.push(Verb::Say, at, word);
+            }
         }
     }
 

@@ -12,6 +12,7 @@
 mod apply;
 mod atlas;
 mod choice;
+pub mod command;
 mod coverage;
 mod doctor;
 mod drive;
@@ -73,6 +74,15 @@ pub struct Config {
     pub shutdowns: u8,
     /// Times that a client connects.
     pub connects: u8,
+    /// Ways in which a process ends by itself: exit code 0, 1, killed for want of memory, crashed.
+    pub exits: u8,
+    /// What an agent may report at its end: nothing, an error, or a success as well.
+    pub reports: u8,
+    /// Whether a user may ask for a kill, and not only for a polite end.
+    pub has_kill: bool,
+    /// Whether a crash may fall between an acknowledgement and what follows from it. Nothing can
+    /// tell that from a crash before the acknowledgement, so that large searches leave it out.
+    pub is_stepwise: bool,
     /// Whether sessions have a time limit.
     pub has_timeout: bool,
     /// Whether worlds that differ only in which session is which are one.
@@ -92,6 +102,10 @@ impl Config {
         silences: 0,
         shutdowns: 0,
         connects: 0,
+        exits: 2,
+        reports: 2,
+        has_kill: true,
+        is_stepwise: true,
         has_timeout: false,
         is_symmetric: false,
     };
@@ -103,6 +117,22 @@ impl Config {
         store_faults: 1,
         requests: 1,
         silences: 1,
+        exits: 4,
+        reports: 1,
+        is_stepwise: false,
+        has_timeout: true,
+        ..Self::PLAIN
+    };
+
+    /// One session with one fault of each kind, and every step of a commit.
+    pub const STEPS: Self = Self {
+        name: "one-steps",
+        crashes: 1,
+        store_faults: 1,
+        requests: 1,
+        silences: 1,
+        exits: 1,
+        reports: 1,
         has_timeout: true,
         ..Self::PLAIN
     };
@@ -113,9 +143,7 @@ impl Config {
         crashes: 2,
         store_faults: 2,
         interrupts: 2,
-        requests: 1,
-        silences: 1,
-        has_timeout: true,
+        is_stepwise: false,
         ..Self::PLAIN
     };
 
@@ -124,14 +152,20 @@ impl Config {
         name: "one-child",
         crashes: 1,
         store_faults: 1,
-        interrupts: 1,
         continues: 1,
-        ..Self::PLAIN
+        is_stepwise: true,
+        ..Self::LEAN
     };
 
     /// One session with everything twice, and its continuation.
-    pub const CHILD_BIG: Self =
-        Self { name: "one-child-big", crashes: 2, store_faults: 2, interrupts: 2, ..Self::CHILD };
+    pub const CHILD_BIG: Self = Self {
+        name: "one-child-big",
+        crashes: 2,
+        store_faults: 2,
+        interrupts: 2,
+        is_stepwise: false,
+        ..Self::CHILD
+    };
 
     /// One session and a client that is slow, leaves and comes back.
     pub const CLIENT: Self = Self {
@@ -139,8 +173,8 @@ impl Config {
         crashes: 1,
         store_faults: 1,
         connects: 2,
-        interrupts: 1,
-        ..Self::PLAIN
+        is_stepwise: true,
+        ..Self::LEAN
     };
 
     /// One session and a daemon that leaves.
@@ -149,43 +183,94 @@ impl Config {
         crashes: 1,
         store_faults: 1,
         shutdowns: 1,
-        silences: 1,
+        reports: 1,
+        is_stepwise: true,
+        ..Self::LEAN
+    };
+
+    /// One session whose agent asks its user twice.
+    pub const REQUESTS: Self = Self { name: "one-requests", requests: 2, crashes: 1, ..Self::LEAN };
+
+    /// One session with one fault of each kind, small enough for every test.
+    pub const TINY: Self = Self {
+        name: "one-tiny",
+        crashes: 1,
+        store_faults: 1,
+        requests: 1,
+        reports: 1,
+        ..Self::LEAN
+    };
+
+    /// One session, cut down to what tells orders from each other, for worlds of several.
+    pub const LEAN: Self = Self {
+        name: "one-lean",
+        exits: 1,
+        reports: 0,
+        has_kill: false,
+        is_stepwise: false,
         ..Self::PLAIN
     };
 
     /// Two sessions and one crash, on every push.
-    pub const TWO: Self =
-        Self { name: "two-crash", sessions: 2, crashes: 1, is_symmetric: true, ..Self::PLAIN };
+    pub const TWO: Self = Self {
+        name: "two-crash",
+        sessions: 2,
+        crashes: 1,
+        exits: 2,
+        has_kill: true,
+        is_symmetric: true,
+        ..Self::LEAN
+    };
 
     /// Two sessions with every fault, nightly.
-    pub const TWO_FULL: Self = Self {
-        name: "two-full",
-        store_faults: 1,
-        silences: 1,
-        has_timeout: true,
+    pub const TWO_FULL: Self =
+        Self { name: "two-full", store_faults: 1, silences: 1, reports: 1, ..Self::TWO };
+
+    /// Three sessions without faults, nightly.
+    pub const THREE: Self = Self {
+        name: "three-plain",
+        sessions: 3,
+        crashes: 0,
+        exits: 1,
+        has_kill: false,
         ..Self::TWO
     };
 
-    /// Three sessions without faults, nightly.
-    pub const THREE: Self = Self { name: "three-plain", sessions: 3, crashes: 0, ..Self::TWO };
+    /// Three sessions with every fault, to be sampled.
+    pub const SAMPLED: Self = Self {
+        name: "three-sampled",
+        sessions: 3,
+        crashes: 2,
+        store_faults: 2,
+        interrupts: 2,
+        requests: 1,
+        silences: 1,
+        connects: 2,
+        exits: 4,
+        has_timeout: true,
+        ..Self::PLAIN
+    };
 
     /// Two sessions without faults, for the product law.
-    pub const TWO_PLAIN: Self =
-        Self { name: "two-plain", sessions: 2, is_symmetric: false, ..Self::PLAIN };
+    pub const TWO_PLAIN: Self = Self { name: "two-plain", sessions: 2, ..Self::LEAN };
 
     /// What is searched on every push.
-    pub const PUSH: [Self; 7] = [
+    pub const PUSH: [Self; 11] = [
         Self::PLAIN,
+        Self::LEAN,
+        Self::REQUESTS,
+        Self::STEPS,
         Self::SMALL,
         Self::CHILD,
         Self::CLIENT,
         Self::SHUTDOWN,
         Self::ONE_BIG,
+        Self::CHILD_BIG,
         Self::TWO,
     ];
 
     /// What is searched in the night.
-    pub const NIGHTLY: [Self; 3] = [Self::CHILD_BIG, Self::TWO_FULL, Self::THREE];
+    pub const NIGHTLY: [Self; 2] = [Self::TWO_FULL, Self::THREE];
 
     pub(super) const fn roots(&self) -> usize {
         self.sessions as usize

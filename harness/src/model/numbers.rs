@@ -24,7 +24,7 @@ impl SplitMix64 {
     /// Returns a number below `limit`, which is not 0.
     pub(super) const fn below(&mut self, limit: usize) -> usize {
         // No menu and no schedule is longer than 2^32.
-        ((self.next() >> 32) * limit as u64 >> 32) as usize
+        (((self.next() >> 32) * limit as u64) >> 32) as usize
     }
 }
 

@@ -5,6 +5,13 @@ use candor_core::status::Status;
 
 use super::Model;
 
+/// Edges of core's table that no choice of this model can take, each with its reason.
+const BARRED: [(Option<Status>, Status, &str); 1] = [(
+    Some(Status::Completing),
+    Status::Lost,
+    "what completes has an intent or a report, and that decides; `finish` will not, one day",
+)];
+
 /// Something that must happen somewhere in a search.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Probe {
@@ -135,6 +142,10 @@ impl Sightings {
         let froms = [None].into_iter().chain(Status::ALL.map(Some));
         let edges = froms.flat_map(|from| Status::ALL.map(|to| (from, to)));
         let legal = edges.filter(|(from, to)| Status::edge(*from, *to));
+        let is_barred = |edge: &(Option<Status>, Status)| {
+            BARRED.iter().any(|(from, to, _)| (*from, *to) == *edge)
+        };
+        let legal = legal.filter(|edge| !is_barred(edge));
         legal.filter(|(from, to)| self.edges & edge_bit(*from, *to) == 0).collect()
     }
 }

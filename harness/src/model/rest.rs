@@ -33,6 +33,10 @@ impl Model {
                 broken |= bit(number);
             }
         };
+        if session.is_intruded {
+            // A second daemon has the session. This one learns of it when it writes next.
+            return 0;
+        }
         let row = self.atlas.row(session.row);
         let is_driven = session.memory != 0;
         let is_live = !row.is_terminal;

@@ -1,13 +1,13 @@
 //! Schedules drawn at random, for what is too big to be searched.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::choice::{Choice, Menu};
 use super::law::bit;
 use super::mutant::Mutant;
 use super::numbers::SplitMix64;
 use super::rest::is_at_rest;
-use super::search::name_of;
+use super::search::{cpu_now, name_of};
 use super::world::World;
 use super::{Config, Model, SESSIONS_MAX};
 
@@ -113,7 +113,7 @@ pub struct Sampled {
     pub runs: u64,
     /// Choices in all.
     pub choices: u64,
-    /// How long it took.
+    /// How much of a core's time it took.
     pub elapsed: Duration,
     /// The invariants that broke, and the choices of the first schedule that broke one.
     pub broken: Vec<String>,
@@ -142,7 +142,7 @@ fn sample_worlds<const N: usize>(config: &Config, oracle: &mut dyn Oracle, runs:
     let mut model = Model::new(*config, Mutant::None);
     let mut sampled = Sampled::default();
     let mut menu = Menu::new();
-    let began = Instant::now();
+    let began = cpu_now();
     let mut trace = Vec::with_capacity(CHOICES_MAX);
     while sampled.runs < runs && sampled.broken.is_empty() {
         sampled.runs += 1;
@@ -170,6 +170,6 @@ fn sample_worlds<const N: usize>(config: &Config, oracle: &mut dyn Oracle, runs:
             sampled.trace.clone_from(&trace);
         }
     }
-    sampled.elapsed = began.elapsed();
+    sampled.elapsed = cpu_now().saturating_sub(began);
     sampled
 }

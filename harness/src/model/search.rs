@@ -1,6 +1,8 @@
 //! Every world that can be reached, level by level.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 use super::choice::{Choice, Menu};
 use super::law::{BUG, CANARY};
@@ -65,7 +67,7 @@ pub struct Report {
     pub fingerprint_xor: u64,
     /// Distinct machines and distinct protocols of core that were met.
     pub values: (usize, usize),
-    /// How long it took.
+    /// How much of a core's time it took.
     pub elapsed: Duration,
     /// The first breach of each invariant.
     pub violations: Vec<Violation>,
@@ -84,7 +86,7 @@ pub struct Violation {
     pub depth: u32,
     /// Worlds that were met before.
     pub states: u64,
-    /// How long it took.
+    /// How much of a core's time it took.
     pub elapsed: Duration,
     /// The choices, the shortest way there is.
     pub trace: Vec<Choice>,
@@ -121,7 +123,7 @@ pub(super) fn name_of(invariant: u8) -> String {
 }
 
 impl Report {
-    /// Returns how many choices were made in a second.
+    /// Returns how many choices were made in a second of a core's time.
     #[must_use]
     pub fn transitions_per_second(&self) -> f64 {
         self.transitions as f64 / self.elapsed.as_secs_f64().max(f64::EPSILON)
@@ -132,6 +134,13 @@ impl Report {
 #[must_use]
 pub fn explore(config: &Config) -> Report {
     search(&Plan::new(*config))
+}
+
+/// Returns how much of a core's time this thread has had. Other programs do not count.
+pub(super) fn cpu_now() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or_default())
 }
 
 pub(super) fn search(plan: &Plan) -> Report {
@@ -192,7 +201,7 @@ struct Search<const N: usize> {
     table: Table,
     report: Report,
     broken: u64,
-    began: Instant,
+    began: Duration,
 }
 
 impl<const N: usize> Search<N> {
@@ -212,7 +221,7 @@ impl<const N: usize> Search<N> {
             crash_table: CrashTable::default(),
         };
         let plan = *plan;
-        Self { plan, model, table: Table::new(), report, broken: 0, began: Instant::now() }
+        Self { plan, model, table: Table::new(), report, broken: 0, began: cpu_now() }
     }
 
     fn run(mut self) -> Report {
@@ -232,7 +241,7 @@ impl<const N: usize> Search<N> {
             std::mem::swap(&mut frontier, &mut next);
             self.report.depth += u32::from(!frontier.is_empty());
         }
-        self.report.elapsed = self.began.elapsed();
+        self.report.elapsed = cpu_now().saturating_sub(self.began);
         self.report.values = self.model.atlas.sizes();
         self.report.sightings = self.model.sightings;
         self.report.crash_table = self.model.crash_table.clone();
@@ -293,7 +302,7 @@ impl<const N: usize> Search<N> {
                 invariant,
                 depth: self.report.depth + u32::from(last.is_some()),
                 states: self.report.states,
-                elapsed: self.began.elapsed(),
+                elapsed: cpu_now().saturating_sub(self.began),
                 trace: Vec::new(),
                 from: self.print(world),
                 last,

@@ -2,9 +2,35 @@
 //!
 //! Lines above `----` are choices of the world alone. What core made of them stands below, so that
 //! a rewrite of core moves only the golden block, and its diff is the review.
+//!
+//! ```text
+//! @0      user launch s1 [timeout=MS] [grace=MS,MS] [linger=MS] [codes=N,N] [always_reports]
+//! @+1     user queue s2 after s1 · user interrupt s1 · user kill s1 · shutdown
+//! @+1     write ok|err|unknown kept|unknown lost|conflict s1#1      a commit ends
+//! @+1     read ok|err s1#2                                          a read of the row ends
+//! @+1     fork s1 -> p1                                             it is there, nobody knows yet
+//! @+1     spawn ok s1 -> p1 · spawn refused s1 STAGE ERRNO · spawn unknown s1 [-> p1]
+//! @+1     signal p1 INT|TERM|KILL kills|exits N|reports success|error exits N
+//!                                 |ignored|gone|denied|unknown
+//! @+1     exit p1 code N · exit p1 signal N [core] [oom]            it ends, unseen
+//! @+1     reap p1 [lost REASON]                                     the daemon sees it
+//! @+1     report p1 success|error · request p1 opened|closed
+//! @+1     due s1 timeout|linger|rung|retry
+//! @+1     crash · crash lose|keep · crash keep s1#3                 of the commits on their way
+//! @+1     boot same|other                                           daemon alone, or machine too
+//! @+1     attach s1 up|ended|lost REASON|never_ran|unreachable
+//! @+1     connect c1 · drop c1
+//! ...                                                               go on as a fair world does
+//! ```
+//!
+//! Calls on the store are named by their place among those for their session, sessions, processes
+//! and clients in the order in which they appear. In the golden block, `>` is a new status, `+` a
+//! change that keeps it, `!` a recorded intent, `~` the hand of a second writer, and `|` the end of
+//! a daemon.
 
 pub mod choice;
 mod corpus;
+mod header;
 pub mod names;
 mod parse;
 mod words;
@@ -15,6 +41,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use choice::Choice;
 pub use corpus::{CorpusError, load, read_file};
+pub use header::{BadValue, Expectation, Victim};
 pub use parse::ParseError;
 pub use words::BadChoice;
 

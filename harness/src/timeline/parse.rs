@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{BodyLine, DIVIDER, HeadLine, MAJOR, Moment, Step, Timeline};
+use super::{BodyLine, DIVIDER, HeadLine, MAJOR, Moment, Step, Timeline, header};
 
 /// A file that is no timeline.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -92,11 +92,12 @@ fn head_line(number: usize, line: &str) -> Result<HeadLine, ParseError> {
         (Some(("", _)), _) => {
             Err(ParseError::new(number, "expected a key, or `@` and a choice; found a blank"))
         }
-        (Some((key, value)), comment) => Ok(HeadLine::Entry {
-            key: key.to_owned(),
-            value: value.trim_start().to_owned(),
-            comment,
-        }),
+        (Some((key, value)), comment) => {
+            let value = value.trim_start();
+            header::check(key, value)
+                .map_err(|error| ParseError::new(number, error.to_string()))?;
+            Ok(HeadLine::Entry { key: key.to_owned(), value: value.to_owned(), comment })
+        }
         (None, _) => {
             let message = format!("expected a key and its value, or `@` and a choice: `{line}`");
             Err(ParseError::new(number, message))
@@ -184,6 +185,8 @@ s1   starting
             ("timeline 2\n", "line 1: this is version 2 of the format, and only 1 can be read"),
             ("timeline x\n", "line 1: expected `timeline 1`, found `timeline x`"),
             ("timeline 1\nid\n", "line 2: expected a key and its value, or `@` and a choice: `id`"),
+            ("timeline 1\nexpect good\n", "line 2: expected `pass`, or `violates` and ids"),
+            ("timeline 1\nmutant M01\n", "line 2: expected a mutant and what it breaks"),
             ("timeline 1\n\n@0 jump\n", "line 3: expected one of user"),
             ("timeline 1\n@0\n", "line 2: expected `@+MS` and a choice, found `@0`"),
             ("timeline 1\n@++1 crash\n", "line 2: expected `@+MS` or `@MS`, found `@++1`"),

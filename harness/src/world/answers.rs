@@ -86,9 +86,7 @@ impl World {
             WriteOutcome::Err => {
                 Err(CommitError::NotStored { reason: "the timeline says so".to_owned() })
             }
-            WriteOutcome::UnknownKept => {
-                state.commit(&change, writer).and_then(|_| Err(unknown()))
-            }
+            WriteOutcome::UnknownKept => state.commit(&change, writer).and_then(|_| Err(unknown())),
             WriteOutcome::UnknownLost => Err(unknown()),
             WriteOutcome::Conflict => Err(CommitError::Conflict),
         };

@@ -215,6 +215,75 @@ async fn a_live_session_is_not_overlooked_for_a_damaged_row() {
     }
 }
 
+/// An event is gone, and the row of its session is not: the check says so.
+#[tokio::test]
+async fn a_session_without_its_last_event_is_found() {
+    let home = Home::in_memory();
+    let database = home.open();
+    let chain = Chain::of(session_id(1), Policy::default(), &[Input::Spawned]);
+    store(&database, &chain).await;
+    home.raw().execute_batch("DELETE FROM events WHERE seq = 2").unwrap();
+    let report = database.check().await.unwrap();
+    let expected = DamagedRow::Session {
+        id: Some(session_id(1)),
+        reason: "its last event is missing".to_owned(),
+    };
+    assert_eq!((report.sqlite, report.damaged), (Vec::new(), vec![expected]));
+}
+
+/// The index of keys leads to another session's row, which is a good one: it is not taken for the
+/// one that was asked for.
+#[tokio::test]
+async fn a_key_that_leads_to_another_row_is_found() {
+    let home = Home::in_memory();
+    let chains = [1, 2].map(|number| Chain::launched(session_id(number)));
+    let database = home.open();
+    for chain in &chains {
+        store(&database, chain).await;
+    }
+    database.close().await.unwrap();
+    // Hides the indexes from SQLite while the rows change places.
+    let schema = home.raw();
+    schema.pragma_update(None, "writable_schema", 1).unwrap();
+    schema
+        .execute_batch(
+            "CREATE TABLE hidden AS SELECT * FROM sqlite_schema WHERE tbl_name = 'sessions';
+             DELETE FROM sqlite_schema WHERE tbl_name = 'sessions' AND type = 'index';
+             UPDATE sqlite_schema SET sql = replace(sql, 'PRIMARY KEY', '') WHERE name = 'sessions'",
+        )
+        .unwrap();
+    schema.close().unwrap();
+    home.raw()
+        .execute_batch(
+            "UPDATE sessions SET rowid = 9 WHERE rowid = 1;
+             UPDATE sessions SET rowid = 1 WHERE rowid = 2;
+             UPDATE sessions SET rowid = 2 WHERE rowid = 9",
+        )
+        .unwrap();
+    let schema = home.raw();
+    schema.pragma_update(None, "writable_schema", 1).unwrap();
+    schema
+        .execute_batch(
+            "DELETE FROM sqlite_schema WHERE tbl_name = 'sessions';
+             INSERT INTO sqlite_schema SELECT * FROM hidden",
+        )
+        .unwrap();
+    schema.close().unwrap();
+    home.raw().execute_batch("DROP TABLE hidden").unwrap();
+
+    let database = home.open();
+    for chain in &chains {
+        let id = chain.session().id;
+        let read = database.load(id).await;
+        let is_named = matches!(read, Err(ReadError::Damaged { session, .. }) if session == id);
+        assert!(is_named, "{read:?}");
+    }
+    let listing = database.list(&ListQuery::newest(10)).await.unwrap();
+    assert_eq!((listing.sessions.len(), listing.damaged.len()), (0, 2), "{listing:?}");
+    assert_eq!(database.live().await.unwrap(), [1, 2].map(session_id));
+    assert!(!database.check().await.unwrap().is_sound());
+}
+
 /// What a database holds, as far as it can be read.
 #[derive(Debug, Default, PartialEq)]
 struct Contents {
@@ -270,7 +339,7 @@ async fn contents(database: &SqliteStore, chains: &[Chain]) -> Contents {
 /// Flips one bit of the file at a time, all over it. The database is refused, or the damage is
 /// reported, or everything is there: the bit meant nothing.
 #[tokio::test]
-async fn every_flipped_bit_of_the_file_is_reported_or_meant_nothing() {
+async fn a_flipped_bit_of_the_file_is_reported_or_meant_nothing() {
     let home = Home::in_memory();
     let database = home.open();
     let mut chains = Vec::new();

@@ -111,11 +111,11 @@ async fn damaged_pages_are_found_after_a_crash() {
     let raw = home.raw();
     raw.execute_batch("UPDATE state SET closed_cleanly = 0").unwrap();
     let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'sessions_by_short'";
-    let page: usize = raw.query_row(root, [], |row| row.get(0)).unwrap();
+    let page: u32 = raw.query_row(root, [], |row| row.get(0)).unwrap();
     raw.close().unwrap();
     let mut bytes = fs::read(&home.database).unwrap();
     // Nothing reads this page before somebody looks for a short id.
-    bytes[(page - 1) * 4096..][..64].fill(0x5a);
+    bytes[(page as usize - 1) * 4096..][..64].fill(0x5a);
     fs::write(&home.database, bytes).unwrap();
     let error = refused(&home);
     assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");

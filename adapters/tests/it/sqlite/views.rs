@@ -126,6 +126,7 @@ async fn prefixes_resolve() {
         ("1", Resolution::One(three)),
         ("12345678", Resolution::One(three)),
         ("123456789", Resolution::None),
+        ("12345678-", Resolution::None),
         ("0199", Resolution::Ambiguous(vec![three, two, one])),
         ("0", Resolution::Ambiguous(vec![three, two, one])),
         ("01990000-aaaa-", Resolution::Ambiguous(vec![two, one])),

@@ -8,7 +8,7 @@ mod story;
 pub(crate) mod kernel;
 pub(crate) mod wire;
 
-pub(crate) use place::{Place, agent, user};
+pub(crate) use place::{Place, agent, end, user};
 pub(crate) use running::{Running, Said};
 pub(crate) use story::{assert_chain, assert_time};
 

@@ -15,19 +15,21 @@ use super::{Running, Said};
 /// The program under test.
 const CANDOR: &str = env!("CARGO_BIN_EXE_candor");
 
-/// Ends the daemon once standard input is closed, which it also is when the test itself is killed.
+/// Ends the daemon and removes the folder once standard input is closed, which it also is when the
+/// test itself is killed.
 ///
-/// It is asked first. One that does not leave is killed, if the number in its lock is still its
-/// own.
+/// The daemon is asked first. One that does not leave is killed, if the number in its lock is still
+/// its own.
 const GUARDIAN: &str = r#"
     cat > /dev/null
     "$1" daemon stop & stopping=$!
-    (sleep 20; kill -KILL $stopping) & patience=$!
+    (sleep 20 & nap=$!; trap 'kill $nap' TERM; wait $nap && kill -KILL $stopping) & patience=$!
     if ! wait $stopping; then
         pid=$(cat "$CANDOR_HOME/daemon.lock") &&
         case $(ps -p "$pid" -o args=) in *"daemon run"*) kill -KILL "$pid" ;; esac
     fi
     kill $patience
+    rm -rf -- "$2"
 "#;
 
 /// A folder of its own, in which `home` is Candor's, and the daemon that may run there.
@@ -45,7 +47,7 @@ impl Place {
         let folder = tempfile::Builder::new().prefix("candor-").tempdir_in("/tmp").unwrap();
         fs::create_dir(folder.path().join("config")).unwrap();
         let mut guardian = Command::new("sh");
-        guardian.args(["-c", GUARDIAN, "guardian", CANDOR]);
+        guardian.args(["-c", GUARDIAN, "guardian", CANDOR]).arg(folder.path());
         guardian.env("CANDOR_HOME", folder.path().join("home"));
         guardian.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // A runner that ends the test's process group must not end it along.
@@ -168,6 +170,12 @@ impl Place {
         self.start(["events", "--follow", "--json"])
     }
 
+    /// Waits until a session is known to run: a slow machine may answer a launch before that.
+    pub(crate) fn await_running(&self, id: &str) {
+        let mut events = self.start(["events", "--follow", "--json", "--session", id]);
+        events.value(|event| event["to"] == "running");
+    }
+
     /// Returns the id of the session whose title is `title`.
     pub(crate) fn titled(&self, title: &str) -> String {
         let sessions = self.sessions();
@@ -195,14 +203,18 @@ impl Place {
 
     /// Sends the daemon a signal that ends it, and waits until it is gone.
     pub(crate) fn end_daemon(&self, signal: Signal) {
-        let pid = self.daemon();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let ended = await_end_of(u32::try_from(pid.as_raw_nonzero().get()).unwrap());
-            kill_process(pid, signal).unwrap();
-            ended.await.unwrap();
-        });
+        end(self.daemon(), signal);
     }
+}
+
+/// Sends a process a signal that ends it, and waits until it is gone.
+pub(crate) fn end(pid: Pid, signal: Signal) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let ended = await_end_of(u32::try_from(pid.as_raw_nonzero().get()).unwrap());
+        kill_process(pid, signal).unwrap();
+        ended.await.unwrap();
+    });
 }
 
 impl Drop for Place {

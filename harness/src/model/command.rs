@@ -1,0 +1,297 @@
+//! The verbs of `race-sim` that search: `explore`, `mutants`, `random`, `pct`, `lock`, `doctor` and
+//! the model's part of the push tier.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::coverage::{Push, coverage_statement};
+use super::doctor::doctor;
+use super::lock::Lock;
+use super::matrix::{Matrix, mutants};
+use super::sample::{Oracle, Pct, Sampled, Uniform, sample};
+use super::search::{Report, explore};
+use super::{Config, SESSIONS_MAX};
+
+/// Where the lock file lies, seen from the folder of the workspace.
+pub const LOCK_FILE: &str = "harness/model.lock";
+
+/// Schedules that `random` and `pct` run, unless they are told otherwise.
+const RUNS: u64 = 200_000;
+
+/// The exit codes that searches come to. See the harness's plan, section 8.
+const USAGE: u8 = 1;
+const LIVENESS: u8 = 128;
+const SAFETY: u8 = 129;
+const NONDETERMINISM: u8 = 130;
+const SURVIVOR: u8 = 131;
+
+/// The invariants that speak of what never ends.
+const LIVENESS_INVARIANTS: [u8; 1] = [34];
+
+/// What the verbs are, for the help of the binary that has them.
+pub const HELP: &str = "\
+  race-sim explore [--config NAME] [--sessions N] [--crash N] [--dbfault N] [--interrupts N]
+                   [--continues N] [--requests N] [--silences N] [--shutdowns N] [--connects N]
+                   [--timeout] [--sym] [--nightly]
+      Searches every world of a configuration: the push tier's, the night's, or your own.
+  race-sim mutants
+      Looks for every seeded bug, and prints who kills whom.
+  race-sim random|pct [--runs N] [--seed N] [--depth N]
+      Draws schedules of three sessions with every fault.
+  race-sim lock [--check|--bless]
+      Compares the sizes of the push tier's configurations with harness/model.lock.
+  race-sim doctor
+      Checks the search itself.
+  race-sim push
+      Explores, hunts mutants, checks the search and the lock, and says what was covered.
+";
+
+/// Why a verb was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// It was called in a wrong way.
+    #[error("{0}")]
+    Usage(String),
+    /// Its output, or the lock file, could not be written.
+    #[error("cannot write: {0}")]
+    Write(#[from] io::Error),
+}
+
+impl CommandError {
+    /// Returns the exit code that stands for it.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        USAGE
+    }
+}
+
+/// Carries out a verb, and returns its exit code; `None` where the verb is none of these.
+///
+/// # Errors
+///
+/// [`CommandError::Usage`] for a wrong flag; [`CommandError::Write`] where `out` or the lock file
+/// cannot be written.
+pub fn run(words: &[&str], out: &mut dyn Write) -> Result<Option<u8>, CommandError> {
+    let code = match words {
+        ["explore", flags @ ..] => run_explore(flags, out)?,
+        ["mutants"] => print_matrix(&mutants(), out)?,
+        ["random", flags @ ..] => run_sample(flags, false, out)?,
+        ["pct", flags @ ..] => run_sample(flags, true, out)?,
+        ["lock"] | ["lock", "--check"] => run_lock(false, out)?,
+        ["lock", "--bless"] => run_lock(true, out)?,
+        ["doctor"] => run_doctor(out)?,
+        ["push"] => push_tier(out)?,
+        ["mutants" | "lock" | "doctor" | "push", flag, ..] => {
+            return Err(CommandError::Usage(format!("there is no flag `{flag}` here")));
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(code))
+}
+
+fn run_explore(flags: &[&str], out: &mut dyn Write) -> Result<u8, CommandError> {
+    let configs = configs_of(flags)?;
+    let mut worst = 0;
+    for config in configs {
+        worst = worst.max(print_report(&explore(&config), out)?);
+    }
+    Ok(worst)
+}
+
+/// Reads flags with numbers into a configuration.
+fn configs_of(flags: &[&str]) -> Result<Vec<Config>, CommandError> {
+    if flags.is_empty() {
+        return Ok(Config::PUSH.to_vec());
+    }
+    let mut config = Config { name: "custom", exits: 4, ..Config::PLAIN };
+    let mut words = flags.iter();
+    while let Some(flag) = words.next() {
+        match *flag {
+            "--nightly" => return Ok(Config::NIGHTLY.to_vec()),
+            "--timeout" => config.has_timeout = true,
+            "--sym" => config.is_symmetric = true,
+            "--config" => {
+                let name = words.next().copied().unwrap_or_default();
+                let mut known = Config::PUSH.iter().chain(&Config::NIGHTLY);
+                config = *known.find(|config| config.name == name).ok_or_else(|| {
+                    CommandError::Usage(format!("there is no configuration `{name}`"))
+                })?;
+            }
+            flag => *field(&mut config, flag)? = small_number(flag, words.next().copied())?,
+        }
+    }
+    let is_searchable = (1..=SESSIONS_MAX).contains(&config.slots()) && config.sessions > 0;
+    let sorts_children = config.is_symmetric && config.continues > 0;
+    if !is_searchable || sorts_children || config.continues > 1 {
+        let message =
+            "at most three sessions in all, one of them a continuation, and no --sym then";
+        return Err(CommandError::Usage(message.to_owned()));
+    }
+    Ok(vec![config])
+}
+
+fn field<'a>(config: &'a mut Config, flag: &str) -> Result<&'a mut u8, CommandError> {
+    Ok(match flag {
+        "--sessions" => &mut config.sessions,
+        "--crash" => &mut config.crashes,
+        "--dbfault" => &mut config.store_faults,
+        "--interrupts" => &mut config.interrupts,
+        "--continues" => &mut config.continues,
+        "--requests" => &mut config.requests,
+        "--silences" => &mut config.silences,
+        "--shutdowns" => &mut config.shutdowns,
+        "--connects" => &mut config.connects,
+        _ => return Err(CommandError::Usage(format!("`explore` has no flag `{flag}`"))),
+    })
+}
+
+/// The largest budget that a flag may set.
+const BUDGET_MAX: u64 = 9;
+
+fn small_number(flag: &str, word: Option<&str>) -> Result<u8, CommandError> {
+    let number = number(flag, word)?;
+    u8::try_from(number).ok().filter(|_| number <= BUDGET_MAX).ok_or_else(|| {
+        CommandError::Usage(format!("`{flag}` goes up to {BUDGET_MAX}, and not to {number}"))
+    })
+}
+
+fn number(flag: &str, word: Option<&str>) -> Result<u64, CommandError> {
+    word.and_then(|word| word.parse().ok())
+        .ok_or_else(|| CommandError::Usage(format!("`{flag}` needs a number")))
+}
+
+fn run_sample(flags: &[&str], is_pct: bool, out: &mut dyn Write) -> Result<u8, CommandError> {
+    let (mut runs, mut seed, mut depth) = (RUNS, 1, 3);
+    let mut words = flags.iter();
+    while let Some(flag) = words.next() {
+        let value = number(flag, words.next().copied())?;
+        match *flag {
+            "--runs" => runs = value,
+            "--seed" => seed = value,
+            "--depth" if is_pct => depth = value,
+            _ => return Err(CommandError::Usage(format!("there is no flag `{flag}` here"))),
+        }
+    }
+    let mut oracle: Box<dyn Oracle> = if is_pct {
+        Box::new(Pct::new(seed, usize::try_from(depth).unwrap_or(usize::MAX)))
+    } else {
+        Box::new(Uniform::new(seed))
+    };
+    let sampled = sample(&Config::SAMPLED, oracle.as_mut(), runs);
+    print_sampled(&sampled, is_pct, out)
+}
+
+fn print_sampled(sampled: &Sampled, is_pct: bool, out: &mut dyn Write) -> Result<u8, CommandError> {
+    let name = if is_pct { "pct" } else { "uniform" };
+    let Sampled { runs, choices, elapsed, broken, trace } = sampled;
+    let rate = sampled.runs_per_second();
+    writeln!(out, "{name}: {runs} runs, {choices} choices, {elapsed:.1?}, {rate:.0} runs/s")?;
+    if broken.is_empty() {
+        return Ok(0);
+    }
+    writeln!(out, "{} broken by", broken.join(", "))?;
+    print_lines(trace, out)?;
+    Ok(SAFETY)
+}
+
+fn print_lines<T: fmt::Display>(lines: &[T], out: &mut dyn Write) -> io::Result<()> {
+    lines.iter().try_for_each(|line| writeln!(out, "      {line}"))
+}
+
+fn print_report(report: &Report, out: &mut dyn Write) -> Result<u8, CommandError> {
+    let Report { config, states, transitions, depth, fingerprint_xor, values, elapsed, .. } =
+        report;
+    writeln!(
+        out,
+        "{:<14} {states:>9} states {transitions:>10} transitions, depth {depth:>3}, xor \
+         {fingerprint_xor:016x}, {} machines, {} protocols, {elapsed:.2?}, {:.1} M transitions/s",
+        config.name,
+        values.0,
+        values.1,
+        report.transitions_per_second() / 1e6
+    )?;
+    let mut worst = 0;
+    for violation in &report.violations {
+        writeln!(out, "  {} after {} choices:", violation.id(), violation.depth)?;
+        print_lines(&violation.trace, out)?;
+        let is_liveness = LIVENESS_INVARIANTS.contains(&violation.invariant);
+        worst = worst.max(if is_liveness { LIVENESS } else { SAFETY });
+    }
+    Ok(worst)
+}
+
+fn print_matrix(matrix: &Matrix, out: &mut dyn Write) -> Result<u8, CommandError> {
+    write!(out, "{matrix}")?;
+    let idle = matrix.idle_invariants();
+    if !idle.is_empty() {
+        writeln!(out, "invariants that kill nothing: {}", idle.join(" "))?;
+    }
+    let survivors = matrix.survivors();
+    Ok(if survivors.is_empty() { 0 } else { SURVIVOR })
+}
+
+fn run_doctor(out: &mut dyn Write) -> Result<u8, CommandError> {
+    let findings = doctor(&Config::SMALL);
+    print_lines(&findings, out)?;
+    Ok(if findings.iter().all(|finding| finding.is_good) { 0 } else { NONDETERMINISM })
+}
+
+fn run_lock(is_blessed: bool, out: &mut dyn Write) -> Result<u8, CommandError> {
+    let reports: Vec<_> = Config::PUSH.iter().map(explore).collect();
+    if is_blessed {
+        let mut lock = Lock::default();
+        reports.iter().for_each(|report| lock.record(report));
+        fs::write(LOCK_FILE, lock.render())?;
+        writeln!(out, "{LOCK_FILE} is written")?;
+        return Ok(0);
+    }
+    check_lock(&reports, Path::new(LOCK_FILE), out)
+}
+
+fn check_lock(reports: &[Report], file: &Path, out: &mut dyn Write) -> Result<u8, CommandError> {
+    let text = fs::read_to_string(file)
+        .map_err(|error| CommandError::Usage(format!("cannot read {}: {error}", file.display())))?;
+    let lock = Lock::parse(&text);
+    let drifts: Vec<_> = reports.iter().filter_map(|report| lock.drift(report)).collect();
+    for drift in &drifts {
+        let locked = drift.locked.as_deref().unwrap_or("nothing");
+        writeln!(out, "{} drifts: locked {locked}, found {}", drift.name, drift.found)?;
+    }
+    if drifts.is_empty() {
+        writeln!(out, "lock: {} configurations are as locked", reports.len())?;
+        return Ok(0);
+    }
+    writeln!(out, "if that is meant: race-sim lock --bless")?;
+    Ok(NONDETERMINISM)
+}
+
+/// The model's part of the push tier.
+fn push_tier(out: &mut dyn Write) -> Result<u8, CommandError> {
+    let mut worst = 0;
+    let reports: Vec<_> = Config::PUSH.iter().map(explore).collect();
+    for report in &reports {
+        worst = worst.max(print_report(report, out)?);
+    }
+    worst = worst.max(check_lock(&reports, Path::new(LOCK_FILE), out)?);
+    let matrix = mutants();
+    worst = worst.max(print_matrix(&matrix, out)?);
+    let findings = doctor(&Config::SMALL);
+    print_lines(&findings, out)?;
+    if findings.iter().any(|finding| !finding.is_good) {
+        worst = worst.max(NONDETERMINISM);
+    }
+    let push = Push { reports, matrix, findings };
+    writeln!(out, "crash points          issued  effective  acknowledged")?;
+    for (cause, [issued, effective, acknowledged]) in push.crash_table().rows() {
+        writeln!(out, "  {cause:<16} {issued:>9} {effective:>10} {acknowledged:>13}")?;
+    }
+    let vacuities = push.vacuities();
+    print_lines(&vacuities, out)?;
+    if !vacuities.is_empty() {
+        worst = worst.max(SAFETY);
+    }
+    writeln!(out, "{}", coverage_statement(&push))?;
+    Ok(worst)
+}
