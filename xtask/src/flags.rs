@@ -24,7 +24,7 @@ xflags::xflags! {
         cmd tidy {}
 
         /// Passes everything after it to the harness's `race-sim`, and exits with its exit code.
-        /// Without arguments: replays all of harness/timelines.
+        /// Without arguments: the tier of every push, and what it covers.
         cmd race-sim {
             repeated arguments: String
         }

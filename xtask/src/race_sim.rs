@@ -8,21 +8,15 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-/// What runs when nobody asks for anything: the tier of every push.
-const PUSH_TIER: [&str; 2] = ["replay", "harness/timelines"];
-
-/// Runs `race-sim` with `arguments`, from the folder `root`, and returns its exit code.
+/// Runs `race-sim` with `arguments`, from the folder `root`, and returns its exit code. Without
+/// arguments it runs the tier of every push.
 pub(crate) fn run(root: &Path, arguments: &[OsString]) -> Result<u8> {
     let mut command = Command::new("cargo");
     command
         .current_dir(root)
         .args(["run", "--quiet", "--release", "--package", "candor-harness"])
-        .args(["--bin", "race-sim", "--"]);
-    if arguments.is_empty() {
-        command.args(PUSH_TIER);
-    } else {
-        command.args(arguments);
-    }
+        .args(["--bin", "race-sim", "--"])
+        .args(arguments);
     let status = command.status().context("cannot start cargo: is it on the PATH?")?;
 
     // Death by a signal has no code, and is a failure too.

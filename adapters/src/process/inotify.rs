@@ -150,3 +150,64 @@ async fn dispatch(watches: Arc<Watches>, inotify: Arc<AsyncFd<OwnedFd>>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use super::Watches;
+
+    /// Returns how many files are watched, or `None` where there is no instance.
+    fn watched(watches: &Watches) -> Option<usize> {
+        watches.instance().as_ref().map(|instance| instance.files.len())
+    }
+
+    #[tokio::test]
+    async fn nothing_is_held_while_nobody_follows() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = [folder.path().join("one"), folder.path().join("other")];
+        for path in &paths {
+            fs::write(path, "").unwrap();
+        }
+        let watches = Arc::new(Watches::default());
+        for _ in 0..3 {
+            assert_eq!(watched(&watches), None);
+            let (one, _) = watches.join(&paths[0]).unwrap();
+            let (same, _) = watches.join(&paths[0]).unwrap();
+            let (other, _) = watches.join(&paths[1]).unwrap();
+            assert_eq!((same == one, other == one), (true, false));
+            assert_eq!(watched(&watches), Some(2));
+            watches.leave(one);
+            assert_eq!(watched(&watches), Some(2));
+            watches.leave(same);
+            assert_eq!(watched(&watches), Some(1));
+            watches.leave(other);
+        }
+        assert_eq!(watched(&watches), None);
+    }
+
+    #[tokio::test]
+    async fn file_that_is_missing_or_goes_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("one");
+        let watches = Arc::new(Watches::default());
+        assert!(watches.join(&path).is_err());
+        assert_eq!(watched(&watches), None);
+        fs::write(&path, "").unwrap();
+        let (one, _) = watches.join(&path).unwrap();
+        assert!(watches.join(&folder.path().join("missing")).is_err());
+        assert_eq!(watched(&watches), Some(1));
+        fs::remove_file(&path).unwrap();
+        watches.leave(one);
+        assert_eq!(watched(&watches), None);
+    }
+
+    #[test]
+    fn outside_a_runtime_there_are_no_watches() {
+        let folder = tempfile::tempdir().unwrap();
+        let watches = Arc::new(Watches::default());
+        assert!(watches.join(folder.path()).is_err());
+        assert_eq!(watched(&watches), None);
+    }
+}

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use crate::support::{Place, Said, words};
+use crate::support::{Place, Said, agent, words};
 
 /// Checks that a launch was refused: its only trace is the record that says why.
 #[track_caller]
@@ -112,22 +112,68 @@ fn bytes_that_are_no_text_are_kept_as_they_are() {
     }
 }
 
+/// Runs `"$@"` with 3 MB of environment, or leaves with 77 where that cannot be.
+#[cfg(target_os = "linux")]
+const WITH_3_MB: &str = "ulimit -s 65536 || exit 77
+    big=$(head -c 120000 /dev/zero | tr '\\0' x); i=0
+    while [ $i -lt 26 ]; do export BIG_$i=\"$big\"; i=$((i+1)); done
+    exec \"$@\"";
+
+#[cfg(target_os = "linux")]
+fn with_3_mb(place: &Place, command: &[&str]) -> Option<Said> {
+    let mut shell = place.shell(WITH_3_MB);
+    let said = Said::by({
+        shell.args(["sh", env!("CARGO_BIN_EXE_candor"), "run", "--"]).args(command);
+        shell
+    });
+    if said.status.code() == Some(77) {
+        crate::support::skip("the limit for stacks cannot be raised");
+        return None;
+    }
+    Some(said)
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn an_environment_that_is_too_large_is_told_before_anything_runs() {
     let place = Place::new();
     // The daemon's own limit is what counts, since it makes the process.
     Said::by(place.shell("ulimit -s 8192; \"$CANDOR\" daemon start")).expect(0);
-    let script = "ulimit -s 65536 || exit 77
-        big=$(head -c 120000 /dev/zero | tr '\\0' x); i=0
-        while [ $i -lt 26 ]; do export BIG_$i=\"$big\"; i=$((i+1)); done
-        exec \"$CANDOR\" run -- true";
-    let said = Said::by(place.shell(script));
-    if said.status.code() == Some(77) {
-        return crate::support::skip("the limit for stacks cannot be raised");
-    }
+    let Some(said) = with_3_mb(&place, &["true"]) else { return };
     said.expect(126).because(&["true", "too large", "arguments and environment"]);
     assert_never_ran(&place, "exec", 7);
+    place.run(["run", "--", "true"]).expect(0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_environment_that_is_as_large_and_not_too_large_comes_whole() {
+    let place = Place::new();
+    let whole = "test ${#BIG_0} = 120000 && test ${#BIG_25} = 120000 && echo whole";
+    let Some(said) = with_3_mb(&place, &["sh", "-c", whole]) else { return };
+    assert_eq!(said.expect(0).stdout(), "whole\n");
+}
+
+#[test]
+fn a_launch_that_the_system_has_no_room_for_is_told_and_the_daemon_serves_on() {
+    let place = Place::new();
+    Said::by(place.shell("ulimit -n 40; \"$CANDOR\" daemon start")).expect(0);
+    let mut live = Vec::new();
+    let refused = loop {
+        let words = words!["run", "-d", "--"].into_iter().chain(agent(["--hang"]));
+        let said = place.run(words);
+        if said.status.code() != Some(0) {
+            break said;
+        }
+        live.push(said.stdout().trim().to_owned());
+        assert!(live.len() < 40, "the limit does not hold");
+    };
+    refused.expect(125).because(&["could not be started", "Too many open files"]);
+    let session = &place.sessions()[0];
+    assert_eq!((&session["status"], &session["outcome"]), (&"failed".into(), &"spawn".into()));
+    let kills = live.iter().map(|id| place.run(["kill", id]).expect(0).status);
+    assert!(kills.count() > 2, "some came up before");
+    place.run(["wait"].into_iter().chain(live.iter().map(String::as_str))).expect(130);
     place.run(["run", "--", "true"]).expect(0);
 }
 

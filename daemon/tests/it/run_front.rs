@@ -85,6 +85,18 @@ fn the_exit_code_is_128_and_the_signal() {
 }
 
 #[test]
+fn a_core_dump_is_told_if_and_only_if_there_was_one() {
+    let place = Place::new();
+    let script = agent(["--core", "--die", "ABRT"]);
+    place.run(words!["run", "--"].into_iter().chain(script)).expect(134);
+    let session = &place.sessions()[0];
+    assert_eq!(session["exit"]["signal"], "SIGABRT");
+    // Whether the system writes one is for its owner to say.
+    let dumped = session["exit"]["core_dumped"].as_bool().unwrap();
+    assert_eq!(session["outcome"], if dumped { "core_dump" } else { "signal" });
+}
+
+#[test]
 fn the_exit_code_is_1_where_a_failures_own_would_be_0() {
     let place = Place::new();
     place.run(["run", "--success-codes", "3", "--", "true"]).expect(1);

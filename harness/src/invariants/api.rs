@@ -25,12 +25,26 @@ fn told(asked: &TicketHistory, reply: Reply) -> String {
 /// INV-25.
 pub(super) fn accepted_is_durable(history: &History, entry: &Entry) -> Finding {
     let (_, asked, reply) = answered(history, entry)?;
-    let (Request::Stop(_), Reply::Accepted) = (asked.request, reply) else {
+    let (Request::Stop(kind), Reply::Accepted | Reply::AlreadyStopping(_)) = (asked.request, reply)
+    else {
         return None;
     };
     let row = history.row(asked.session);
-    let is_honoured = row.is_some_and(|row| row.intent.is_some() || row.status().is_terminal());
-    (!is_honoured).then(|| format!("{}, and no intent is stored", told(asked, reply)))
+    let is_honoured = row.is_some_and(|row| {
+        let has_rung = row.machine.rung() >= Some(first_rung(kind));
+        (row.intent.is_some() && has_rung) || row.status().is_terminal()
+    });
+    (!is_honoured).then(|| format!("{}, and no intent with its rung is stored", told(asked, reply)))
+}
+
+/// Returns the rung at which a stop of this kind starts.
+const fn first_rung(kind: StopKind) -> Rung {
+    match kind {
+        StopKind::Kill => Rung::Kill,
+        StopKind::Interrupt | StopKind::Timeout | StopKind::Shutdown | StopKind::Superseded => {
+            Rung::Interrupt
+        }
+    }
 }
 
 /// INV-26.
@@ -49,13 +63,7 @@ pub(super) fn idempotent(history: &History, entry: &Entry) -> Finding {
     let (Cause::Stop(kind), Some(before)) = (change.event.cause, before) else {
         return None;
     };
-    let first_rung = match kind {
-        StopKind::Kill => Rung::Kill,
-        StopKind::Interrupt | StopKind::Timeout | StopKind::Shutdown | StopKind::Superseded => {
-            Rung::Interrupt
-        }
-    };
-    let has_it_all = before.intent.is_some() && before.machine.rung() >= Some(first_rung);
+    let has_it_all = before.intent.is_some() && before.machine.rung() >= Some(first_rung(kind));
     has_it_all.then(|| format!("{} changes a session that was stopping", name(change)))
 }
 
@@ -64,6 +72,15 @@ pub(super) fn truthful(history: &History, entry: &Entry) -> Finding {
     if let Some((ticket, asked, reply)) = answered(history, entry) {
         let is_true = is_true(history, ticket, asked, reply);
         return (!is_true).then(|| format!("{}, which is not so", told(asked, reply)));
+    }
+    if let Record::LaunchCalled { session } = &entry.record {
+        let mut refused = history.tickets.values().filter(|asked| {
+            asked.session == *session && matches!(asked.request, Request::Launch | Request::Queue)
+        });
+        // A daemon that was started since knows only the row.
+        let asked = refused
+            .find(|asked| asked.reply == Some(Reply::Unclear) && asked.life == history.life)?;
+        return Some(format!("{}, and starts", told(asked, Reply::Unclear)));
     }
     let (_, change) = durable(history, entry)?;
     let (Cause::Stop(kind), Record::Durable { writer: Writer::Daemon(_), .. }) =

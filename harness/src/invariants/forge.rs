@@ -109,8 +109,13 @@ impl Forge {
         self.push(Record::Told { session, told: Told::LaunchedUp(P1) })
     }
 
-    /// Sends a signal, which does nothing.
+    /// Sends a signal, and `SIGCONT` after it, which do nothing.
     pub(super) fn signalled(&mut self, signal: Signal) -> &mut Self {
+        self.delivered(signal).delivered(Signal::Continue)
+    }
+
+    /// Sends a signal alone.
+    pub(super) fn delivered(&mut self, signal: Signal) -> &mut Self {
         self.push(Record::SignalCalled { process: P1, signal });
         let delivery = Delivery::Delivered;
         self.push(Record::SignalTaken { process: P1, signal, delivery })

@@ -63,6 +63,8 @@ pub(super) struct ProcessHistory {
     pub(super) was_dead_at_signal: bool,
     /// What the daemon of a life was told of the end.
     pub(super) seen: Option<(u32, Option<LostReason>)>,
+    /// Whether a signal reached it that is not followed by `SIGCONT` yet.
+    pub(super) owes_continue: bool,
     /// Whether not even `KILL` reached it, when it was last sent.
     pub(super) resists: bool,
     /// The life whose daemon holds it.
@@ -143,6 +145,7 @@ impl History {
                 self.life += 1;
                 self.published = Seq::START;
                 self.sessions.values_mut().for_each(|session| session.signals.clear());
+                self.processes.values_mut().for_each(|process| process.owes_continue = false);
             }
             Record::LaunchCalled { session } => self.session(*session).launches += 1,
             Record::Told { session, told } => self.told(*session, *told),
@@ -175,6 +178,7 @@ impl History {
                     died: None,
                     was_dead_at_signal: false,
                     seen: None,
+                    owes_continue: false,
                     resists: false,
                     held_in: None,
                 };
@@ -195,10 +199,12 @@ impl History {
             Record::SignalCalled { process, signal } => {
                 self.signal_called(at_ms, *process, *signal);
             }
-            Record::SignalTaken { process, signal: Signal::Kill, delivery } => {
+            Record::SignalTaken { process, signal, delivery } => {
                 if let Some(process) = self.processes.get_mut(process) {
-                    process.resists =
-                        matches!(delivery, Delivery::NotPermitted | Delivery::Unknown);
+                    process.owes_continue =
+                        *signal != Signal::Continue && *delivery == Delivery::Delivered;
+                    process.resists = *signal == Signal::Kill
+                        && matches!(delivery, Delivery::NotPermitted | Delivery::Unknown);
                 }
             }
             Record::Reported { process, success } => {
@@ -216,7 +222,6 @@ impl History {
             | Record::LaunchCalled { .. }
             | Record::Told { .. }
             | Record::AttachCalled { .. }
-            | Record::SignalTaken { .. }
             | Record::Crashed
             | Record::Left { .. }
             | Record::Booted { .. }

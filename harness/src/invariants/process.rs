@@ -1,11 +1,13 @@
 //! Processes, signals and the ladder.
 
+use std::num::NonZeroU64;
+
 use candor_core::event::Cause;
 use candor_core::input::Deadline;
 use candor_core::machine::Policy;
 use candor_core::ports::Delivery;
 use candor_core::status::Status;
-use candor_core::stop::Rung;
+use candor_core::stop::{Rung, StopKind};
 
 use super::history::rung_of;
 use super::status::{durable, name};
@@ -90,6 +92,9 @@ pub(super) fn ladder(history: &History, entry: &Entry) -> Finding {
         let last = known.signals.last().filter(|last| last.rung >= rung)?;
         return Some(format!("{} follows {} for {process}", rung.as_str(), last.rung));
     }
+    if let Some(finding) = time_limit(history, entry) {
+        return Some(finding);
+    }
     let (before, change) = durable(history, entry)?;
     let Cause::Climbed(rung) = change.event.cause else {
         return None;
@@ -107,6 +112,21 @@ pub(super) fn ladder(history: &History, entry: &Entry) -> Finding {
     })
 }
 
+/// INV-21, on entry: a time limit is not over before its time.
+fn time_limit(history: &History, entry: &Entry) -> Finding {
+    let (before, change) = durable(history, entry)?;
+    let limit_ms = change.session.machine.policy().timeout_ms.map(NonZeroU64::get);
+    if change.event.cause != Cause::Stop(StopKind::Timeout) {
+        return None;
+    }
+    let (Some(started_at), Some(limit_ms)) = (before?.started_at, limit_ms) else {
+        return Some(format!("{} is over a limit that it does not have", name(change)));
+    };
+    let ran_ms = change.event.at.as_millisecond().abs_diff(started_at.as_millisecond());
+    (ran_ms < limit_ms)
+        .then(|| format!("{} is over its limit after {ran_ms} ms, not {limit_ms}", name(change)))
+}
+
 /// INV-21, at rest: the next rung comes some day, and not before the grace of this one is over.
 pub(super) fn ladder_is_armed(history: &History, rest: &Rest) -> Finding {
     rest.sessions.iter().filter(|session| !session.is_blocked).find_map(|session| {
@@ -115,6 +135,10 @@ pub(super) fn ladder_is_armed(history: &History, rest: &Rest) -> Finding {
             return None;
         }
         let name = SessionName::of(session.id());
+        let mut processes = history.processes.values();
+        if processes.any(|process| process.session == session.id() && process.owes_continue) {
+            return Some(format!("{name}: a stopped process was not continued after its signal"));
+        }
         let wanted = match machine.rung() {
             None => Deadline::Linger,
             Some(Rung::Kill) => return None,

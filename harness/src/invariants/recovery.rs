@@ -1,6 +1,7 @@
 //! Memory and store, and what a restart makes of them.
 
 use candor_core::event::Cause;
+use candor_core::input::Deadline;
 use candor_core::session::{Revision, Session};
 use candor_core::status::Status;
 
@@ -39,6 +40,16 @@ pub(super) fn live_is_driven(history: &History, rest: &Rest) -> Finding {
     if let Some(orphan) = orphan {
         let (name, status) = (SessionName::of(orphan.id()), orphan.session.status());
         return Some(format!("{name} is {status}, and the daemon holds no process of it"));
+    }
+    let unlimited = rest.sessions.iter().find(|session| {
+        let works = matches!(session.session.status(), Status::Running | Status::WaitingInput);
+        let has_limit = session.session.machine.policy().timeout_ms.is_some();
+        let is_armed = session.deadlines.iter().any(|(kind, _)| *kind == Deadline::Timeout);
+        works && has_limit && !is_armed && !session.is_blocked
+    });
+    if let Some(unlimited) = unlimited {
+        let name = SessionName::of(unlimited.id());
+        return Some(format!("{name} has a time limit, and nobody waits for it"));
     }
     if !rest.is_up || !rest.is_quiescent {
         return None;

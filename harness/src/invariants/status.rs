@@ -4,6 +4,7 @@ use candor_core::event::Cause;
 use candor_core::ports::Change;
 use candor_core::session::Session;
 use candor_core::status::Status;
+use candor_core::stop::StopKind;
 
 use super::{Finding, History};
 use crate::ghost::{Entry, Record, Told};
@@ -65,6 +66,8 @@ fn is_edge(from: Option<Status>, cause: Cause, to: Status) -> bool {
         }
         Cause::Reported => (is_up || from == Status::Completing) && to == Status::Completing,
         Cause::Climbed(_) => (from, to) == (Status::Completing, Status::Completing),
+        // The time limit counts from running, and means nothing once the end is decided.
+        Cause::Stop(StopKind::Timeout) => is_up && to == Status::Completing,
         Cause::Stop(_) if from == Status::Queued => to == Status::Completed,
         Cause::Stop(_) => is_live && to == Status::Completing,
         Cause::SpawnRefused => {

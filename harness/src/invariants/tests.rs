@@ -32,7 +32,7 @@ fn lie(mut forge: Forge, tell: impl FnOnce(&mut Forge)) -> Forge {
     forge
 }
 
-const STATUS: [Lie; 9] = [
+const STATUS: [Lie; 10] = [
     ("INV-01", "an edge that is not in the table", || {
         lie(Forge::running(), |forge| {
             let mut change = forge.chain.step(INTERRUPT).clone();
@@ -43,6 +43,15 @@ const STATUS: [Lie; 9] = [
     ("INV-01", "an input that core calls impossible", || {
         lie(Forge::running(), |forge| {
             forge.push(Record::Bug { message: "two spawns".to_owned() });
+        })
+    }),
+    ("INV-01", "a time limit after the end was decided", || {
+        lie(Forge::running(), |forge| {
+            forge.push(Record::Reported { process: P1, success: false });
+            forge.step(Input::FinalReport { success: false });
+            let mut change = forge.chain.step(INTERRUPT).clone();
+            change.event.cause = Cause::Stop(StopKind::Timeout);
+            forge.durable(change);
         })
     }),
     ("INV-04", "a change after the end", || {
@@ -84,7 +93,7 @@ const STATUS: [Lie; 9] = [
     }),
 ];
 
-const VERDICTS: [Lie; 9] = [
+const VERDICTS: [Lie; 11] = [
     ("INV-02", "an exit that was another one", || {
         lie(Forge::running(), |forge| {
             forge.goes(Exit::Code(0)).step(exited(Exit::Code(3)));
@@ -104,6 +113,13 @@ const VERDICTS: [Lie; 9] = [
     ("INV-02", "a report that was not given", || {
         lie(Forge::running(), |forge| {
             forge.step(Input::FinalReport { success: true });
+        })
+    }),
+    ("INV-02", "a report that came at another time", || {
+        lie(Forge::running(), |forge| {
+            forge.push(Record::Reported { process: P1, success: true });
+            let mark = ("/machine/report/before_intent", json!(false));
+            forge.lie(Input::FinalReport { success: true }, &[mark]);
         })
     }),
     ("INV-02", "a verdict by no rule", || {
@@ -134,6 +150,12 @@ const VERDICTS: [Lie; 9] = [
     ("INV-05", "failed, and we had signalled it", || {
         lie(Forge::running(), |forge| {
             forge.signalled(Signal::Interrupt).ends(Exit::Code(130));
+        })
+    }),
+    ("INV-06", "an exit that nobody witnessed", || {
+        lie(Forge::running(), |forge| {
+            let witness = ("/sighting/witness", json!(null));
+            forge.goes(Exit::Code(0)).lie(exited(Exit::Code(0)), &[witness]);
         })
     }),
     ("INV-06", "an end without its time", || {
@@ -198,7 +220,7 @@ const CHAIN: [Lie; 9] = [
     }),
 ];
 
-const PROCESSES: [Lie; 16] = [
+const PROCESSES: [Lie; 19] = [
     ("INV-17", "a signal before its intent is durable", || {
         lie(Forge::running(), |forge| {
             forge.signalled(Signal::Interrupt);
@@ -282,6 +304,22 @@ const PROCESSES: [Lie; 16] = [
             });
         })
     }),
+    ("INV-21", "a signal that a stopped process never gets", || {
+        lie(Forge::running(), |forge| {
+            forge.step(KILL).delivered(Signal::Kill).at_rest(|_| {});
+        })
+    }),
+    ("INV-21", "a time limit that nobody has set", || {
+        lie(Forge::running(), |forge| {
+            forge.step(Input::Due(Deadline::Timeout));
+        })
+    }),
+    ("INV-21", "a time limit before its time", || {
+        lie(Forge::running(), |forge| {
+            let limit = [("/machine/policy/timeout_ms", json!(1_000))];
+            forge.lie(Input::RequestOpened, &limit).lie(Input::Due(Deadline::Timeout), &limit);
+        })
+    }),
     ("INV-22", "an end while the process lives", || {
         lie(Forge::running(), |forge| {
             let session = forge.id();
@@ -292,11 +330,27 @@ const PROCESSES: [Lie; 16] = [
     }),
 ];
 
-const CALLERS: [Lie; 11] = [
+const CALLERS: [Lie; 13] = [
     ("INV-25", "an accepted stop that is not stored", || {
         lie(Forge::running(), |forge| {
             let ticket = forge.asks(Request::Stop(StopKind::Interrupt));
             forge.replied(ticket, Reply::Accepted);
+        })
+    }),
+    ("INV-25", "a kill that does not climb", || {
+        lie(Forge::interrupted(), |forge| {
+            let ticket = forge.asks(Request::Stop(StopKind::Kill));
+            forge.replied(ticket, Reply::AlreadyStopping(StopKind::Interrupt));
+        })
+    }),
+    ("INV-27", "a launch in doubt that starts", || {
+        lie(Forge::running(), |forge| {
+            forge.chain = Forge::starting_as(session_id(2)).chain;
+            let ticket = forge.asks(Request::Launch);
+            let first = forge.chain.change().clone();
+            forge.durable(first).replied(ticket, Reply::Unclear);
+            let session = forge.id();
+            forge.push(Record::LaunchCalled { session });
         })
     }),
     ("INV-26", "a second stop that is accepted as the first", || {
@@ -363,7 +417,7 @@ const CALLERS: [Lie; 11] = [
     }),
 ];
 
-const RECOVERY: [Lie; 6] = [
+const RECOVERY: [Lie; 7] = [
     ("INV-29", "memory ahead of the store", || {
         lie(Forge::running(), |forge| {
             forge.chain.step(Input::RequestOpened);
@@ -385,6 +439,13 @@ const RECOVERY: [Lie; 6] = [
     ("INV-30", "a live session that nobody drives", || {
         lie(Forge::running(), |forge| {
             forge.at_rest(|rest| rest.sessions.clear());
+        })
+    }),
+    ("INV-30", "a time limit that is forgotten", || {
+        lie(Forge::running(), |forge| {
+            let limit = ("/machine/policy/timeout_ms", json!(1_000));
+            let limited = tampered(forge.chain.change(), &[limit]).session;
+            forge.at_rest(|rest| rest.sessions[0].session = limited);
         })
     }),
     ("INV-31", "a process that is adopted twice", || {

@@ -15,12 +15,20 @@ use crate::ghost::{Entry, Record, Told, Writer};
 
 /// INV-02.
 pub(super) fn facts(history: &History, entry: &Entry) -> Finding {
-    let (_, change) = durable(history, entry)?;
+    let (before, change) = durable(history, entry)?;
     let Record::Durable { writer: Writer::Daemon(_), .. } = entry.record else {
         return None;
     };
     let known = history.sessions.get(&change.session.id)?;
     let machine = &change.session.machine;
+    if change.event.cause == Cause::Reported {
+        let came_first = before.is_none_or(|before| before.intent.is_none());
+        let says_first = machine.report().is_some_and(|mark| mark.before_intent);
+        if came_first != says_first {
+            let order = if came_first { "before" } else { "after" };
+            return Some(format!("{} has a report that came {order} the intent", name(change)));
+        }
+    }
     if let Some(mark) = machine.report()
         && !known.reports.contains(&mark.success)
     {
@@ -154,6 +162,7 @@ pub(super) fn carries_reason(history: &History, entry: &Entry) -> Finding {
         ("a verdict of another status", shows_another(session)),
         ("no evidence for its verdict", is_terminal != session.evidence().is_some()),
         ("no reason that bears out its verdict", !is_borne_out(session)),
+        ("an exit without its witness", session.exit().is_some() != has_witness(session)),
         ("an end at another time", session.ended_at != is_terminal.then_some(at)),
         ("a start without a process", session.started_at.is_some() != session.machine.is_up()),
         ("a start at another time", came_up && session.started_at != Some(at)),
@@ -166,6 +175,10 @@ pub(super) fn carries_reason(history: &History, entry: &Entry) -> Finding {
     ];
     let (what, _) = wrong.into_iter().find(|(_, is_so)| *is_so)?;
     Some(format!("{} has {what}", name(change)))
+}
+
+const fn has_witness(session: &Session) -> bool {
+    session.sighting.witness.is_some()
 }
 
 fn kind_of(session: &Session) -> Option<StopKind> {

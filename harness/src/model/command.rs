@@ -31,8 +31,8 @@ const SURVIVOR: u8 = 131;
 const LIVENESS_INVARIANTS: [u8; 1] = [34];
 
 /// What the verbs are, for the help of the binary that has them.
-pub const HELP: &str = "\
-  race-sim explore [--config NAME] [--sessions N] [--crash N] [--dbfault N] [--interrupts N]
+pub const HELP: &str =
+    "  race-sim explore [--config NAME] [--sessions N] [--crash N] [--dbfault N] [--interrupts N]
                    [--continues N] [--requests N] [--silences N] [--shutdowns N] [--connects N]
                    [--timeout] [--sym] [--nightly]
       Searches every world of a configuration: the push tier's, the night's, or your own.

@@ -34,7 +34,7 @@ impl Canary {
         stat.rsplit(')').next().unwrap().split_whitespace().nth(22 - 3).unwrap().parse().unwrap()
     }
 
-    fn is_unharmed(mut self) {
+    fn stayed_unharmed(mut self) {
         assert!(self.0.try_wait().unwrap().is_none(), "it was sent a signal");
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -154,7 +154,7 @@ async fn identity_of_another_boot_reaches_nobody() {
     let json = identity(session, canary.pid(), start_mark, "another-boot");
     write_identity(&stage, session, &json);
     assert_lost(&stage, session, LostReason::Reboot).await;
-    canary.is_unharmed();
+    canary.stayed_unharmed();
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn number_that_is_another_processes_now_reaches_nobody() {
     let json = identity(session, canary.pid(), 1, &boot_id().unwrap());
     write_identity(&stage, session, &json);
     assert_lost(&stage, session, LostReason::DaemonKilled).await;
-    canary.is_unharmed();
+    canary.stayed_unharmed();
 }
 
 #[cfg(target_os = "linux")]
@@ -212,7 +212,7 @@ async fn damaged_identity_is_a_bad_record() {
         write_identity(&stage, session, &json);
         assert_lost(&stage, session, LostReason::BadRecord).await;
     }
-    canary.is_unharmed();
+    canary.stayed_unharmed();
 }
 
 #[tokio::test]
@@ -240,7 +240,7 @@ async fn identity_that_cannot_be_read_is_asked_for_again() {
     let stage = Stage::new();
     let session = session_id(70);
     let path = write_identity(&stage, session, "{}");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     assert!(matches!(stage.attach_afresh(session).await, Attach::Unreachable));
 }
 

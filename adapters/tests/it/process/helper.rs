@@ -6,14 +6,17 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 
 use candor_adapters::process::{DirectSpawner, become_daemon};
-use candor_core::ports::{Launch, ProcessSpawner as _};
+use candor_core::ports::{Attach, Launch, ProcessSpawner as _};
 use candor_harness::contract::repository::chain::session_id;
 use candor_harness::programs::RealPrograms;
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 const ROLE: &str = "CANDOR_TEST_ROLE";
 const HOME: &str = "CANDOR_TEST_HOME";
@@ -32,6 +35,9 @@ pub(super) enum Role {
     Launch,
     /// Launches sessions from number 0 on for ever, and prints "begin NUMBER" before each.
     LaunchMany,
+    /// Launches with ever more free descriptors, from none on, until one comes up. Every one before
+    /// must be refused for want of descriptors, and leave nothing behind.
+    RunOutOfDescriptors,
     /// Becomes a daemon, and writes its status, descriptors and folder into its home.
     BecomeDaemon,
 }
@@ -41,6 +47,7 @@ impl Role {
         match self {
             Self::Launch => "launch",
             Self::LaunchMany => "launch-many",
+            Self::RunOutOfDescriptors => "run-out-of-descriptors",
             Self::BecomeDaemon => "become-daemon",
         }
     }
@@ -82,6 +89,7 @@ fn entry() {
     match role.as_str() {
         "launch" => in_runtime(launch(&home)),
         "launch-many" => in_runtime(launch_many(&home)),
+        "run-out-of-descriptors" => in_runtime(run_out_of_descriptors(&home)),
         "become-daemon" => daemon(&home),
         _ => panic!("no role {role}"),
     }
@@ -136,20 +144,63 @@ async fn launch_many(home: &Path) {
     }
 }
 
+async fn run_out_of_descriptors(home: &Path) {
+    /// Enough for what the helper itself has open.
+    const DESCRIPTORS_MAX: u64 = 64;
+
+    let programs = RealPrograms::new(home.join("work"));
+    let program = programs.agent(["--exit", "0"]);
+    let sessions = home.join("sessions");
+    let spawner = DirectSpawner::new(sessions.clone());
+    let limit = Rlimit { current: Some(DESCRIPTORS_MAX), maximum: Some(DESCRIPTORS_MAX) };
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let mut taken: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    let mut refused = 0;
+    loop {
+        let session = session_id(refused);
+        match spawner.launch(session, &program.spec, &program.environment).await {
+            Launch::Up(process) => {
+                process.next_fact().await;
+                break;
+            }
+            Launch::Refused { stage: _, errno } => {
+                assert_eq!(errno, Errno::MFILE.raw_os_error());
+                refused += 1;
+                // Each step of a launch meets the lack once.
+                taken.pop().expect("some number of descriptors is enough");
+            }
+            Launch::Unknown => panic!("unknown"),
+        }
+    }
+    drop(taken);
+    // Two outputs, their two copies for the child, two pipes and more.
+    assert!(refused > 10, "{refused}");
+    let mut left: Vec<_> = fs::read_dir(sessions)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    let up = session_id(refused).to_string();
+    assert_eq!(left, [up.clone(), format!("{up}.identity")]);
+    for number in 0..refused {
+        assert!(matches!(spawner.attach(session_id(number)).await, Attach::NeverRan));
+    }
+}
+
 fn daemon(home: &Path) {
     become_daemon().unwrap();
     // A mask belongs to a thread, and a test may not run on the first.
-    let status = std::fs::read("/proc/thread-self/status").unwrap();
-    std::fs::write(home.join("status"), status).unwrap();
+    let status = fs::read("/proc/thread-self/status").unwrap();
+    fs::write(home.join("status"), status).unwrap();
     let folder = env::current_dir().unwrap();
-    std::fs::write(home.join("folder"), folder.as_os_str().as_encoded_bytes()).unwrap();
+    fs::write(home.join("folder"), folder.as_os_str().as_encoded_bytes()).unwrap();
     // The listing itself has one open.
-    let names = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().file_name());
+    let names = fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().file_name());
     let open: Vec<_> = names.collect();
     let still = |name: &&std::ffi::OsString| Path::new("/proc/self/fd").join(name).exists();
     let open: Vec<_> = open.iter().filter(still).map(|name| OsStr::to_str(name).unwrap()).collect();
-    std::fs::write(home.join("descriptors"), open.join(" ")).unwrap();
+    fs::write(home.join("descriptors"), open.join(" ")).unwrap();
     let session = rustix::process::getsid(None).unwrap();
     let leads = session == rustix::process::getpid();
-    std::fs::write(home.join("leads_session"), leads.to_string()).unwrap();
+    fs::write(home.join("leads_session"), leads.to_string()).unwrap();
 }

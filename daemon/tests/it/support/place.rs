@@ -19,7 +19,7 @@ const CANDOR: &str = env!("CARGO_BIN_EXE_candor");
 /// test itself is killed.
 ///
 /// The daemon is asked first. One that does not leave is killed, if the number in its lock is still
-/// its own.
+/// its own. One in the state folder, where some tests have it, is asked as well.
 const GUARDIAN: &str = r#"
     cat > /dev/null
     "$1" daemon stop & stopping=$!
@@ -29,6 +29,7 @@ const GUARDIAN: &str = r#"
         case $(ps -p "$pid" -o args=) in *"daemon run"*) kill -KILL "$pid" ;; esac
     fi
     kill $patience
+    env -u CANDOR_HOME "$1" daemon stop
     rm -rf -- "$2"
 "#;
 
@@ -49,6 +50,7 @@ impl Place {
         let mut guardian = Command::new("sh");
         guardian.args(["-c", GUARDIAN, "guardian", CANDOR]).arg(folder.path());
         guardian.env("CANDOR_HOME", folder.path().join("home"));
+        guardian.env("XDG_STATE_HOME", folder.path().join("state"));
         guardian.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // A runner that ends the test's process group must not end it along.
         std::os::unix::process::CommandExt::process_group(&mut guardian, 0);

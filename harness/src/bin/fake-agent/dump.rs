@@ -53,10 +53,10 @@ fn descriptors() -> io::Result<BTreeMap<String, Value>> {
 }
 
 /// There is no way to read it but to set it.
-fn mask() -> u32 {
+fn mask() -> Value {
     let mask = umask(Mode::empty());
     umask(mask);
-    mask.bits()
+    json!(mask.bits())
 }
 
 fn status(name: &str) -> Option<String> {
