@@ -1,8 +1,6 @@
 //! The direct spawner with real processes.
 
 mod attach;
-mod background;
-mod crash;
 mod exits;
 mod helper;
 mod inheritance;
@@ -10,6 +8,14 @@ mod many;
 mod output;
 mod refusals;
 mod tree;
+
+// These look into /proc.
+#[cfg(target_os = "linux")]
+mod background;
+#[cfg(target_os = "linux")]
+mod crash;
+#[cfg(target_os = "linux")]
+mod signals;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

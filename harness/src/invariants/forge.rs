@@ -148,8 +148,13 @@ impl Forge {
     pub(super) fn at_rest(&mut self, change: impl FnOnce(&mut Rest)) -> &mut Self {
         let session = self.chain.session().clone();
         let has_process = session.machine.is_up();
-        let session =
-            SessionRest { session, is_blocked: false, has_process, deadlines: Vec::new() };
+        let session = SessionRest {
+            session,
+            is_blocked: false,
+            is_under_way: false,
+            has_process,
+            deadlines: Vec::new(),
+        };
         let clients: Vec<ClientRest> = Vec::new();
         let mut rest = Rest { is_up: true, sessions: vec![session], is_quiescent: true, clients };
         change(&mut rest);

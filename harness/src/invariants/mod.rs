@@ -14,6 +14,8 @@ mod verdict;
 #[cfg(test)]
 mod forge;
 #[cfg(test)]
+mod lies;
+#[cfg(test)]
 mod tests;
 
 use std::fmt;

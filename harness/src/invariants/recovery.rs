@@ -35,7 +35,7 @@ pub(super) fn live_is_driven(history: &History, rest: &Rest) -> Finding {
             Status::Starting | Status::Running | Status::WaitingInput | Status::Completing => true,
             Status::Queued | Status::Completed | Status::Failed | Status::Lost => false,
         };
-        is_with_process && !session.is_blocked && !session.has_process
+        is_with_process && !session.is_blocked && !session.is_under_way && !session.has_process
     });
     if let Some(orphan) = orphan {
         let (name, status) = (SessionName::of(orphan.id()), orphan.session.status());
@@ -45,7 +45,7 @@ pub(super) fn live_is_driven(history: &History, rest: &Rest) -> Finding {
         let works = matches!(session.session.status(), Status::Running | Status::WaitingInput);
         let has_limit = session.session.machine.policy().timeout_ms.is_some();
         let is_armed = session.deadlines.iter().any(|(kind, _)| *kind == Deadline::Timeout);
-        works && has_limit && !is_armed && !session.is_blocked
+        works && has_limit && !is_armed && !session.is_blocked && !session.is_under_way
     });
     if let Some(unlimited) = unlimited {
         let name = SessionName::of(unlimited.id());

@@ -104,7 +104,8 @@ pub(super) fn running_needs_process(history: &History, entry: &Entry) -> Finding
 
 /// INV-07, at rest.
 pub(super) fn starting_does_not_last(_history: &History, rest: &Rest) -> Finding {
-    let mut still = rest.sessions.iter().filter(|session| !session.is_blocked);
+    let mut still =
+        rest.sessions.iter().filter(|session| !session.is_blocked && !session.is_under_way);
     let stuck = still.find(|session| session.session.status() == Status::Starting)?;
     Some(format!("{} is starting, and nothing is under way", SessionName::of(stuck.id())))
 }

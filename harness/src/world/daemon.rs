@@ -119,7 +119,7 @@ impl Daemon {
     fn tell_children(&mut self) -> bool {
         let waiting = self.tasks.iter().filter_map(|(id, task)| {
             let session = task.view().session?;
-            let is_queued = session.status() == Status::Queued && task.view().is_resting;
+            let is_queued = session.status() == Status::Queued && task.view().is_idle;
             Some((*id, session.parent?)).filter(|_| is_queued && !task.view().is_blocked)
         });
         let heard: Vec<_> =

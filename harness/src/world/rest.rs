@@ -28,6 +28,8 @@ pub struct SessionRest {
     pub session: Session,
     /// Whether a change waits for the store.
     pub is_blocked: bool,
+    /// Whether a launch or an attach is under way, which will say more.
+    pub is_under_way: bool,
     /// Whether the daemon holds its process.
     pub has_process: bool,
     /// What the daemon will be woken for, and when, in milliseconds from the beginning.
@@ -58,11 +60,13 @@ impl World {
         let booted_at_ms = self.stage.lock().booted_at_ms;
         let tasks = self.daemon.iter().flat_map(|daemon| daemon.tasks.values());
         let views: Vec<_> = tasks.map(|task| task.view()).collect();
-        let is_quiescent = views.iter().all(|view| view.is_resting && !view.is_blocked);
-        let sessions = views.iter().filter(|view| view.is_resting).filter_map(|view| {
+        let is_quiescent =
+            views.iter().all(|view| view.is_idle && !view.is_under_way && !view.is_blocked);
+        let sessions = views.iter().filter(|view| view.is_idle).filter_map(|view| {
             Some(SessionRest {
                 session: view.session?.clone(),
                 is_blocked: view.is_blocked,
+                is_under_way: view.is_under_way,
                 has_process: view.has_process,
                 deadlines: view
                     .deadlines

@@ -80,8 +80,10 @@ pub(crate) struct TaskView<'a> {
     pub(crate) session: Option<&'a Session>,
     pub(crate) is_blocked: bool,
     pub(crate) has_process: bool,
-    /// Whether nothing of it moves before somebody else does something.
-    pub(crate) is_resting: bool,
+    /// Whether nothing is being handled, and nothing waits to be.
+    pub(crate) is_idle: bool,
+    /// Whether a launch or an attach runs beside.
+    pub(crate) is_under_way: bool,
     pub(crate) deadlines: &'a BTreeMap<Deadline, Monotonic>,
 }
 
@@ -165,7 +167,7 @@ impl SessionTask {
 
     fn waits_for_retry(&self) -> bool {
         let view = self.view();
-        !self.is_retry_due && (view.is_blocked || (self.owes_shutdown && view.is_resting))
+        !self.is_retry_due && (view.is_blocked || (self.owes_shutdown && view.is_idle))
     }
 
     /// Says whether there is nothing left to drive.
@@ -180,7 +182,8 @@ impl SessionTask {
             session: supervisor.map(Supervisor::session),
             is_blocked,
             has_process: supervisor.is_some_and(|supervisor| supervisor.process().is_some()),
-            is_resting: self.work.is_none() && self.beside.is_none() && self.mailbox.is_empty(),
+            is_idle: self.work.is_none() && self.mailbox.is_empty(),
+            is_under_way: self.beside.is_some(),
             deadlines: &self.deadlines,
         }
     }

@@ -1,5 +1,4 @@
 //! `become_daemon`, in a process of its own.
-#![cfg(target_os = "linux")]
 
 use std::fs::{self, File};
 use std::os::fd::AsFd as _;

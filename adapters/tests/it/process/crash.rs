@@ -1,5 +1,4 @@
 //! The launching process is killed at any moment.
-#![cfg(target_os = "linux")]
 
 use std::fs;
 use std::hint;

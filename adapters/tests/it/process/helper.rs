@@ -30,6 +30,10 @@ pub(super) const PLAYED: i32 = 42;
 
 /// What the helper does.
 #[derive(Clone, Copy)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "some are asked for by tests that look into /proc")
+)]
 pub(super) enum Role {
     /// Launches one session, prints "up", and waits for its end.
     Launch,

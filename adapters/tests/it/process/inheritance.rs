@@ -1,20 +1,15 @@
 //! What a session gets from its launch, and that it gets nothing else.
 
-use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::os::fd::AsFd as _;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::process::Stdio;
 
 use candor_adapters::process::Stream;
 use candor_core::bytes::ByteString;
 use candor_core::verdict::Exit;
-use candor_harness::contract::repository::chain::session_id;
 use rustix::io::{FdFlags, fcntl_setfd};
 use serde_json::Value;
 
-use super::helper::{self, PLAYED, Role};
 use super::{Stage, ending, environment, exit};
 
 /// Launches the agent so that it dumps how it was started.
@@ -82,6 +77,9 @@ async fn values_arrive_byte_for_byte() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn arguments_and_folder_need_not_be_text() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
     let stage = Stage::new();
     let folder = stage.work().join(OsStr::from_bytes(b"f\xff\xfe\n"));
     fs::create_dir(&folder).unwrap();
@@ -154,26 +152,4 @@ async fn files_are_private_whatever_the_mask() {
     assert_eq!(mode(&folder.join("stdout")), 0o600);
     assert_eq!(mode(&folder.join("stderr")), 0o600);
     assert_eq!(mode(&folder.with_extension("identity")), 0o600);
-}
-
-/// A program without a runtime that sets anything shows what the exec left.
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn signals_are_default_and_unblocked_whatever_the_parent_did() {
-    let stage = Stage::new();
-    let everything: Vec<_> = (1..=64).filter(|number| ![9, 19, 32, 33].contains(number)).collect();
-    let list = everything.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    let (ignore, block) = (format!("--ignore-signal={list}"), format!("--block-signal={list}"));
-    let wrapper = ["env", &ignore, &block];
-    let mut command = helper::command(Role::Launch, stage.home.path(), &wrapper, "-");
-    helper::program(&mut command, ["/bin/cat", "/proc/self/status"]);
-    let status = command.stdout(Stdio::null()).status().unwrap();
-    // SIGCHLD was ignored too: without our care the exit would never have been told.
-    assert_eq!(status.code(), Some(PLAYED));
-    let printed = stage.printed(session_id(helper::SESSION), Stream::Stdout);
-    let printed = String::from_utf8(printed).unwrap();
-    for set in ["SigBlk:", "SigIgn:", "SigCgt:", "SigPnd:", "ShdPnd:"] {
-        let line = printed.lines().find_map(|line| line.strip_prefix(set)).unwrap();
-        assert_eq!(line.trim(), "0000000000000000", "{set}");
-    }
 }
