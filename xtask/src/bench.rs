@@ -60,8 +60,9 @@ pub(crate) fn run(shell: &Shell, interrupts: Option<usize>) -> Result<ExitCode> 
 
     let mut figures = launches::measure(&candor)?;
     figures.extend(latency::measure(&candor)?);
-    figures.extend(interrupts::measure(&candor, interrupts.unwrap_or(INTERRUPTS))?);
+    // Before the interrupts: the figure is for a thousand ended sessions.
     figures.extend(idle::measure(&candor)?);
+    figures.extend(interrupts::measure(&candor, interrupts.unwrap_or(INTERRUPTS))?);
 
     print!("{}", table(&figures));
     let wrong = figures.iter().any(|figure| figure.verdict == Verdict::Wrong);

@@ -6,14 +6,26 @@ use std::io::Write as _;
 
 use candor_core::ports::{Fact, IdSource as _, Launch, ProcessSpawner as _};
 use candor_core::verdict::Exit;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{PATIENCE, Stage};
 
 /// How many end at once.
 const CROWD: usize = 500;
 
+/// Descriptors that the crowd and the tests beside it need, where the default may be 256.
+const DESCRIPTORS: u64 = 2048;
+
+fn allow_descriptors() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_some_and(|current| current < DESCRIPTORS) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(DESCRIPTORS), maximum }).unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn crowd_that_ends_at_once_is_told_one_by_one_and_all() {
+    allow_descriptors();
     let stage = Stage::new();
     let gate = stage.fifo("gate");
     // Each waits in the open of a fifo that nobody writes to, until somebody does.
