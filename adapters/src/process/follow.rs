@@ -69,17 +69,14 @@ impl Follower {
     /// What the file system said when asked for the size.
     pub async fn grown_beyond(&self, offset: u64) -> io::Result<u64> {
         loop {
-            // First listen, then look: what is written in between is heard.
+            // First listen, then look: what is written in between is heard, since all waiters are
+            // notified from the moment when they are made.
             let told = self.watch.as_ref().map(|watch| watch.grew.notified());
-            let mut told = std::pin::pin!(told);
-            if let Some(told) = told.as_mut().as_pin_mut() {
-                told.enable();
-            }
             let size = self.reader.size_bytes()?;
             if size > offset {
                 return Ok(size);
             }
-            match told.as_mut().as_pin_mut() {
+            match told {
                 Some(told) => told.await,
                 None => sleep(LOOK_EACH).await,
             }

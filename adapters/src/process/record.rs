@@ -4,8 +4,8 @@
 //! renamed, so that it is there whole or not at all, and it is there before the program runs its
 //! first instruction. So without it the program provably never ran.
 //!
-//! It is not synced to the disk. It has to outlive the daemon, which the kernel's memory does; a
-//! power cut that loses it ends the process as well, and then there is nothing left to find.
+//! It is synced, and so is its folder, before the gate is opened: after a power cut a session
+//! without an identity must still be one that never ran, and not one whose record was lost.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -76,8 +76,9 @@ impl Identity {
         options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
         let stored = options
             .open(&unfinished)
-            .and_then(|mut file| file.write_all(line.as_bytes()))
-            .and_then(|()| fs::rename(&unfinished, &path));
+            .and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()))
+            .and_then(|()| fs::rename(&unfinished, &path))
+            .and_then(|()| File::open(sessions)?.sync_all());
         if stored.is_err() {
             // Whether this works or not, nobody reads that name.
             drop(fs::remove_file(&unfinished));

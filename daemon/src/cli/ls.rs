@@ -23,7 +23,7 @@ pub(super) async fn main(arguments: Ls) -> Result<u8, CliError> {
     if arguments.json {
         let text = serde_json::to_string_pretty(&sessions)
             .map_err(|error| CliError::Own(error.to_string()))?;
-        writeln!(std::io::stdout(), "{text}")?;
+        writeln!(std::io::stdout(), "{}", super::terminal::json(&text))?;
         return Ok(exit_code::SUCCESS);
     }
     let mut out = anstream::stdout().lock();

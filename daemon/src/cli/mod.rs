@@ -109,6 +109,15 @@ fn complain(error: &impl std::fmt::Display) {
     let _unprinted = writeln!(anstream::stderr(), "candor: {text}");
 }
 
+/// Prints a line of a verb whose exit code tells more than its output: if nobody reads the line, the
+/// exit code counts all the same.
+fn print_if_read(line: &str) -> Result<(), CliError> {
+    match writeln!(std::io::stdout(), "{line}").map_err(CliError::from) {
+        Ok(()) | Err(CliError::OutputClosed) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Returns a client of the home's daemon, which is started when none runs.
 async fn client() -> Result<crate::client::Client, CliError> {
     launcher::connect_or_start(&Home::find()?).await

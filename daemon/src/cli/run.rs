@@ -122,7 +122,7 @@ async fn show_to_the_end(client: &Client, id: &str) -> Result<SessionView, Clien
 
 fn finish(session: &SessionView, json: bool) -> Result<u8, CliError> {
     if json {
-        writeln!(std::io::stdout(), "{}", as_json(session)?)?;
+        super::print_if_read(&as_json(session)?)?;
     }
     complain_of(session);
     Ok(session.exit_code.unwrap_or(exit_code::OWN_ERROR))
@@ -138,7 +138,9 @@ fn complain_of(session: &SessionView) {
 }
 
 fn as_json(session: &SessionView) -> Result<String, CliError> {
-    serde_json::to_string(session).map_err(|error| CliError::Own(error.to_string()))
+    serde_json::to_string(session)
+        .map(|text| super::terminal::json(&text))
+        .map_err(|error| CliError::Own(error.to_string()))
 }
 
 fn request(arguments: Run) -> Result<LaunchRequest, CliError> {

@@ -19,7 +19,7 @@ pub(super) async fn main(arguments: Show) -> Result<u8, CliError> {
     if arguments.json {
         let text = serde_json::to_string_pretty(&session)
             .map_err(|error| CliError::Own(error.to_string()))?;
-        writeln!(std::io::stdout(), "{text}")?;
+        writeln!(std::io::stdout(), "{}", super::terminal::json(&text))?;
         return Ok(exit_code::SUCCESS);
     }
     let story = story(&client, &session.id).await?;

@@ -28,6 +28,29 @@ pub(super) fn clean_line(text: &str, width: usize) -> String {
     format!("{cut}…")
 }
 
+/// Returns JSON as it may be printed: to a terminal, without anything that it would act on. What is
+/// replaced stands in strings only, where the escape means the same.
+pub(super) fn json(text: &str) -> String {
+    if !io::stdout().is_terminal() {
+        return text.to_owned();
+    }
+    escape(text)
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character == '\n' || !is_control(character) {
+            escaped.push(character);
+            continue;
+        }
+        let mut units = [0; 2];
+        let units = character.encode_utf16(&mut units).iter();
+        escaped.extend(units.map(|unit| format!("\\u{unit:04x}")));
+    }
+    escaped
+}
+
 /// Control characters, and those that change the direction or hide the presence of text.
 fn is_control(character: char) -> bool {
     character.is_control()
@@ -49,6 +72,8 @@ struct Filter {
     sequences: StripBytes,
     /// Whether the last byte was the first half of a C1 control character in UTF-8.
     has_c1_lead: bool,
+    /// Whether the last byte that was let through belongs to a character of several bytes.
+    is_in_character: bool,
 }
 
 /// The first byte of U+0080 to U+009F in UTF-8; the second is the character's own number.
@@ -98,12 +123,16 @@ impl Filter {
                         continue;
                     }
                     text.push(C1_LEAD);
+                    self.is_in_character = true;
                 }
                 match byte {
                     C1_LEAD => self.has_c1_lead = true,
-                    b'\n' | b'\t' | 0x20..=0x7e | 0xa0..=0xff => text.push(byte),
+                    b'\n' | b'\t' | 0x20..=0x7e | 0xa0..=0xff => {
+                        self.is_in_character = byte >= 0xa0;
+                        text.push(byte);
+                    }
                     // Continuations of UTF-8 pass; alone they print as nothing or as U+FFFD.
-                    0x80..=0x9f if text.last().is_some_and(|last| *last >= 0x80) => text.push(byte),
+                    0x80..=0x9f if self.is_in_character => text.push(byte),
                     0..=0x1f | 0x7f | 0x80..=0x9f => {}
                 }
             }
@@ -127,7 +156,7 @@ pub(super) fn style_of(status: Status) -> Style {
 
 #[cfg(test)]
 mod tests {
-    use super::{Filter, clean, clean_line};
+    use super::{Filter, clean, clean_line, escape};
 
     #[test]
     fn no_control_character_reaches_a_terminal() {
@@ -155,6 +184,26 @@ mod tests {
     fn text_of_any_language_goes_through() {
         let text = "plain\tand\nünïcödé 漢字 🦀 é ¢\n";
         assert_eq!(Filter::default().text_of(text.as_bytes()), text.as_bytes());
+    }
+
+    #[test]
+    fn text_goes_through_wherever_it_is_cut() {
+        let text = "a — “quoted” 漢字 🦀 é\n".as_bytes();
+        for cut in 0..=text.len() {
+            let mut filter = Filter::default();
+            let mut shown = filter.text_of(&text[..cut]);
+            shown.extend(filter.text_of(&text[cut..]));
+            assert_eq!(shown, text, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn json_for_a_terminal_means_the_same_and_has_no_control_character() {
+        let title = "a\u{9b}2J\u{202e}b\u{e0041}c\nd";
+        let text = serde_json::to_string(title).unwrap();
+        let shown = escape(&text);
+        assert!(!shown.chars().any(super::is_control), "{shown}");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), title);
     }
 
     #[test]

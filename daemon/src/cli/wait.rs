@@ -1,6 +1,5 @@
 //! `candor wait`: returns when sessions have ended.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -61,6 +60,5 @@ async fn ended(
 
 fn print(session: &SessionView) -> Result<(), CliError> {
     let outcome = session.outcome.as_deref().unwrap_or_default();
-    writeln!(std::io::stdout(), "{} {} {outcome}", session.id, session.status)?;
-    Ok(())
+    super::print_if_read(&format!("{} {} {outcome}", session.id, session.status))
 }

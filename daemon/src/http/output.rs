@@ -10,7 +10,6 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use candor_adapters::process::{Follower, OUTPUT_CHUNK_BYTES_MAX, OutputReader, Stream};
 use candor_core::session::SessionId;
-use candor_core::status::Status;
 use futures_util::stream;
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -94,10 +93,12 @@ impl Tail {
         }
     }
 
-    /// Opens the output. While the session is starting there may be none yet; says whether there
-    /// is one.
+    /// Opens the output. Before the process is up there may be none yet; says whether there is one.
     async fn open(&mut self) -> io::Result<bool> {
+        let may_come = |shown: &Snapshot| !shown.session.machine.is_up() && !is_over(shown);
         loop {
+            // First whether one may still come, then whether it is there: it may come in between.
+            let is_early = self.shown.as_ref().is_some_and(|shown| may_come(&shown.borrow()));
             match self.app.outputs.open(self.id, self.stream) {
                 Ok(reader) => {
                     let follower = self.app.outputs.follow(&reader);
@@ -107,12 +108,12 @@ impl Tail {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
-            let is_starting = |shown: &Snapshot| shown.session.status() == Status::Starting;
-            let Some(shown) = self.shown.as_mut().filter(|shown| is_starting(&shown.borrow()))
-            else {
+            let Some(shown) = self.shown.as_mut().filter(|_| is_early) else {
                 return Ok(false);
             };
-            let _started = shown.wait_for(|shown| !is_starting(shown)).await;
+            if shown.wait_for(|shown| !may_come(shown)).await.is_err() {
+                return Ok(false);
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Accepts connections on the socket, from the daemon's own user only.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,9 @@ use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -51,13 +53,22 @@ impl Server {
     }
 }
 
+/// Waits for a place first, so that what cannot be served stays in the kernel's queue.
+async fn next_connection(
+    places: &Arc<Semaphore>,
+    listener: &UnixListener,
+) -> (Option<OwnedSemaphorePermit>, io::Result<(UnixStream, SocketAddr)>) {
+    // The semaphore is never closed, so there is always a permit.
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    (place, listener.accept().await)
+}
+
 async fn accept(listener: UnixListener, router: Router, stop: CancellationToken) {
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let (place, accepted) = tokio::select! {
+            next = next_connection(&places, &listener) => next,
             () = stop.cancelled() => break,
         };
         match accepted {

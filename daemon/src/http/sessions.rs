@@ -23,7 +23,7 @@ use serde::Deserialize;
 use super::Peer;
 use super::problem::{ApiError, Named};
 use crate::api::{LaunchRequest, SessionView, StopAnswer, StopReply};
-use crate::serve::App;
+use crate::serve::{App, Refusal};
 
 /// How long a launch waits to hear whether the process came up, in milliseconds, before it answers
 /// with a session that is still `starting`.
@@ -171,7 +171,9 @@ async fn stop(
         Answer::AlreadyStopping(kind) => (StopAnswer::AlreadyStopping, Some(kind.to_string())),
         Answer::AlreadyEnded(_) => (StopAnswer::AlreadyEnded, None),
     };
-    let session = load(app, id).await?;
+    let session = load(app, id).await.map_err(|_| {
+        ApiError::from(Refusal::InDoubt("the stop was taken; the row cannot be read".to_owned()))
+    })?;
     Ok(Json(StopReply { answer, already, session: view(app, &session) }))
 }
 

@@ -129,7 +129,7 @@ impl Registry {
         environment: Environment,
     ) -> Result<watch::Receiver<Snapshot>, Refusal> {
         let accepts = self.accepts.read().await;
-        if !*accepts {
+        if !*accepts || self.usurped.is_cancelled() {
             return Err(Refusal::Stopping);
         }
         if self.handles().len() >= LIVE_SESSIONS_MAX {
@@ -160,19 +160,21 @@ impl Registry {
         let live = self.ports.repository.live().await?;
         let count = live.len();
         for id in live {
-            self.recover_one(id).await;
+            self.recover_one(id).await?;
         }
         Ok(count)
     }
 
-    async fn recover_one(self: &Arc<Self>, id: SessionId) {
+    async fn recover_one(self: &Arc<Self>, id: SessionId) -> Result<(), Refusal> {
         let stored = match self.ports.repository.load(id).await {
             Ok(Some(stored)) => stored,
-            Ok(None) => return,
-            Err(error) => {
+            Ok(None) => return Ok(()),
+            Err(error @ ReadError::Damaged { .. }) => {
                 tracing::error!(session = %id, %error, "left as it is");
-                return;
+                return Ok(());
             }
+            // Without its row nobody would drive the session: better not to start.
+            Err(error @ ReadError::Unavailable { .. }) => return Err(error.into()),
         };
         match Recovery::of(stored.session.status()) {
             Recovery::Nothing => {}
@@ -185,6 +187,7 @@ impl Registry {
                 self.drive(id, task.run_recovered());
             }
         }
+        Ok(())
     }
 
     fn enrol(
@@ -210,6 +213,15 @@ impl Registry {
     ) {
         let registry = Arc::clone(self);
         self.tasks.spawn(async move {
+            // Once another writer is found, no task of this daemon writes any more. Breaking one off
+            // in the middle is what a crash would do, and the next daemon recovers from that.
+            let usurped = registry.usurped.clone();
+            let task = async move {
+                tokio::select! {
+                    outcome = task => outcome,
+                    () = usurped.cancelled() => Outcome::Over,
+                }
+            };
             let mut outcome = AssertUnwindSafe(task).catch_unwind().await;
             for _ in 0..PANICS_MAX {
                 if outcome.is_ok() {

@@ -1,6 +1,6 @@
 //! How the daemon leaves: launches are refused, every session is stopped and its end awaited.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use candor_core::stop::{Actor, StopKind};
@@ -60,7 +60,7 @@ impl Shutdown {
     }
 
     /// Stops all sessions and waits for their ends. A further signal makes it a kill.
-    pub(crate) async fn drain(&self, registry: &Registry, signals: &mut Signals) {
+    pub(crate) async fn drain(&self, registry: &Arc<Registry>, signals: &mut Signals) {
         registry.close().await;
         let by = self.by();
         let longest_ms = registry.longest_ladder_ms() + UNKILLABLE_MS;
@@ -72,16 +72,23 @@ impl Shutdown {
                 () = registry.drained() => break,
                 // The first tick is now. Asking a session that is stopping changes nothing, and one
                 // whose store did not take the wish has to be asked again.
-                _ = ask_again.tick() => registry.stop_all(StopKind::Shutdown, by).await,
+                _ = ask_again.tick() => ask(registry, StopKind::Shutdown, by),
                 () = &mut patience => {
                     tracing::error!("some processes do not end; the next start takes them up");
                     break;
                 }
-                () = signals.next() => registry.stop_all(StopKind::Kill, Actor::Daemon).await,
+                () = signals.next() => ask(registry, StopKind::Kill, Actor::Daemon),
             }
         }
         self.quiet.cancel();
     }
+}
+
+/// Asks all sessions, beside everything else: one that cannot answer yet must hold up neither the
+/// daemon's patience nor a further signal.
+fn ask(registry: &Arc<Registry>, kind: StopKind, by: Actor) {
+    let registry = Arc::clone(registry);
+    tokio::spawn(async move { registry.stop_all(kind, by).await });
 }
 
 /// The signals that ask the daemon to leave.

@@ -93,7 +93,10 @@ pub(crate) fn run(
     start_log(home, ground, log_filter)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
-    runtime.block_on(serve(home, announce))
+    let result = runtime.block_on(serve(home, announce));
+    // A call that hangs in a dead file system must not hold the home: nothing is left to do for it.
+    runtime.shutdown_background();
+    result
 }
 
 async fn serve(home: &Home, announce: impl FnOnce()) -> Result<(), StartError> {

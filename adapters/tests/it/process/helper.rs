@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 
 use candor_adapters::process::{DirectSpawner, become_daemon};
-use candor_core::ports::{Attach, Launch, ProcessSpawner as _};
+use candor_core::ports::{Attach, Fact, Launch, ProcessSpawner as _};
 use candor_harness::contract::repository::chain::session_id;
 use candor_harness::programs::RealPrograms;
 use rustix::io::Errno;
@@ -124,7 +124,10 @@ async fn launch(home: &Path) {
     match spawner.launch(session_id(SESSION), &program.spec, &program.environment).await {
         Launch::Up(process) => {
             tell("up");
-            process.next_fact().await;
+            match process.next_fact().await {
+                Fact::Ended(_) => {}
+                Fact::Lost(reason) => panic!("lost: {reason:?}"),
+            }
         }
         Launch::Refused { stage, errno } => panic!("refused: {stage:?}, {errno}"),
         Launch::Unknown => panic!("unknown"),
