@@ -160,12 +160,6 @@ impl Protocol {
         matches!(self.stage, Stage::Refused(_) | Stage::InDoubt(_))
     }
 
-    /// Says whether another writer has changed the row.
-    #[must_use]
-    pub const fn is_usurped(&self) -> bool {
-        matches!(self.stage, Stage::Usurped)
-    }
-
     /// Returns the transition whose change is offered, looked for or held.
     #[must_use]
     pub const fn offered(&self) -> Option<&Transition> {

@@ -163,14 +163,19 @@ fn no_other_session_is_touched() {
     place.run(["wait", &bystander]).expect(6);
 }
 
+/// Follows the event log over a connection of its own, line by line as it comes over the wire.
+fn followed_events(home: &std::path::Path) -> impl Iterator<Item = String> {
+    let mut events = wire::connect(home);
+    events.write_all(b"GET /v1/events?follow=true HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    BufReader::new(events).lines().map(Result::unwrap)
+}
+
 #[test]
 fn whoever_sees_the_launch_can_stop_the_session_at_once() {
     let place = Place::new();
     place.run(["daemon", "start"]).expect(0);
     let home = place.home();
-    let mut events = wire::connect(&home);
-    events.write_all(b"GET /v1/events?follow=true HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
-    let mut lines = BufReader::new(events).lines().map(Result::unwrap);
+    let mut lines = followed_events(&home);
     for round in 0..50 {
         let run = place.start(words!["run", "--"].into_iter().chain(agent(["--hang"])));
         // By hand, since starting a program takes longer than starting a session.
@@ -198,9 +203,7 @@ fn whoever_sees_the_launch_can_wait_for_and_follow_the_session_at_once() {
     let place = Place::new();
     place.run(["daemon", "start"]).expect(0);
     let home = place.home();
-    let mut events = wire::connect(&home);
-    events.write_all(b"GET /v1/events?follow=true HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
-    let mut lines = BufReader::new(events).lines().map(Result::unwrap);
+    let mut lines = followed_events(&home);
     for _ in 0..50 {
         let run = place.start(["run", "--", "sh", "-c", "echo out; exit 3"]);
         let launched = lines.find(|line| line.contains("\"from\":null")).unwrap();

@@ -4,10 +4,10 @@ use candor_core::event::Cause;
 use candor_core::ports::Change;
 use candor_core::session::Session;
 use candor_core::status::Status;
-use candor_core::stop::StopKind;
 
 use super::{Finding, History};
 use crate::ghost::{Entry, Record, Told};
+use crate::plan;
 use crate::timeline::names::SessionName;
 use crate::world::Rest;
 
@@ -36,50 +36,11 @@ pub(super) fn edges(history: &History, entry: &Entry) -> Finding {
     let (before, change) = durable(history, entry)?;
     let (from, to, cause) =
         (before.map(Session::status), change.session.status(), change.event.cause);
-    if is_edge(from, cause, to) {
+    if plan::is_edge(from, cause, to) {
         return None;
     }
     let from = from.map_or("nothing", Status::as_str);
     Some(format!("{} leads from {from} to {to} by {cause}", name(change)))
-}
-
-/// The table of the architecture's section 2, once more.
-fn is_edge(from: Option<Status>, cause: Cause, to: Status) -> bool {
-    let Some(from) = from else {
-        return matches!(
-            (cause, to),
-            (Cause::Launched, Status::Starting) | (Cause::Queued, Status::Queued)
-        );
-    };
-    let is_up = matches!(from, Status::Running | Status::WaitingInput);
-    let is_live = is_up || matches!(from, Status::Starting | Status::Completing);
-    match cause {
-        Cause::Launched | Cause::Queued => false,
-        Cause::ParentEnded => (from, to) == (Status::Queued, Status::Starting),
-        Cause::Spawned | Cause::Adopted => matches!(
-            (from, to),
-            (Status::Starting, Status::Running) | (Status::Completing, Status::Completing)
-        ),
-        Cause::RequestOpened => is_up && to == Status::WaitingInput,
-        Cause::RequestClosed => {
-            from == Status::WaitingInput && matches!(to, Status::WaitingInput | Status::Running)
-        }
-        Cause::Reported => (is_up || from == Status::Completing) && to == Status::Completing,
-        Cause::Climbed(_) => (from, to) == (Status::Completing, Status::Completing),
-        // The time limit counts from running, and means nothing once the end is decided.
-        Cause::Stop(StopKind::Timeout) => is_up && to == Status::Completing,
-        Cause::Stop(_) if from == Status::Queued => to == Status::Completed,
-        Cause::Stop(_) => is_live && to == Status::Completing,
-        Cause::SpawnRefused => {
-            matches!(from, Status::Starting | Status::Completing) && to.is_terminal()
-        }
-        // A creation that was refused in doubt, and turned out to be stored, never ran either.
-        Cause::NeverRan if from == Status::Queued => to == Status::Failed,
-        Cause::NeverRan => {
-            matches!(from, Status::Starting | Status::Completing) && to.is_terminal()
-        }
-        Cause::Exited | Cause::Gone => is_live && to.is_terminal(),
-    }
 }
 
 /// INV-04.
@@ -114,17 +75,8 @@ pub(super) fn starting_does_not_last(_history: &History, rest: &Rest) -> Finding
 pub(super) fn rank(history: &History, entry: &Entry) -> Finding {
     let (before, change) = durable(history, entry)?;
     let (from, to) = (before?.status(), change.session.status());
-    (rank_of(to) < rank_of(from)).then(|| format!("{} falls from {from} to {to}", name(change)))
-}
-
-const fn rank_of(status: Status) -> u8 {
-    match status {
-        Status::Queued => 0,
-        Status::Starting => 1,
-        Status::Running | Status::WaitingInput => 2,
-        Status::Completing => 3,
-        Status::Completed | Status::Failed | Status::Lost => 4,
-    }
+    (plan::rank(to) < plan::rank(from))
+        .then(|| format!("{} falls from {from} to {to}", name(change)))
 }
 
 /// INV-16.

@@ -4,14 +4,13 @@ use candor_core::event::Cause;
 use candor_core::session::Session;
 use candor_core::status::Status;
 use candor_core::stop::StopKind;
-use candor_core::verdict::{
-    Completion, End, Evidence, Exit, Failure, LostReason, ReportMark, Verdict,
-};
+use candor_core::verdict::{Completion, End, Exit, Failure, LostReason, Verdict};
 
 use super::history::SessionHistory;
 use super::status::{durable, name};
 use super::{Finding, History};
 use crate::ghost::{Entry, Record, Told, Writer};
+use crate::plan;
 
 /// INV-02.
 pub(super) fn facts(history: &History, entry: &Entry) -> Finding {
@@ -38,7 +37,7 @@ pub(super) fn facts(history: &History, entry: &Entry) -> Finding {
     if !is_known(history, known, end) {
         return Some(format!("{} ends by {end:?}, which nobody has said", name(change)));
     }
-    let expected = classify(&machine.evidence()?);
+    let expected = plan::verdict(&machine.evidence()?);
     (verdict != expected).then(|| format!("{} is {verdict}, should be {expected}", name(change)))
 }
 
@@ -65,59 +64,6 @@ fn is_known(history: &History, known: &SessionHistory, end: End) -> bool {
                     .any(|(_, state)| matches!(state.seen, Some((_, Some(seen))) if seen == reason))
         }
     }
-}
-
-/// The rules of the architecture's section 3, once more: the first that fits.
-fn classify(evidence: &Evidence) -> Verdict {
-    const SUCCEEDED: Verdict = Verdict::Completed(Completion::Succeeded);
-    const SIGKILL: u8 = 9;
-
-    let report = evidence.report.map(|report| report.success);
-    let reported_first = matches!(evidence.report, Some(ReportMark { before_intent: true, .. }));
-    let exit = match evidence.end {
-        End::Exited { exit, .. } => Some(exit),
-        End::Refused { .. } | End::NeverRan | End::Unknown(_) => None,
-    };
-    let oom_killed = matches!(evidence.end, End::Exited { oom_killed: true, .. });
-    let rules = [
-        (report == Some(true) && reported_first).then_some(SUCCEEDED),
-        evidence
-            .intent
-            .filter(|kind| *kind != StopKind::Timeout)
-            .map(|kind| Verdict::Completed(Completion::Interrupted(kind))),
-        evidence.intent.map(|_| Verdict::Failed(Failure::TimedOut)),
-        match evidence.end {
-            End::Refused { stage, errno } => Some(Verdict::Failed(Failure::Spawn { stage, errno })),
-            End::NeverRan => Some(Verdict::Failed(Failure::NeverRan)),
-            End::Exited { .. } | End::Unknown(_) => None,
-        },
-        (report == Some(true)).then_some(SUCCEEDED),
-        (report == Some(false)).then_some(Verdict::Failed(Failure::AgentError)),
-        exit.and_then(|exit| classify_exit(exit, oom_killed && is_signal(exit, SIGKILL), evidence)),
-        match evidence.end {
-            End::Unknown(reason) => Some(Verdict::Lost(reason)),
-            End::Refused { .. } | End::NeverRan | End::Exited { .. } => None,
-        },
-    ];
-    rules.into_iter().flatten().next().unwrap_or(Verdict::Lost(LostReason::BadRecord))
-}
-
-const fn is_signal(exit: Exit, wanted: u8) -> bool {
-    matches!(exit, Exit::Signal { number, .. } if number == wanted)
-}
-
-/// Rules 7 to 11.
-const fn classify_exit(exit: Exit, was_oom: bool, evidence: &Evidence) -> Option<Verdict> {
-    Some(match exit {
-        Exit::Code(code) if !evidence.success_codes.contains(code) => {
-            Verdict::Failed(Failure::ExitCode(code))
-        }
-        Exit::Code(_) if evidence.always_reports => Verdict::Failed(Failure::NoReport),
-        Exit::Code(_) => Verdict::Completed(Completion::Succeeded),
-        Exit::Signal { .. } if was_oom => Verdict::Failed(Failure::OomKill),
-        Exit::Signal { number, core_dumped: true } => Verdict::Failed(Failure::CoreDump(number)),
-        Exit::Signal { number, core_dumped: false } => Verdict::Failed(Failure::Signal(number)),
-    })
 }
 
 /// INV-03.

@@ -2,9 +2,10 @@
 
 use candor_core::event::Cause;
 use candor_core::machine::Machine;
-use candor_core::status::Status;
 use candor_core::stop::{Rung, StopKind};
-use candor_core::verdict::{Completion, End, Evidence, Exit, Failure, Verdict};
+use candor_core::verdict::{Completion, Verdict};
+
+use crate::plan;
 
 /// Returns the bit of an invariant's number.
 pub(super) const fn bit(number: u8) -> u64 {
@@ -26,12 +27,15 @@ pub(super) fn judge_change(before: Option<&Machine>, after: &Machine, cause: Cau
             broken |= bit(number);
         }
     };
-    hold(1, is_edge(from, cause, after.status()));
-    hold(3, after.evidence().is_none_or(|evidence| after.verdict() == Some(verdict(&evidence))));
+    hold(1, plan::is_edge(from, cause, after.status()));
+    hold(
+        3,
+        after.evidence().is_none_or(|evidence| after.verdict() == Some(plan::verdict(&evidence))),
+    );
     hold(4, from.is_none_or(|from| !from.is_terminal()));
     hold(5, keeps_intent(after));
     hold(6, carries_reason(after));
-    hold(8, from.is_none_or(|from| rank(from) <= rank(after.status())));
+    hold(8, from.is_none_or(|from| plan::rank(from) <= plan::rank(after.status())));
     let revision = before.map_or(0, |before| before.revision().number());
     hold(9, after.revision().number() == revision + 1);
     hold(16, before.is_none_or(|before| touches_its_own(before, after, cause)));
@@ -40,85 +44,6 @@ pub(super) fn judge_change(before: Option<&Machine>, after: &Machine, cause: Cau
     let again = cause == Cause::Adopted && before.is_some_and(Machine::is_up);
     hold(31, !again);
     broken
-}
-
-/// The table of the architecture's section 2, once more.
-fn is_edge(from: Option<Status>, cause: Cause, to: Status) -> bool {
-    let Some(from) = from else {
-        return matches!(
-            (cause, to),
-            (Cause::Launched, Status::Starting) | (Cause::Queued, Status::Queued)
-        );
-    };
-    let is_up = matches!(from, Status::Running | Status::WaitingInput);
-    let is_live = is_up || matches!(from, Status::Starting | Status::Completing);
-    match cause {
-        Cause::Launched | Cause::Queued => false,
-        Cause::ParentEnded => (from, to) == (Status::Queued, Status::Starting),
-        Cause::Spawned | Cause::Adopted => matches!(
-            (from, to),
-            (Status::Starting, Status::Running) | (Status::Completing, Status::Completing)
-        ),
-        Cause::RequestOpened => is_up && to == Status::WaitingInput,
-        Cause::RequestClosed => {
-            from == Status::WaitingInput && matches!(to, Status::WaitingInput | Status::Running)
-        }
-        Cause::Reported => (is_up || from == Status::Completing) && to == Status::Completing,
-        Cause::Climbed(_) => (from, to) == (Status::Completing, Status::Completing),
-        Cause::Stop(_) if from == Status::Queued => to == Status::Completed,
-        Cause::Stop(_) => is_live && to == Status::Completing,
-        Cause::SpawnRefused => {
-            matches!(from, Status::Starting | Status::Completing) && to.is_terminal()
-        }
-        Cause::NeverRan if from == Status::Queued => to == Status::Failed,
-        Cause::NeverRan => {
-            matches!(from, Status::Starting | Status::Completing) && to.is_terminal()
-        }
-        Cause::Exited | Cause::Gone => is_live && to.is_terminal(),
-    }
-}
-
-/// The order of a session's life.
-const fn rank(status: Status) -> u8 {
-    match status {
-        Status::Queued => 0,
-        Status::Starting => 1,
-        Status::Running | Status::WaitingInput => 2,
-        Status::Completing => 3,
-        Status::Completed | Status::Failed | Status::Lost => 4,
-    }
-}
-
-/// The verdict of the architecture's section 3, rule by rule.
-fn verdict(evidence: &Evidence) -> Verdict {
-    let Evidence { intent, report, end, .. } = *evidence;
-    let succeeded = Verdict::Completed(Completion::Succeeded);
-    if report.is_some_and(|report| report.success && report.before_intent) {
-        return succeeded;
-    }
-    if let Some(kind) = intent {
-        let is_timeout = kind == StopKind::Timeout;
-        let interrupted = Verdict::Completed(Completion::Interrupted(kind));
-        return if is_timeout { Verdict::Failed(Failure::TimedOut) } else { interrupted };
-    }
-    match (end, report) {
-        (End::Refused { stage, errno }, _) => Verdict::Failed(Failure::Spawn { stage, errno }),
-        (End::NeverRan, _) => Verdict::Failed(Failure::NeverRan),
-        (_, Some(report)) if report.success => succeeded,
-        (_, Some(_)) => Verdict::Failed(Failure::AgentError),
-        (End::Unknown(reason), None) => Verdict::Lost(reason),
-        (End::Exited { exit, oom_killed }, None) => match exit {
-            Exit::Code(code) if evidence.success_codes.contains(code) => {
-                if evidence.always_reports { Verdict::Failed(Failure::NoReport) } else { succeeded }
-            }
-            Exit::Code(code) => Verdict::Failed(Failure::ExitCode(code)),
-            Exit::Signal { number: 9, .. } if oom_killed => Verdict::Failed(Failure::OomKill),
-            Exit::Signal { number, core_dumped: true } => {
-                Verdict::Failed(Failure::CoreDump(number))
-            }
-            Exit::Signal { number, core_dumped: false } => Verdict::Failed(Failure::Signal(number)),
-        },
-    }
 }
 
 /// What somebody asked to end is shown as that, unless the agent had reported success before.

@@ -152,6 +152,17 @@ async fn a_disk_that_is_full_at_the_start_is_named() {
     assert!(chain.is(&used.open().load(session_id(1)).await.unwrap().unwrap()));
 }
 
+/// Runs the child that doubts under `command`, on a store that was made before, and returns what it
+/// said.
+async fn doubt(command: Command) -> (Home, Vec<String>) {
+    let home = Home::new();
+    home.open().close().await.unwrap();
+    let mut child = Child::start(command, &home, "doubt", 0);
+    let lines = child.lines().collect();
+    child.wait();
+    (home, lines)
+}
+
 /// The disk fails to make a change durable: the answer is that nobody knows; the row then says
 /// what is true, and goes on saying so.
 #[tokio::test]
@@ -162,11 +173,7 @@ async fn a_failed_sync_is_unknown_and_the_row_tells() {
         let Some(command) = strace(&format!("fsync,fdatasync:error=EIO:when={count}")) else {
             return;
         };
-        let home = Home::new();
-        home.open().close().await.unwrap();
-        let mut child = Child::start(command, &home, "doubt", 0);
-        let lines: Vec<_> = child.lines().collect();
-        child.wait();
+        let (home, lines) = doubt(command).await;
         let last = lines.last().map_or("", String::as_str);
         assert!(last == "done" || last.starts_with("cannot open"), "{lines:?}");
         let new = lines.iter().filter(|line| line.starts_with("doubt ")).count();
@@ -188,11 +195,7 @@ async fn a_disk_that_goes_on_failing_is_not_believed() {
         let Some(command) = strace(&format!("fsync,fdatasync:error=EIO:when={count}+")) else {
             return;
         };
-        let home = Home::new();
-        home.open().close().await.unwrap();
-        let mut child = Child::start(command, &home, "doubt", 0);
-        let lines: Vec<_> = child.lines().collect();
-        child.wait();
+        let (home, lines) = doubt(command).await;
         let last = lines.last().map_or("", String::as_str);
         assert!(last == "gives up" || last.starts_with("cannot open"), "{lines:?}");
         given_up += u32::from(last == "gives up");

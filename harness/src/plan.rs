@@ -1,0 +1,113 @@
+//! The plan's tables, written down once more beside core: what both levels of the harness judge by.
+//!
+//! Nothing here may be taken from core, or core would be compared with itself.
+
+use candor_core::event::Cause;
+use candor_core::status::Status;
+use candor_core::stop::StopKind;
+use candor_core::verdict::{
+    Completion, End, Evidence, Exit, Failure, LostReason, ReportMark, Verdict,
+};
+
+/// The table of the architecture's section 2.
+pub(crate) fn is_edge(from: Option<Status>, cause: Cause, to: Status) -> bool {
+    let Some(from) = from else {
+        return matches!(
+            (cause, to),
+            (Cause::Launched, Status::Starting) | (Cause::Queued, Status::Queued)
+        );
+    };
+    let is_up = matches!(from, Status::Running | Status::WaitingInput);
+    let is_live = is_up || matches!(from, Status::Starting | Status::Completing);
+    match cause {
+        Cause::Launched | Cause::Queued => false,
+        Cause::ParentEnded => (from, to) == (Status::Queued, Status::Starting),
+        Cause::Spawned | Cause::Adopted => matches!(
+            (from, to),
+            (Status::Starting, Status::Running) | (Status::Completing, Status::Completing)
+        ),
+        Cause::RequestOpened => is_up && to == Status::WaitingInput,
+        Cause::RequestClosed => {
+            from == Status::WaitingInput && matches!(to, Status::WaitingInput | Status::Running)
+        }
+        Cause::Reported => (is_up || from == Status::Completing) && to == Status::Completing,
+        Cause::Climbed(_) => (from, to) == (Status::Completing, Status::Completing),
+        // The time limit counts from running, and means nothing once the end is decided.
+        Cause::Stop(StopKind::Timeout) => is_up && to == Status::Completing,
+        Cause::Stop(_) if from == Status::Queued => to == Status::Completed,
+        Cause::Stop(_) => is_live && to == Status::Completing,
+        Cause::SpawnRefused => {
+            matches!(from, Status::Starting | Status::Completing) && to.is_terminal()
+        }
+        // A creation that was refused in doubt, and turned out to be stored, never ran either.
+        Cause::NeverRan if from == Status::Queued => to == Status::Failed,
+        Cause::NeverRan => {
+            matches!(from, Status::Starting | Status::Completing) && to.is_terminal()
+        }
+        Cause::Exited | Cause::Gone => is_live && to.is_terminal(),
+    }
+}
+
+/// The order of a session's life.
+pub(crate) const fn rank(status: Status) -> u8 {
+    match status {
+        Status::Queued => 0,
+        Status::Starting => 1,
+        Status::Running | Status::WaitingInput => 2,
+        Status::Completing => 3,
+        Status::Completed | Status::Failed | Status::Lost => 4,
+    }
+}
+
+/// The rules of the architecture's section 3: the first that fits.
+pub(crate) fn verdict(evidence: &Evidence) -> Verdict {
+    const SUCCEEDED: Verdict = Verdict::Completed(Completion::Succeeded);
+    const SIGKILL: u8 = 9;
+
+    let report = evidence.report.map(|report| report.success);
+    let reported_first = matches!(evidence.report, Some(ReportMark { before_intent: true, .. }));
+    let exit = match evidence.end {
+        End::Exited { exit, .. } => Some(exit),
+        End::Refused { .. } | End::NeverRan | End::Unknown(_) => None,
+    };
+    let oom_killed = matches!(evidence.end, End::Exited { oom_killed: true, .. });
+    let rules = [
+        (report == Some(true) && reported_first).then_some(SUCCEEDED),
+        evidence
+            .intent
+            .filter(|kind| *kind != StopKind::Timeout)
+            .map(|kind| Verdict::Completed(Completion::Interrupted(kind))),
+        evidence.intent.map(|_| Verdict::Failed(Failure::TimedOut)),
+        match evidence.end {
+            End::Refused { stage, errno } => Some(Verdict::Failed(Failure::Spawn { stage, errno })),
+            End::NeverRan => Some(Verdict::Failed(Failure::NeverRan)),
+            End::Exited { .. } | End::Unknown(_) => None,
+        },
+        (report == Some(true)).then_some(SUCCEEDED),
+        (report == Some(false)).then_some(Verdict::Failed(Failure::AgentError)),
+        exit.and_then(|exit| classify_exit(exit, oom_killed && is_signal(exit, SIGKILL), evidence)),
+        match evidence.end {
+            End::Unknown(reason) => Some(Verdict::Lost(reason)),
+            End::Refused { .. } | End::NeverRan | End::Exited { .. } => None,
+        },
+    ];
+    rules.into_iter().flatten().next().unwrap_or(Verdict::Lost(LostReason::BadRecord))
+}
+
+const fn is_signal(exit: Exit, wanted: u8) -> bool {
+    matches!(exit, Exit::Signal { number, .. } if number == wanted)
+}
+
+/// Rules 7 to 11.
+const fn classify_exit(exit: Exit, was_oom: bool, evidence: &Evidence) -> Option<Verdict> {
+    Some(match exit {
+        Exit::Code(code) if !evidence.success_codes.contains(code) => {
+            Verdict::Failed(Failure::ExitCode(code))
+        }
+        Exit::Code(_) if evidence.always_reports => Verdict::Failed(Failure::NoReport),
+        Exit::Code(_) => Verdict::Completed(Completion::Succeeded),
+        Exit::Signal { .. } if was_oom => Verdict::Failed(Failure::OomKill),
+        Exit::Signal { number, core_dumped: true } => Verdict::Failed(Failure::CoreDump(number)),
+        Exit::Signal { number, core_dumped: false } => Verdict::Failed(Failure::Signal(number)),
+    })
+}
