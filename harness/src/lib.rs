@@ -20,6 +20,7 @@ pub mod golden;
 pub mod invariants;
 pub mod lanes;
 pub mod model;
+pub mod mutant;
 mod plan;
 pub mod programs;
 pub mod random;

@@ -5,9 +5,10 @@ use super::Model;
 use super::atlas::Deed;
 use super::choice::{Choice, Verb};
 use super::law::{CANARY, bit};
-use super::mutant::{DEAF, Mutant};
+use super::mutant::DEAF;
 use super::probe::Probe;
 use super::world::{Asked, Beside, Call, Daemon, Process, Said, Session, World};
+use crate::mutant::Mutant;
 
 /// The places of the exits that signals bring about.
 const EXIT_CLEAN: u8 = 0;

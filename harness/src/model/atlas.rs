@@ -17,7 +17,7 @@ use candor_core::time::{Monotonic, Now, Timestamp};
 use candor_core::verdict::{End, Exit, LostReason, SpawnStage};
 
 use super::law;
-use super::mutant::Mutant;
+use crate::mutant::Mutant;
 
 /// The moment at which everything in the model happens. What is late is what is picked late.
 pub(super) const NOW: Now = Now { wall: Timestamp::UNIX_EPOCH, monotonic: Monotonic::from_ms(1) };

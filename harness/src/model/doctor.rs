@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 
 use super::choice::Menu;
-use super::mutant::Mutant;
 use super::numbers::KEYS;
 use super::search::{Plan, Violation, cpu_now, explore, search};
 use super::world::World;
 use super::{Config, Model};
+use crate::mutant::Mutant;
 
 /// Worlds in which the independence of sessions is looked at.
 const PAIRS_WORLDS_MAX: usize = 20_000;

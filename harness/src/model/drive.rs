@@ -10,9 +10,9 @@ use candor_core::verdict::End;
 use super::Model;
 use super::atlas::{Deed, EXITS, Kind, Outcome};
 use super::law::{BUG, bit};
-use super::mutant::Mutant;
 use super::probe::{Probe, Window};
 use super::world::{Asked, Beside, Call, Daemon, Process, Session, World};
+use crate::mutant::Mutant;
 
 impl Model {
     /// Hands something in, and does what follows.

@@ -7,7 +7,7 @@ use candor_core::status::Status;
 use candor_core::verdict::{End, Exit};
 use serde_json::{Value, json};
 
-use super::mutant::Mutant;
+use crate::mutant::Mutant;
 
 /// Returns what the mutant stores where core wants to store `next`.
 pub(super) fn forged(mutant: Mutant, next: &Machine, cause: Cause) -> Machine {

@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use super::law::bit;
-use super::mutant::{Arena, Mutant, SEEDED, Seeded};
+use super::mutant::{Arena, SEEDED, Seeded};
 use super::search::{Plan, Violation, name_of, search};
 use super::{Config, doctor};
+use crate::mutant::Mutant;
 
 /// Worlds that a mutant may survive in before it counts as a survivor.
 const STATES_MAX: u64 = 400_000;

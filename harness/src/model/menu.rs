@@ -5,8 +5,8 @@ use candor_core::status::Status;
 use super::Model;
 use super::atlas::{DEADLINES, View};
 use super::choice::{Menu, Verb};
-use super::mutant::Mutant;
 use super::world::{Beside, Call, Daemon, Process, Said, Session, World};
+use crate::mutant::Mutant;
 
 /// The exits that a process comes to by itself, as places in the list of exits.
 const OWN_EXITS: [u8; 4] = [0, 1, 6, 7];

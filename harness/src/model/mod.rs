@@ -38,7 +38,9 @@ pub use coverage::{Push, coverage_statement};
 pub use doctor::{Finding, doctor};
 pub use lock::{Drift, Lock};
 pub use matrix::{Kill, Matrix, mutants};
-pub use mutant::{Arena, Mutant, SEEDED, Seeded};
+pub use mutant::{Arena, SEEDED, Seeded};
+
+use crate::mutant::Mutant;
 pub use probe::{CrashTable, Sightings};
 pub use sample::{Oracle, Pct, Sampled, Uniform, sample};
 pub use search::{Report, Violation, explore};

@@ -10,60 +10,10 @@ use candor_core::step::Answer;
 use super::Model;
 use super::atlas::Deed;
 use super::world::{Asked, Beside, Call, Daemon, Process, Session, World};
+use crate::mutant::Mutant;
 
 /// The client was left out: the event will not be delivered.
 pub(super) const DEAF: u8 = 3;
-
-/// A mistake, by its number in the plan of the harness.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[allow(missing_docs, reason = "each is described in the table below")]
-pub enum Mutant {
-    None,
-    M00,
-    M01,
-    M02,
-    M03,
-    M04,
-    M05,
-    M06,
-    M07,
-    M08,
-    M09,
-    M10,
-    M11,
-    M12,
-    M13,
-    M14,
-    M15,
-    M16,
-    M17,
-    M18,
-    M19,
-    M20,
-    M21,
-    M22,
-    M23,
-    M24,
-    M25,
-    M26,
-    M27,
-    M28,
-    M29,
-    M30,
-    M31,
-    M32,
-    M33,
-    M34,
-    M35,
-    M36,
-    M38,
-    M39,
-    M40,
-    M41,
-    M42,
-    M43,
-    M44,
-}
 
 /// The configuration in which a mutant is looked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

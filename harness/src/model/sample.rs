@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::choice::{Choice, Menu};
 use super::law::bit;
-use super::mutant::Mutant;
 use super::numbers::SplitMix64;
 use super::rest::is_at_rest;
 use super::search::{cpu_now, name_of};
 use super::world::World;
 use super::{Config, Model, SESSIONS_MAX};
+use crate::mutant::Mutant;
 
 /// Choices of one schedule, at most.
 const CHOICES_MAX: usize = 400;

@@ -6,12 +6,12 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::choice::{Choice, Menu};
 use super::law::{BUG, CANARY};
-use super::mutant::Mutant;
 use super::numbers::{KEYS, fingerprint};
 use super::probe::{CrashTable, Sightings};
 use super::rest::is_at_rest;
 use super::world::World;
 use super::{Config, Model};
+use crate::mutant::Mutant;
 
 /// Slots of a new table: as many as fit a core's own cache.
 const SLOTS_MIN: usize = 1 << 14;

@@ -1,0 +1,102 @@
+//! `race-sim`: replays timelines, shows them, and searches the model for more. Started by
+//! `cargo xtask race-sim`.
+//!
+//! It changes a file only with `--bless`: of a timeline nothing above the line `----`, and the lock
+//! file of the model. Each verb has a file here, or lies with the model.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool speaks on its streams"
+)]
+
+mod codes;
+mod replay;
+mod show;
+
+use std::env;
+use std::io::stdout;
+use std::panic::{UnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::ExitCode;
+
+use candor_harness::model::command;
+use candor_harness::timeline::CorpusError;
+
+use codes::{CRASH, USAGE};
+use replay::Replay;
+
+const INTRODUCTION: &str = "\
+race-sim: replays races, and looks for more
+
+  race-sim
+      The push tier: replays the corpus, searches, hunts seeded bugs, checks the search and the lock.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> =
+        match env::args_os().skip(1).map(|word| word.into_string()).collect() {
+            Ok(arguments) => arguments,
+            Err(word) => return usage(&format!("{} is not UTF-8", word.to_string_lossy())),
+        };
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["replay", rest @ ..] => match Replay::parse(rest) {
+            Ok(request) => guarded(move || request.run()),
+            Err(message) => usage(&message),
+        },
+        ["show", file] if !file.starts_with('-') => guarded(|| show::run(Path::new(file))),
+        ["show", ..] => usage("`show` takes one file"),
+        ["help" | "--help" | "-h"] => {
+            print!("{}", help());
+            ExitCode::SUCCESS
+        }
+        [] => guarded(push_tier),
+        words => guarded(|| run_model(words)),
+    }
+}
+
+fn help() -> String {
+    [INTRODUCTION, replay::HELP, show::HELP, command::HELP, "\n", codes::HELP].concat()
+}
+
+fn usage(message: &str) -> ExitCode {
+    eprintln!("race-sim: {message}\n\n{}", help());
+    ExitCode::from(USAGE)
+}
+
+/// Turns a panic, which has told its message already, into its exit code.
+fn guarded(work: impl FnOnce() -> u8 + UnwindSafe) -> ExitCode {
+    ExitCode::from(catch_unwind(work).unwrap_or(CRASH))
+}
+
+/// Everything that is looked at on every push.
+fn push_tier() -> u8 {
+    Replay::corpus().run().max(run_model(&["push"]))
+}
+
+fn run_model(words: &[&str]) -> u8 {
+    match command::run(words, &mut stdout()) {
+        Ok(Some(code)) => code,
+        Ok(None) => {
+            let verb = words.first().copied().unwrap_or_default();
+            let _code = usage(&format!("there is no verb `{verb}`"));
+            USAGE
+        }
+        Err(error) => {
+            eprintln!("race-sim: {error}");
+            error.exit_code()
+        }
+    }
+}
+
+/// Says why the corpus cannot be used, and returns the exit code for it.
+pub(crate) fn complain(error: &CorpusError) -> u8 {
+    match error {
+        CorpusError::Unreadable { source, .. } => eprintln!("race-sim: {error}: {source}"),
+        CorpusError::Malformed { .. }
+        | CorpusError::Duplicate { .. }
+        | CorpusError::Empty { .. }
+        | CorpusError::TooMany { .. } => eprintln!("race-sim: {error}"),
+    }
+    USAGE
+}

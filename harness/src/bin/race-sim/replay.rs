@@ -1,0 +1,129 @@
+//! `race-sim replay`: the corpus, or single files, against their golden blocks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use candor_harness::check::{Failure, check, judge};
+use candor_harness::invariants::Violation;
+use candor_harness::replay::{Mode, ReplayError};
+use candor_harness::timeline::{Timeline, load};
+
+use crate::codes::{LIVENESS, NONDETERMINISM, SAFETY, USAGE};
+use crate::complain;
+
+/// Where the corpus lies, seen from the folder of the workspace.
+const CORPUS: &str = "harness/timelines";
+
+/// What the verb does, for the help.
+pub(crate) const HELP: &str = "\
+  race-sim replay [FILE|FOLDER]... [--lenient] [--bless]
+      Replays timelines twice, checks every invariant, and compares the outcome with the golden
+      block. Without a name: those in harness/timelines.
+        --lenient   leave out choices that are not enabled
+        --bless     write the outcome into the golden block
+";
+
+/// The invariant that speaks of what never ends.
+const LIVENESS_ID: &str = "INV-34";
+
+/// What `replay` was asked to do.
+pub(crate) struct Replay {
+    paths: Vec<PathBuf>,
+    mode: Mode,
+    bless: bool,
+}
+
+impl Replay {
+    /// The whole corpus, choice by choice.
+    pub(crate) fn corpus() -> Self {
+        Self { paths: vec![PathBuf::from(CORPUS)], mode: Mode::Strict, bless: false }
+    }
+
+    /// Reads the words after `replay`, or says what is wrong with them.
+    pub(crate) fn parse(words: &[&str]) -> Result<Self, String> {
+        let mut request = Self { paths: Vec::new(), ..Self::corpus() };
+        for word in words {
+            match *word {
+                "--lenient" => request.mode = Mode::Lenient,
+                "--bless" => request.bless = true,
+                flag if flag.starts_with('-') => {
+                    return Err(format!("`replay` has no flag `{flag}`"));
+                }
+                path => request.paths.push(PathBuf::from(path)),
+            }
+        }
+        if request.bless && request.mode == Mode::Lenient {
+            let message = "--bless accepts whole timelines, so it does not go with --lenient";
+            return Err(message.to_owned());
+        }
+        if request.paths.is_empty() {
+            request.paths.push(PathBuf::from(CORPUS));
+        }
+        Ok(request)
+    }
+
+    /// Replays, and returns the exit code.
+    pub(crate) fn run(&self) -> u8 {
+        let corpus = match load(&self.paths) {
+            Ok(corpus) => corpus,
+            Err(error) => return complain(&error),
+        };
+        let start = Instant::now();
+        let mut worst = 0;
+        let mut failed = 0;
+        for (path, timeline) in &corpus {
+            if let Err((code, message)) = self.replay_one(path, timeline) {
+                failed += 1;
+                worst = worst.max(code);
+                println!("FAIL {:<5} {}\n{message}", timeline.id(), path.display());
+            } else {
+                println!("ok   {:<5} {}", timeline.id(), timeline.title());
+            }
+        }
+        let passed = corpus.len() - failed;
+        println!("{passed} passed, {failed} failed, in {} ms", start.elapsed().as_millis());
+        worst
+    }
+
+    fn replay_one(&self, path: &Path, timeline: &Timeline) -> Result<(), (u8, String)> {
+        let result =
+            if self.bless { judge(timeline, self.mode) } else { check(timeline, self.mode) };
+        let outcome = result.map_err(|failure| {
+            let at = match &failure {
+                Failure::Replay(ReplayError::NotEnabled { .. }) => format!("{}: ", path.display()),
+                _ => String::new(),
+            };
+            (exit_code(&failure), format!("{at}{failure}"))
+        })?;
+        if !outcome.skipped.is_empty() {
+            println!("     left out {} choices that are not enabled", outcome.skipped.len());
+        }
+        if self.bless && timeline.golden.as_ref() != Some(&outcome.golden) {
+            let blessed = Timeline { golden: Some(outcome.golden), ..timeline.clone() };
+            fs::write(path, blessed.to_string())
+                .map_err(|error| (USAGE, format!("cannot write {}: {error}", path.display())))?;
+            println!("     {} has a new golden block", path.display());
+        }
+        Ok(())
+    }
+}
+
+fn exit_code(failure: &Failure) -> u8 {
+    match failure {
+        Failure::Replay(_) | Failure::NoGolden { .. } => USAGE,
+        Failure::Nondeterminism { .. } => NONDETERMINISM,
+        Failure::Violated(violations) => code_of(violations),
+        Failure::Expectation { .. } | Failure::Golden { .. } => SAFETY,
+    }
+}
+
+/// Returns the exit code for what invariants found: that of liveness where nothing else is broken.
+pub(crate) fn code_of(violations: &[Violation]) -> u8 {
+    let is_liveness = violations.iter().all(|violation| violation.id == LIVENESS_ID);
+    match violations {
+        [] => 0,
+        _ if is_liveness => LIVENESS,
+        _ => SAFETY,
+    }
+}
