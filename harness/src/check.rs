@@ -5,8 +5,9 @@ use std::fmt;
 
 use crate::ghost::Entry;
 use crate::invariants::Violation;
-use crate::replay::{Mode, Outcome, ReplayError, replay};
-use crate::timeline::{Expectation, Timeline};
+use crate::mutant::{Mutant, Mutants};
+use crate::replay::{Mode, Outcome, ReplayError, replay, replay_on};
+use crate::timeline::{BodyLine, Expectation, Timeline, Victim};
 
 /// Why a timeline does not pass.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -35,6 +36,16 @@ pub enum Failure {
         /// What breaks instead.
         found: String,
     },
+    /// A mutant that the header says is found is not.
+    #[error("the header expects that {mutant} breaks {expected}, and {found} breaks")]
+    Survived {
+        /// Which.
+        mutant: String,
+        /// What it was to break.
+        expected: String,
+        /// What breaks instead.
+        found: String,
+    },
     /// The outcome is another one than was accepted.
     #[error("the outcome has changed; look at it, and accept it with --bless:\n{}", diff(.expected, .actual))]
     Golden {
@@ -59,19 +70,55 @@ pub enum Failure {
 pub fn judge(timeline: &Timeline, mode: Mode) -> Result<Outcome, Failure> {
     let outcome = replay(timeline, mode)?;
     compare_runs(&outcome.log, &replay(timeline, mode)?.log)?;
+    for victim in timeline.victims() {
+        hunt(timeline, &victim)?;
+    }
     let broken = || outcome.violations.iter().map(|violation| violation.id);
     match timeline.expectation() {
         Expectation::Violates(ids) if ids.iter().all(|id| broken().any(|other| other == id)) => {
             Ok(outcome)
         }
         Expectation::Violates(ids) => {
-            let found: Vec<_> = broken().collect();
-            let found = if found.is_empty() { "nothing".to_owned() } else { found.join(",") };
-            Err(Failure::Expectation { expected: ids.join(","), found })
+            let (expected, found) = (ids.join(","), ids_of(&outcome.violations));
+            Err(Failure::Expectation { expected, found })
         }
         Expectation::Pass if outcome.violations.is_empty() => Ok(outcome),
         Expectation::Pass => Err(Failure::Violated(outcome.violations)),
     }
+}
+
+/// Makes the same choices in the world of a mutant, as far as they are enabled there, and goes on as
+/// a fair world does. What the header names must break there, and must not where nothing is wrong.
+fn hunt(timeline: &Timeline, victim: &Victim) -> Result<(), Failure> {
+    let survived = |found: String| {
+        let (mutant, expected) = (victim.mutant.clone(), victim.violates.join(","));
+        Failure::Survived { mutant, expected, found }
+    };
+    let Ok(mutant) = victim.mutant.parse::<Mutant>() else {
+        return Err(survived("no such mutant is known, so that nothing".to_owned()));
+    };
+    let mut timeline = timeline.clone();
+    if !timeline.ends_fair() {
+        timeline.body.push(BodyLine::Fair);
+    }
+    let breaks = |mutants: Mutants| -> Result<_, Failure> {
+        let broken = replay_on(&timeline, Mode::Lenient, mutants)?.violations;
+        let is_broken = |id: &String| broken.iter().any(|violation| violation.id == id);
+        Ok((victim.violates.iter().filter(|id| is_broken(id)).count(), ids_of(&broken)))
+    };
+    let (with, found) = breaks(Mutants::only(mutant))?;
+    if with < victim.violates.len() {
+        return Err(survived(found));
+    }
+    match breaks(Mutants::NONE)? {
+        (0, _) => Ok(()),
+        (_, found) => Err(survived(format!("without it {found}"))),
+    }
+}
+
+fn ids_of(violations: &[Violation]) -> String {
+    let ids: Vec<_> = violations.iter().map(|violation| violation.id).collect();
+    if ids.is_empty() { "nothing".to_owned() } else { ids.join(",") }
 }
 
 /// Replays a timeline twice and judges it, its golden block included.

@@ -43,6 +43,36 @@ mutants! {
     M50 M51 M52 M53 M54 M55 M56 M57 M58 M59
 }
 
+/// Mistakes that are made at the same time.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Mutants(u64);
+
+impl Mutants {
+    /// What ships: none.
+    pub const NONE: Self = Self(0);
+
+    /// Returns a set of one mutant; of none for [`Mutant::None`].
+    #[must_use]
+    pub const fn only(mutant: Mutant) -> Self {
+        Self::NONE.and(mutant)
+    }
+
+    /// Returns the set with one more.
+    #[must_use]
+    pub const fn and(self, mutant: Mutant) -> Self {
+        match mutant {
+            Mutant::None => self,
+            mutant => Self(self.0 | 1 << (mutant as u64 - 1)),
+        }
+    }
+
+    /// Says whether a mutant is in it.
+    #[must_use]
+    pub const fn has(self, mutant: Mutant) -> bool {
+        self.0 & Self::only(mutant).0 != 0
+    }
+}
+
 impl fmt::Display for Mutant {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, formatter)

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::ghost::Entry;
 use crate::golden;
 use crate::invariants::{Monitor, Violation};
+use crate::mutant::Mutants;
 use crate::timeline::{Choice, Timeline};
 use crate::world::{Enabled, Refusal, World};
 
@@ -74,6 +75,12 @@ pub enum ReplayError {
 pub struct Menu(Vec<Enabled>);
 
 impl Run {
+    /// Begins with a new world that makes these mistakes.
+    #[must_use]
+    pub fn of(mutants: Mutants) -> Self {
+        Self { world: World::of(mutants), ..Self::default() }
+    }
+
     /// Makes one choice.
     ///
     /// # Errors
@@ -132,10 +139,24 @@ impl Run {
 ///
 /// [`ReplayError`]: tell whoever wrote the timeline.
 pub fn replay(timeline: &Timeline, mode: Mode) -> Result<Outcome, ReplayError> {
+    replay_on(timeline, mode, Mutants::NONE)
+}
+
+/// Replays a timeline once in a world that makes these mistakes. They make other calls than the
+/// golden block was made with, so that only [`Mode::Lenient`] gets to the end for sure.
+///
+/// # Errors
+///
+/// [`ReplayError`]: tell whoever wrote the timeline.
+pub fn replay_on(
+    timeline: &Timeline,
+    mode: Mode,
+    mutants: Mutants,
+) -> Result<Outcome, ReplayError> {
     if mode == Mode::Strict {
         check_world(timeline)?;
     }
-    let mut run = Run::default();
+    let mut run = Run::of(mutants);
     let mut skipped = Vec::new();
     let mut at_ms = 0;
     for step in timeline.steps() {

@@ -14,6 +14,7 @@ use super::store::Store;
 use super::{FakeBus, FakeClock, FakeIds, FakePrograms, FakeRepository, FakeSpawner};
 use crate::contract::spawner::Behaviour;
 use crate::ghost::{Log, Record, Writer};
+use crate::mutant::Mutants;
 use crate::timeline::names::{CallName, ProcessName, SessionName};
 
 /// The state that the fakes share.
@@ -25,6 +26,8 @@ pub struct Stage {
 /// Everything behind the fakes.
 pub(crate) struct State {
     pub(crate) mode: Mode,
+    /// The mistakes that this world makes.
+    pub(crate) mutants: Mutants,
     pub(crate) log: Log,
     pub(crate) store: Store,
     pub(crate) bus: Bus,
@@ -56,17 +59,18 @@ impl Stage {
     /// Makes a stage on which every call is answered at once.
     #[must_use]
     pub fn at_once() -> Self {
-        Self::new(Mode::AtOnce)
+        Self::new(Mode::AtOnce, Mutants::NONE)
     }
 
     /// Makes a stage that holds every call until it is told what comes of it.
-    pub(crate) fn held() -> Self {
-        Self::new(Mode::Held)
+    pub(crate) fn held(mutants: Mutants) -> Self {
+        Self::new(Mode::Held, mutants)
     }
 
-    fn new(mode: Mode) -> Self {
+    fn new(mode: Mode, mutants: Mutants) -> Self {
         let state = State {
             mode,
+            mutants,
             log: Log::default(),
             store: Store::default(),
             bus: Bus::default(),

@@ -10,6 +10,7 @@ mod effects;
 mod fair;
 mod lookup;
 mod menu;
+mod mistakes;
 mod rest;
 mod task;
 
@@ -20,6 +21,7 @@ pub use rest::{ClientRest, Rest, SessionRest};
 
 use crate::fakes::Stage;
 use crate::ghost::{Log, Record, Ticket};
+use crate::mutant::Mutants;
 use crate::timeline::Choice;
 use crate::timeline::names::SessionName;
 
@@ -52,7 +54,13 @@ impl World {
     /// Makes a world with a daemon that has just started on an empty store.
     #[must_use]
     pub fn new() -> Self {
-        let stage = Stage::held();
+        Self::of(Mutants::NONE)
+    }
+
+    /// Makes the same world with mistakes around the shipped supervisor.
+    #[must_use]
+    pub fn of(mutants: Mutants) -> Self {
+        let stage = Stage::held(mutants);
         let daemon = Some(Daemon::boot(stage.clone()));
         Self { stage, daemon, clients: Clients::default(), tickets: 0 }
     }

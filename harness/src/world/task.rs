@@ -21,6 +21,7 @@ use candor_core::time::Monotonic;
 use crate::executor::{Running, poll_once};
 use crate::fakes::{FakeSpawner, Stage};
 use crate::ghost::{Record, Reply, Request, Ticket};
+use crate::mutant::Mutant;
 use crate::timeline::choice::DueKind;
 
 /// What the daemon's task of one session holds.
@@ -38,6 +39,8 @@ pub(crate) struct SessionTask {
     deadlines: BTreeMap<Deadline, Monotonic>,
     is_settled_in: bool,
     is_retry_due: bool,
+    /// M01: a signal that goes out before its reason is stored, and the stop that is handled after.
+    pub(super) early: Option<(Running<()>, Mail)>,
     /// The daemon leaves, and the store did not take that intent yet.
     owes_shutdown: bool,
 }
@@ -51,9 +54,17 @@ struct Work {
 }
 
 /// What the mailbox holds.
-struct Mail {
-    happening: Happening,
-    for_whom: Option<Asked>,
+pub(super) struct Mail {
+    pub(super) happening: Happening,
+    pub(super) for_whom: Option<Asked>,
+    /// M01: its signal is out.
+    pub(super) is_signalled: bool,
+}
+
+impl Mail {
+    const fn new(happening: Happening, for_whom: Option<Asked>) -> Self {
+        Self { happening, for_whom, is_signalled: false }
+    }
 }
 
 /// Who waits for an answer.
@@ -122,19 +133,25 @@ impl SessionTask {
             beside: None,
             facts: None,
             deadlines: BTreeMap::new(),
+            early: None,
             is_settled_in: true,
             is_retry_due: false,
             owes_shutdown: false,
         }
     }
 
+    /// Says whether this world makes a mistake.
+    pub(super) fn has(&self, mutant: Mutant) -> bool {
+        self.stage.lock().mutants.has(mutant)
+    }
+
     pub(crate) fn post(&mut self, happening: Happening) {
-        self.mailbox.push_back(Mail { happening, for_whom: None });
+        self.mailbox.push_back(Mail::new(happening, None));
     }
 
     pub(crate) fn ask(&mut self, kind: StopKind, by: Actor, for_whom: Asked) {
         let happening = Happening::Stop { kind, by };
-        self.mailbox.push_back(Mail { happening, for_whom: Some(for_whom) });
+        self.mailbox.push_back(Mail::new(happening, Some(for_whom)));
     }
 
     /// Returns when something of this kind is due at the earliest.
@@ -199,6 +216,10 @@ impl SessionTask {
         } else if self.begin_next() {
             return Turn::Busy;
         }
+        if let Some(mail) = self.take_early() {
+            self.mailbox.push_front(mail);
+            return Turn::Busy;
+        }
         if let Some(happening) = self.beside.as_mut().and_then(poll_once) {
             self.beside = None;
             self.post(happening);
@@ -238,12 +259,16 @@ impl SessionTask {
             return true;
         }
         self.is_settled_in |= matches!(mail.happening, Happening::Attached(_));
+        let Some(mail) = self.signal_early(&supervisor, mail) else {
+            self.supervisor = Some(supervisor);
+            return true;
+        };
         self.begin(supervisor, mail);
         true
     }
 
     fn begin(&mut self, mut supervisor: Supervisor, mail: Mail) {
-        let Mail { happening, for_whom } = mail;
+        let Mail { happening, for_whom, is_signalled: _ } = mail;
         let future = Box::pin(async move {
             let result = supervisor.handle(happening).await;
             (supervisor, result)

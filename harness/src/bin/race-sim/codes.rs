@@ -10,6 +10,8 @@ pub(crate) const LIVENESS: u8 = 128;
 pub(crate) const SAFETY: u8 = 129;
 /// Two replays of the same differ.
 pub(crate) const NONDETERMINISM: u8 = 130;
+/// A seeded bug was not found.
+pub(crate) const SURVIVOR: u8 = 131;
 
 /// What the help says about them.
 pub(crate) const HELP: &str = "\

@@ -9,7 +9,7 @@ use candor_harness::invariants::Violation;
 use candor_harness::replay::{Mode, ReplayError};
 use candor_harness::timeline::{Timeline, load};
 
-use crate::codes::{LIVENESS, NONDETERMINISM, SAFETY, USAGE};
+use crate::codes::{LIVENESS, NONDETERMINISM, SAFETY, SURVIVOR, USAGE};
 use crate::complain;
 
 /// Where the corpus lies, seen from the folder of the workspace.
@@ -114,6 +114,7 @@ fn exit_code(failure: &Failure) -> u8 {
         Failure::Replay(_) | Failure::NoGolden { .. } => USAGE,
         Failure::Nondeterminism { .. } => NONDETERMINISM,
         Failure::Violated(violations) => code_of(violations),
+        Failure::Survived { .. } => SURVIVOR,
         Failure::Expectation { .. } | Failure::Golden { .. } => SAFETY,
     }
 }
