@@ -1,17 +1,17 @@
 //! What a choice makes of a world: what the daemon around the protocol does, and nothing of what the
 //! protocol decides.
 
+use candor_core::stop::Rung;
+
 use super::Model;
 use super::atlas::Deed;
 use super::choice::{Choice, Verb};
 use super::law::{CANARY, bit};
-use super::mutant::DEAF;
 use super::probe::Probe;
 use super::world::{Asked, Beside, Call, Daemon, Process, Said, Session, World};
 use crate::mutant::Mutant;
 
 /// The places of the exits that signals bring about.
-const EXIT_CLEAN: u8 = 0;
 const EXIT_130: u8 = 2;
 const EXIT_BY_RUNG: [u8; 3] = [3, 4, 5];
 
@@ -40,8 +40,11 @@ impl Model {
             _ => {}
         }
         let at = usize::from(choice.session);
-        let was_held = next.sessions[at].is_held;
+        let Session { is_held: was_held, published, .. } = next.sessions[at];
         self.session_choice(&mut next.sessions[at], choice);
+        if next.shared.is_connected && next.sessions[at].published > published {
+            self.wake(&mut next.sessions[at]);
+        }
         if self.mutant != Mutant::None {
             self.spread(&mut next, at, was_held);
         }
@@ -195,6 +198,11 @@ impl Model {
                 session.exit = value;
             }
             Verb::Say => session.said = if value == 0 { Said::Error } else { Said::Success },
+            Verb::Reuse => {
+                session.reuses_left -= 1;
+                session.is_reused = true;
+                self.see(Probe::NumberReused);
+            }
             Verb::Reap => {
                 if session.call == Call::Signalling {
                     self.see(Probe::ReapedWhileSignalled);
@@ -216,7 +224,7 @@ impl Model {
             | Verb::AttachLost
             | Verb::AttachNeverRan
             | Verb::AttachUnreachable => self.attached(session, verb),
-            _ => self.signalled(session, verb),
+            _ => self.signalled(session, verb, value),
         }
     }
 
@@ -273,15 +281,15 @@ impl Model {
                 self.see(Probe::OrphanLost);
                 let place = match session.process {
                     Process::None => 0,
-                    Process::Vanished => 2,
-                    Process::Alive | Process::Dead | Process::Reaped => 1,
+                    Process::Vanished | Process::Buried => 2,
+                    Process::Alive | Process::Dead | Process::Reaped | Process::Unseen => 1,
                 };
                 if matches!(session.process, Process::Alive | Process::None) {
                     session.silences_left -= 1;
                 }
                 if session.process == Process::Alive {
                     // It cannot be listened to any more, and is ended before it is called lost.
-                    session.process = Process::Reaped;
+                    session.process = Process::Unseen;
                     session.exit = EXIT_BY_RUNG[2];
                 }
                 self.tell_end(session, Deed::LOST.plus(place));
@@ -294,7 +302,7 @@ impl Model {
         }
     }
 
-    fn signalled(&mut self, session: &mut Session, verb: Verb) {
+    fn signalled(&mut self, session: &mut Session, verb: Verb, value: u8) {
         session.call = Call::Nothing;
         let known = self.atlas.view(session.memory).machine;
         let rung = self.atlas.row(known).rung.map_or(0, |rung| rung as usize);
@@ -305,12 +313,18 @@ impl Model {
             }
             Verb::SignalExits => {
                 session.process = Process::Dead;
-                session.exit = EXIT_CLEAN;
+                session.exit = value;
             }
             Verb::SignalReports => {
                 session.process = Process::Dead;
                 session.exit = EXIT_130;
                 session.said = Said::Error;
+            }
+            Verb::SignalDenied | Verb::SignalUnknown => {
+                session.misfires_left -= 1;
+                session.is_unkilled |= rung == Rung::Kill as usize;
+                let is_denied = verb == Verb::SignalDenied;
+                self.see(if is_denied { Probe::SignalDenied } else { Probe::SignalUnknown });
             }
             Verb::SignalHitsStranger => self.broken |= bit(18),
             _ => self.see(Probe::SignalMissed),
@@ -323,7 +337,8 @@ impl Model {
     fn deliver(&mut self, session: &mut Session) {
         let repeats = self.mutant == Mutant::M09 && session.odd == 1;
         let skips = self.mutant == Mutant::M07 && session.odd == 1;
-        let revision = if repeats { session.seen } else { session.seen + 1 + u8::from(skips) };
+        let next = self.cursor(session) + 1 + u8::from(skips);
+        let revision = if repeats { session.seen } else { next };
         if revision != session.seen + 1 {
             self.broken |= bit(12);
         }
@@ -335,6 +350,20 @@ impl Model {
         self.fold(session);
     }
 
+    /// Tells the client that there is more to read. Wake-ups are one until it reads: it has a cursor
+    /// of its own, and nothing is lost that way.
+    fn wake(&mut self, session: &mut Session) {
+        let is_last = self.atlas.row(session.row).is_terminal;
+        let is_slow = session.seen + 1 < session.published;
+        if is_slow {
+            self.see(Probe::SlowClient);
+        }
+        session.is_unaware = self.mutant == Mutant::M32 && is_last && is_slow;
+        if session.is_unaware {
+            self.broken |= bit(15);
+        }
+    }
+
     fn connect<const N: usize>(&mut self, world: &mut World<N>, is_on: bool) {
         world.shared.is_connected = is_on;
         world.shared.connects -= u8::from(is_on);
@@ -342,18 +371,16 @@ impl Model {
             if is_on && session.call != Call::Nothing {
                 self.see(Probe::ConnectDuringChange);
             }
+            session.is_unaware = false;
             let is_behind = session.seen < session.published;
             let shown = self.atlas.row(self.atlas.view(session.memory).machine).revision;
             if is_on && session.memory != 0 && shown < session.published {
                 self.broken |= bit(28);
             }
             match self.mutant {
-                Mutant::M08 if !is_on && is_behind => {
-                    session.seen = session.published;
-                    self.broken |= bit(12);
-                }
+                Mutant::M08 if !is_on => session.odd = session.published - session.seen,
                 Mutant::M09 if is_on && is_behind && session.seen > 0 => session.odd = 1,
-                Mutant::M31 if is_on && is_behind => session.odd = DEAF,
+                Mutant::M31 if is_on && is_behind => session.is_unaware = true,
                 _ => {}
             }
         }

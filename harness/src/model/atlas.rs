@@ -35,7 +35,7 @@ const DEEDS_MAX: usize = 40;
 const UNKNOWN: (u16, ProtocolId) = (u16::MAX, 0);
 
 /// The exits that stand for all.
-pub(super) const EXITS: [(Exit, bool); 8] = [
+pub(super) const EXITS: [(Exit, bool); 9] = [
     (Exit::Code(0), false),
     (Exit::Code(1), false),
     (Exit::Code(130), false),
@@ -44,6 +44,7 @@ pub(super) const EXITS: [(Exit, bool); 8] = [
     (Exit::Signal { number: 9, core_dumped: false }, false),
     (Exit::Signal { number: 9, core_dumped: false }, true),
     (Exit::Signal { number: 11, core_dumped: true }, false),
+    (Exit::Code(3), false),
 ];
 
 /// What can be done to a protocol. Its number is its place in a row of the table.
@@ -67,19 +68,24 @@ impl Deed {
     pub(super) const NEVER_RAN: Self = Self(16);
     pub(super) const LOST: Self = Self(17);
     pub(super) const EXITED: Self = Self(21);
-    pub(super) const STORED: Self = Self(29);
-    pub(super) const NOT_STORED: Self = Self(30);
-    pub(super) const IN_DOUBT: Self = Self(31);
-    pub(super) const OURS: Self = Self(32);
-    pub(super) const BEFORE: Self = Self(33);
-    pub(super) const OTHERS: Self = Self(34);
-    pub(super) const NO_ANSWER: Self = Self(35);
-    pub(super) const RETRY: Self = Self(36);
-    const COUNT: u8 = 37;
+    pub(super) const STORED: Self = Self(30);
+    pub(super) const NOT_STORED: Self = Self(31);
+    pub(super) const IN_DOUBT: Self = Self(32);
+    pub(super) const OURS: Self = Self(33);
+    pub(super) const BEFORE: Self = Self(34);
+    pub(super) const OTHERS: Self = Self(35);
+    pub(super) const NO_ANSWER: Self = Self(36);
+    pub(super) const RETRY: Self = Self(37);
+    const COUNT: u8 = 38;
 
     /// Returns the deed of the `index`-th exit, deadline or reason, counted from this one.
     pub(super) const fn plus(self, index: u8) -> Self {
         Self(self.0 + index)
+    }
+
+    /// Says whether it is the end of a process that somebody saw.
+    pub(super) const fn is_exit(self) -> bool {
+        self.0 >= Self::EXITED.0 && self.0 < Self::STORED.0
     }
 
     /// Returns what is to be handed to [`Protocol::take`], if it is that.
@@ -99,7 +105,7 @@ impl Deed {
             15 => Input::Gone(End::Refused { stage: SpawnStage::Exec, errno: ENOENT }),
             16 => Input::Gone(End::NeverRan),
             17..=20 => Input::Gone(End::Unknown(REASONS[usize::from(self.0 - Self::LOST.0)])),
-            21..=28 => {
+            21..=29 => {
                 let (exit, oom_killed) = EXITS[usize::from(self.0 - Self::EXITED.0)];
                 Input::Gone(End::Exited { exit, oom_killed })
             }

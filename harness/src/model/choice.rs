@@ -54,7 +54,11 @@ pub(super) enum Verb {
     SignalReports,
     SignalIgnored,
     SignalGone,
+    SignalDenied,
+    SignalUnknown,
     SignalHitsStranger,
+    /// The number of a process that was collected is given to a stranger.
+    Reuse,
     Crash,
     BootSame,
     BootOther,
@@ -106,11 +110,14 @@ impl Verb {
             Self::Due => "due",
             Self::ParentEnded => "parent ended",
             Self::SignalKills => "signal kills",
-            Self::SignalExits => "signal exits 0",
+            Self::SignalExits => "signal exits",
             Self::SignalReports => "signal reports error, exits 130",
             Self::SignalIgnored => "signal ignored",
             Self::SignalGone => "signal gone",
+            Self::SignalDenied => "signal denied",
+            Self::SignalUnknown => "signal unknown",
             Self::SignalHitsStranger => "signal hits a stranger",
+            Self::Reuse => "number reused",
             Self::Crash => "crash",
             Self::BootSame => "boot same",
             Self::BootOther => "boot other",
@@ -149,6 +156,9 @@ impl Verb {
             | Self::SignalReports
             | Self::SignalIgnored
             | Self::SignalGone
+            | Self::SignalDenied
+            | Self::SignalUnknown
+            | Self::Reuse
             | Self::SignalHitsStranger => Some(2),
             Self::Deliver => Some(3),
             Self::Crash
@@ -202,6 +212,9 @@ impl Verb {
                 | Self::SpawnUnknown
                 | Self::AttachUnreachable
                 | Self::EndedUnseen
+                | Self::SignalDenied
+                | Self::SignalUnknown
+                | Self::Reuse
                 | Self::Exit
                 | Self::Say
                 | Self::OpenRequest

@@ -33,8 +33,8 @@ const LIVENESS_INVARIANTS: [u8; 1] = [34];
 /// What the verbs are, for the help of the binary that has them.
 pub const HELP: &str =
     "  race-sim explore [--config NAME] [--sessions N] [--crash N] [--dbfault N] [--interrupts N]
-                   [--continues N] [--requests N] [--silences N] [--shutdowns N] [--connects N]
-                   [--timeout] [--sym] [--nightly]
+                   [--continues N] [--requests N] [--silences N] [--misfires N] [--reuses N]
+                   [--shutdowns N] [--connects N] [--timeout] [--sym] [--nightly]
       Searches every world of a configuration: the push tier's, the night's, or your own.
   race-sim mutants
       Looks for every seeded bug, and prints who kills whom.
@@ -141,6 +141,8 @@ fn field<'a>(config: &'a mut Config, flag: &str) -> Result<&'a mut u8, CommandEr
         "--continues" => &mut config.continues,
         "--requests" => &mut config.requests,
         "--silences" => &mut config.silences,
+        "--misfires" => &mut config.misfires,
+        "--reuses" => &mut config.reuses,
         "--shutdowns" => &mut config.shutdowns,
         "--connects" => &mut config.connects,
         _ => return Err(CommandError::Usage(format!("`explore` has no flag `{flag}`"))),

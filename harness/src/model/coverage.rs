@@ -1,7 +1,7 @@
 //! What was looked at, in one statement that is honest about its bounds.
 
 use super::doctor::Finding;
-use super::matrix::{Matrix, UNSEEN};
+use super::matrix::{INVARIANTS, Matrix};
 use super::probe::{CrashTable, Sightings};
 use super::search::Report;
 
@@ -45,15 +45,13 @@ impl Push {
 #[must_use]
 pub fn coverage_statement(push: &Push) -> String {
     let mut lines: Vec<_> = push.reports.iter().map(line).collect();
-    let invariants = 34;
-    let armed = invariants - UNSEEN.len();
     let idle = push.matrix.idle_invariants();
     let kills = push.matrix.kills.len();
     let killed = kills - push.matrix.survivors().len();
     let slowest = push.matrix.slowest().as_micros();
     lines.push(format!(
-        "{armed}/{invariants} invariants armed, {} of them kill a mutant",
-        armed - idle.len()
+        "{INVARIANTS}/{INVARIANTS} invariants armed, {} of them kill a mutant",
+        usize::from(INVARIANTS) - idle.len()
     ));
     lines.push(format!("{killed}/{kills} mutants killed, the slowest in {slowest} µs"));
     let good = push.findings.iter().filter(|finding| finding.is_good).count();
@@ -66,7 +64,7 @@ fn line(report: &Report) -> String {
     let symmetric = if config.is_symmetric { ", up to symmetry" } else { "" };
     format!(
         "exhaustive {:<13} {} session{}, <= {} crashes, {} store faults, {} stops each, {} \
-         continues, {} exits, {} reports, {} requests, {} silences, {} shutdowns, {} connects{symmetric}: {states} \
+         continues, {} exits, {} reports, {} requests, {} silences, {} misfires, {} reused numbers, {} shutdowns, {} connects{symmetric}: {states} \
          states, {transitions} transitions, depth {depth}, {:.1} M transitions/s",
         config.name,
         config.sessions,
@@ -79,6 +77,8 @@ fn line(report: &Report) -> String {
         config.reports,
         config.requests,
         config.silences,
+        config.misfires,
+        config.reuses,
         config.shutdowns,
         config.connects,
         report.transitions_per_second() / 1e6,

@@ -129,7 +129,7 @@ fn independence() -> Finding {
 /// Looks for two choices about different sessions whose order matters.
 pub(super) fn find_dependence(mutant: Mutant) -> Option<Violation> {
     let began = cpu_now();
-    let config = Config { store_faults: 1, requests: 1, ..Config::TWO_PLAIN };
+    let config = Config { store_faults: 1, requests: 1, connects: 1, ..Config::TWO_PLAIN };
     let mut model = Model::new(config, mutant);
     let first = World::<2>::new(&config);
     let mut known = HashSet::from([first]);

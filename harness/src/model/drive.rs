@@ -8,7 +8,7 @@ use candor_core::step::{Act, Answer};
 use candor_core::verdict::End;
 
 use super::Model;
-use super::atlas::{Deed, EXITS, Kind, Outcome};
+use super::atlas::{Deed, EXITS, Kind, Outcome, Row};
 use super::law::{BUG, bit};
 use super::probe::{Probe, Window};
 use super::world::{Asked, Beside, Call, Daemon, Process, Session, World};
@@ -18,6 +18,9 @@ impl Model {
     /// Hands something in, and does what follows.
     pub(super) fn take(&mut self, session: &mut Session, deed: Deed, asked: Asked) {
         session.asked = asked;
+        if !is_its_own(session, deed) {
+            self.broken |= bit(23);
+        }
         self.answer(session, deed);
     }
 
@@ -56,8 +59,8 @@ impl Model {
         session.call = Call::Issued;
         match self.mutant {
             Mutant::M04 => {
-                session.published += 1;
-                self.judge_published(session);
+                let revision = session.published + 1;
+                self.publish_revision(session, revision);
             }
             Mutant::M30 => self.reply(session, Answer::Accepted),
             _ => {}
@@ -73,10 +76,13 @@ impl Model {
         if offer.before != session.row || session.is_intruded {
             self.broken |= bit(9) | bit(32);
         }
-        if self.mutant == Mutant::M06 && offer.before != 0 {
-            let told = Status::Running;
-            let was = self.atlas.row(session.row).status;
-            self.broken |= if told == was { 0 } else { bit(10) };
+        // The event says from where, as the daemon remembers it.
+        let told = match self.mutant {
+            Mutant::M06 if offer.before != 0 => Status::Running,
+            _ => self.atlas.row(offer.before).status,
+        };
+        if told != self.atlas.row(session.row).status {
+            self.broken |= bit(10);
         }
         self.write(session, offer.after, offer.cause, offer.broken);
     }
@@ -124,7 +130,7 @@ impl Model {
         }
         let is_true = match machine.end() {
             Some(End::Exited { exit, oom_killed }) => {
-                let is_over = matches!(session.process, Process::Dead | Process::Reaped);
+                let is_over = has_ended_seen(session.process);
                 if session.is_unread() && was_up {
                     self.broken |= bit(24);
                 }
@@ -150,7 +156,10 @@ impl Model {
         if memory != session.row && !session.is_intruded {
             self.broken |= bit(29);
         }
+        // What cannot be signalled yet has no grace yet either.
+        let is_unreached = matches!(outcome.act, Act::Signal(_)) && !session.is_held;
         session.deadlines |= match self.mutant {
+            _ if is_unreached => 0,
             Mutant::M20 => outcome.deadline & 0b11,
             _ => outcome.deadline,
         };
@@ -188,6 +197,7 @@ impl Model {
 
     pub(super) fn signal(&mut self, session: &mut Session) {
         if !session.is_held {
+            self.see(Probe::Unreached);
             return;
         }
         let row = self.atlas.row(session.row);
@@ -204,25 +214,30 @@ impl Model {
     }
 
     fn publish(&mut self, session: &mut Session, outcome: &Outcome) {
-        let row = *self.atlas.row(session.row);
+        debug_assert!(outcome.cause.is_some(), "only a change is published");
+        let known = self.atlas.view(session.memory).machine;
+        let Row { status, revision, .. } = *self.atlas.row(known);
         match self.mutant {
             Mutant::M04 | Mutant::M44 => return,
-            Mutant::M05 if row.status == Status::Failed => return,
-            Mutant::M03 if row.revision > 1 => self.broken |= bit(12),
-            Mutant::M32 if row.is_terminal && session.seen < session.published => {
-                session.odd = super::mutant::DEAF;
+            Mutant::M05 if status == Status::Failed => return,
+            // The other publisher has it, and is slower than the next change.
+            Mutant::M03 if revision > 1 && session.odd == 0 => {
+                session.odd = 1;
+                return;
             }
             _ => {}
         }
-        debug_assert!(outcome.cause.is_some(), "only a change is published");
-        session.published += 1;
-        self.judge_published(session);
+        self.publish_revision(session, revision);
     }
 
-    fn judge_published(&mut self, session: &Session) {
-        if session.published > self.atlas.row(session.row).revision {
+    fn publish_revision(&mut self, session: &mut Session, revision: u8) {
+        if revision != session.published + 1 {
+            self.broken |= bit(12);
+        }
+        if revision > self.atlas.row(session.row).revision {
             self.broken |= bit(11);
         }
+        session.published = revision;
     }
 
     pub(super) fn reply(&mut self, session: &mut Session, answer: Answer) {
@@ -269,8 +284,7 @@ impl Model {
             self.broken |= bit(34);
         }
         if session.row == 0 {
-            let Session { stops_left, requests_left, silences_left, .. } = *session;
-            *session = Session { stops_left, requests_left, silences_left, ..Session::EMPTY };
+            *session = session.unborn();
             return;
         }
         forget(session);
@@ -326,8 +340,7 @@ impl Model {
         world.shared.is_connected = false;
         for session in &mut world.sessions {
             if session.row == 0 {
-                let Session { stops_left, requests_left, silences_left, .. } = *session;
-                *session = Session { stops_left, requests_left, silences_left, ..Session::EMPTY };
+                *session = session.unborn();
                 continue;
             }
             forget(session);
@@ -348,9 +361,9 @@ impl Model {
     pub(super) fn boot<const N: usize>(&mut self, world: &mut World<N>, is_other: bool) {
         world.shared.daemon = Daemon::Up;
         for session in &mut world.sessions {
-            if is_other && !matches!(session.process, Process::None) && session.row != self.tomb {
-                let is_alive = session.process == Process::Alive;
-                session.process = if is_alive { Process::Vanished } else { session.process };
+            if is_other {
+                session.process = after_reboot(session.process);
+                session.is_reused = false;
             }
             let row = *self.atlas.row(session.row);
             if session.row == 0 || row.is_terminal {
@@ -375,6 +388,24 @@ impl Model {
     }
 }
 
+/// Says whether somebody could see how a process ended.
+const fn has_ended_seen(process: Process) -> bool {
+    matches!(process, Process::Dead | Process::Reaped | Process::Buried)
+}
+
+const fn after_reboot(process: Process) -> Process {
+    match process {
+        Process::None => Process::None,
+        Process::Dead | Process::Reaped | Process::Buried => Process::Buried,
+        Process::Alive | Process::Unseen | Process::Vanished => Process::Vanished,
+    }
+}
+
+/// Says whether what is handed in can have come from this session, and not from another.
+const fn is_its_own(session: &Session, deed: Deed) -> bool {
+    !deed.is_exit() || has_ended_seen(session.process)
+}
+
 /// Forgets all that a daemon has in memory of a session.
 const fn forget(session: &mut Session) {
     session.memory = 0;
@@ -387,4 +418,5 @@ const fn forget(session: &mut Session) {
     session.is_told = false;
     session.is_asked_to_leave = false;
     session.is_intruded = false;
+    session.is_unaware = false;
 }

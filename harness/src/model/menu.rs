@@ -23,7 +23,7 @@ impl Model {
             self.offer_agent(at, session, menu);
         }
         self.offer_daemon(world, menu);
-        offer_client(world, menu);
+        self.offer_client(world, menu);
     }
 
     /// A mutant's global lock: one slow write holds everybody up.
@@ -219,15 +219,17 @@ impl Model {
         match session.process {
             Process::None => menu.push(Verb::AttachNeverRan, at, 0),
             Process::Alive => menu.push(Verb::AttachUp, at, 0),
-            Process::Dead | Process::Reaped | Process::Vanished if must_read => {}
-            Process::Dead | Process::Reaped => menu.push(Verb::AttachEnded, at, 0),
-            Process::Vanished => {}
+            _ if must_read => {}
+            Process::Dead | Process::Reaped | Process::Buried => {
+                menu.push(Verb::AttachEnded, at, 0);
+            }
+            Process::Unseen | Process::Vanished => {}
         }
         let is_gone = !matches!(session.process, Process::Alive | Process::None);
         if (is_gone || is_silent) && !must_read {
             menu.push(Verb::AttachLost, at, 0);
         }
-        if self.mutant == Mutant::M13 && session.process == Process::Reaped {
+        if self.mutant == Mutant::M13 && session.is_reused {
             menu.push(Verb::AttachUp, at, 0);
         }
     }
@@ -235,13 +237,17 @@ impl Model {
     fn offer_signal(&self, at: usize, session: &Session, menu: &mut Menu) {
         if session.process != Process::Alive {
             let by_number = matches!(self.mutant, Mutant::M13 | Mutant::M18 | Mutant::M19);
-            let hits = by_number && session.process == Process::Reaped;
+            let hits = by_number && session.is_reused;
             let verb = if hits { Verb::SignalHitsStranger } else { Verb::SignalGone };
             menu.push(verb, at, 0);
             return;
         }
         let rung = self.atlas.row(self.atlas.view(session.memory).machine).rung;
         menu.push(Verb::SignalKills, at, 0);
+        if session.misfires_left > 0 {
+            menu.push(Verb::SignalDenied, at, 0);
+            menu.push(Verb::SignalUnknown, at, 0);
+        }
         if rung != Some(candor_core::stop::Rung::Kill) {
             menu.push(Verb::SignalExits, at, 0);
             menu.push(Verb::SignalIgnored, at, 0);
@@ -253,6 +259,9 @@ impl Model {
 
     fn offer_agent(&self, at: usize, session: &Session, menu: &mut Menu) {
         if session.process != Process::Alive {
+            if session.process == Process::Reaped && session.reuses_left > 0 {
+                menu.push(Verb::Reuse, at, 0);
+            }
             return;
         }
         for exit in OWN_EXITS.into_iter().take(usize::from(self.config.exits)) {
@@ -281,24 +290,31 @@ impl Model {
             menu.push(Verb::Shutdown, 0, 0);
         }
     }
-}
 
-fn offer_client<const N: usize>(world: &World<N>, menu: &mut Menu) {
-    let shared = &world.shared;
-    if shared.daemon == Daemon::Down {
-        return;
-    }
-    if !shared.is_connected {
-        if shared.connects > 0 {
-            menu.push(Verb::Connect, 0, 0);
+    fn offer_client<const N: usize>(&self, world: &World<N>, menu: &mut Menu) {
+        let shared = &world.shared;
+        if shared.daemon == Daemon::Down {
+            return;
         }
-        return;
+        if !shared.is_connected {
+            if shared.connects > 0 {
+                menu.push(Verb::Connect, 0, 0);
+            }
+            return;
+        }
+        menu.push(Verb::Drop, 0, 0);
+        for (at, session) in world.sessions.iter().enumerate() {
+            if self.cursor(session) < session.published && !session.is_unaware {
+                menu.push(Verb::Deliver, at, 0);
+            }
+        }
     }
-    menu.push(Verb::Drop, 0, 0);
-    for (at, session) in world.sessions.iter().enumerate() {
-        let is_deaf = session.odd == super::mutant::DEAF;
-        if session.seen < session.published && !is_deaf {
-            menu.push(Verb::Deliver, at, 0);
+
+    /// Returns the last revision that the client asks for no more: what it has read.
+    pub(super) const fn cursor(&self, session: &Session) -> u8 {
+        match self.mutant {
+            Mutant::M08 => session.seen + session.odd,
+            _ => session.seen,
         }
     }
 }

@@ -72,6 +72,10 @@ pub struct Config {
     pub requests: u8,
     /// Launches, attaches and ends of each session of which nobody can say what became.
     pub silences: u8,
+    /// Signals to each session that are denied, or of which nobody can say what became.
+    pub misfires: u8,
+    /// Times that the number of each session's process is given to a stranger.
+    pub reuses: u8,
     /// Times that somebody asks the daemon to leave.
     pub shutdowns: u8,
     /// Times that a client connects.
@@ -102,6 +106,8 @@ impl Config {
         continues: 0,
         requests: 0,
         silences: 0,
+        misfires: 0,
+        reuses: 0,
         shutdowns: 0,
         connects: 0,
         exits: 2,
@@ -190,6 +196,18 @@ impl Config {
         ..Self::LEAN
     };
 
+    /// One session whose signals miss, and whose number is given to a stranger.
+    pub const SIGNALS: Self = Self {
+        name: "one-signals",
+        crashes: 1,
+        interrupts: 2,
+        misfires: 1,
+        reuses: 1,
+        reports: 1,
+        has_kill: true,
+        ..Self::LEAN
+    };
+
     /// One session whose agent asks its user twice.
     pub const REQUESTS: Self = Self { name: "one-requests", requests: 2, crashes: 1, ..Self::LEAN };
 
@@ -257,9 +275,10 @@ impl Config {
     pub const TWO_PLAIN: Self = Self { name: "two-plain", sessions: 2, ..Self::LEAN };
 
     /// What is searched on every push.
-    pub const PUSH: [Self; 11] = [
+    pub const PUSH: [Self; 12] = [
         Self::PLAIN,
         Self::LEAN,
+        Self::SIGNALS,
         Self::REQUESTS,
         Self::STEPS,
         Self::SMALL,

@@ -12,9 +12,6 @@ use super::atlas::Deed;
 use super::world::{Asked, Beside, Call, Daemon, Process, Session, World};
 use crate::mutant::Mutant;
 
-/// The client was left out: the event will not be delivered.
-pub(super) const DEAF: u8 = 3;
-
 /// The configuration in which a mutant is looked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Arena {
@@ -22,6 +19,8 @@ pub enum Arena {
     One,
     /// One session and a client.
     Client,
+    /// One session whose signals miss, and whose number is given to a stranger.
+    Signals,
     /// One session and its continuation.
     Child,
     /// One session and a daemon that leaves.
@@ -63,23 +62,23 @@ pub const SEEDED: [Seeded; 41] = [
     seeded(Mutant::M05, Arena::One, &[13], "failed is never published"),
     seeded(Mutant::M06, Arena::One, &[10], "the old status is always told as running"),
     seeded(Mutant::M07, Arena::Client, &[12], "a crash after the write loses the event"),
-    seeded(Mutant::M08, Arena::Client, &[12], "the cursor moves before the delivery"),
+    seeded(Mutant::M08, Arena::Client, &[12, 14], "the cursor moves before the delivery"),
     seeded(Mutant::M09, Arena::Client, &[12], "an event is delivered twice"),
     seeded(Mutant::M10, Arena::One, &[30], "recovery skips completing rows"),
     seeded(Mutant::M11, Arena::One, &[5, 31], "recovery fails every live row"),
     seeded(Mutant::M12, Arena::One, &[31, 9], "recovery writes again"),
-    seeded(Mutant::M13, Arena::One, &[18], "recovery trusts a bare process number"),
+    seeded(Mutant::M13, Arena::Signals, &[18], "recovery trusts a bare process number"),
     seeded(Mutant::M14, Arena::One, &[2], "a report writes a terminal status"),
     seeded(Mutant::M15, Arena::One, &[20], "an exit is consumed twice"),
     seeded(Mutant::M16, Arena::One, &[4], "a late report overwrites the end"),
     seeded(Mutant::M17, Arena::One, &[29], "a write error is ignored"),
-    seeded(Mutant::M18, Arena::One, &[18], "collected while a signal by number is on its way"),
-    seeded(Mutant::M19, Arena::One, &[18], "a stop signals a session that has ended"),
+    seeded(Mutant::M18, Arena::Signals, &[18], "collected while a signal by number is on its way"),
+    seeded(Mutant::M19, Arena::Signals, &[18], "a stop signals a session that has ended"),
     seeded(Mutant::M20, Arena::One, &[21, 34], "no escalation"),
     seeded(Mutant::M21, Arena::Child, &[17], "a deadline of the parent kills the child"),
     seeded(Mutant::M22, Arena::One, &[25], "a stop in starting is accepted and dropped"),
     seeded(Mutant::M23, Arena::One, &[21, 34], "a late spawn is not signalled"),
-    seeded(Mutant::M24, Arena::Child, &[2, 22], "an exit of the parent ends the child"),
+    seeded(Mutant::M24, Arena::Child, &[23], "an exit of the parent ends the child"),
     seeded(Mutant::M25, Arena::One, &[2], "an exit before the spawn's answer is a refusal"),
     seeded(Mutant::M26, Arena::One, &[5], "a clean exit after a stop is a success"),
     seeded(Mutant::M27, Arena::One, &[19], "two launches"),
@@ -87,7 +86,7 @@ pub const SEEDED: [Seeded; 41] = [
     seeded(Mutant::M29, Arena::Shutdown, &[30], "a shutdown drops the last write"),
     seeded(Mutant::M30, Arena::One, &[27], "answered before it is durable"),
     seeded(Mutant::M31, Arena::Client, &[14], "snapshot, then subscribe, with a gap"),
-    seeded(Mutant::M32, Arena::Client, &[14], "a full queue drops the last event"),
+    seeded(Mutant::M32, Arena::Client, &[15], "a full queue drops the last event"),
     seeded(Mutant::M33, Arena::Two, &[17], "a signal goes to the wrong session"),
     seeded(Mutant::M34, Arena::Two, &[33], "one slow write holds up every session"),
     seeded(Mutant::M35, Arena::One, &[32], "a second daemon writes, and this one goes on"),

@@ -37,11 +37,16 @@ pub(super) enum Probe {
     CrashWhileSignalling,
     SecondStop,
     ConnectDuringChange,
+    SlowClient,
+    SignalDenied,
+    SignalUnknown,
+    NumberReused,
+    Unreached,
 }
 
 impl Probe {
     /// Every probe with what reports call it.
-    pub(super) const ALL: [(Self, &'static str); 22] = [
+    pub(super) const ALL: [(Self, &'static str); 27] = [
         (Self::Conflict, "conflict"),
         (Self::InDoubt, "answer in doubt"),
         (Self::InDoubtOurs, "in doubt, and ours"),
@@ -64,6 +69,11 @@ impl Probe {
         (Self::CrashWhileSignalling, "crash while signalling"),
         (Self::SecondStop, "second stop"),
         (Self::ConnectDuringChange, "connect during a change"),
+        (Self::SlowClient, "client behind by more than one event"),
+        (Self::SignalDenied, "signal denied"),
+        (Self::SignalUnknown, "signal of unknown fate"),
+        (Self::NumberReused, "number reused"),
+        (Self::Unreached, "rung stored without a process to signal"),
     ];
 }
 

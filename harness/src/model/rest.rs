@@ -58,6 +58,8 @@ impl Model {
                 hold(30, session.is_held && is_alive);
                 hold(34, !is_leaving || !is_driven);
             }
+            // Nobody can end it before it ends by itself.
+            Status::Completing if session.is_unkilled && is_alive => {}
             Status::Completing => {
                 hold(21, row.rung >= Some(Rung::Kill) || !session.is_held);
                 hold(34, false);

@@ -65,6 +65,10 @@ pub(super) struct Session {
     pub(super) stops_left: u8,
     pub(super) requests_left: u8,
     pub(super) silences_left: u8,
+    /// Signals to it that may yet miss.
+    pub(super) misfires_left: u8,
+    /// Times that its number may yet become somebody else's.
+    pub(super) reuses_left: u8,
     /// The first attach after a restart has answered.
     pub(super) is_settled_in: bool,
     /// The daemon holds its process.
@@ -79,6 +83,12 @@ pub(super) struct Session {
     pub(super) is_signalled: bool,
     /// A second daemon wrote its row last.
     pub(super) is_intruded: bool,
+    /// `KILL` was sent, and did not arrive.
+    pub(super) is_unkilled: bool,
+    /// Its number is somebody else's by now.
+    pub(super) is_reused: bool,
+    /// The client was not told of what it lacks.
+    pub(super) is_unaware: bool,
     /// What a mutant remembers. Always 0 in the model of what ships.
     pub(super) odd: u8,
 }
@@ -125,7 +135,11 @@ pub(super) enum Process {
     Dead,
     /// It was collected: its number may be somebody else's by now.
     Reaped,
-    /// The machine was restarted.
+    /// It was ended so that nobody saw how.
+    Unseen,
+    /// It had ended, and the machine was restarted since.
+    Buried,
+    /// The machine was restarted while it ran.
     Vanished,
 }
 
@@ -157,6 +171,8 @@ impl Session {
         stops_left: 0,
         requests_left: 0,
         silences_left: 0,
+        misfires_left: 0,
+        reuses_left: 0,
         is_settled_in: false,
         is_held: false,
         is_told: false,
@@ -164,6 +180,9 @@ impl Session {
         is_asked_to_leave: false,
         is_signalled: false,
         is_intruded: false,
+        is_unkilled: false,
+        is_reused: false,
+        is_unaware: false,
         odd: 0,
     };
 
@@ -175,7 +194,9 @@ impl Session {
             | (self.is_launched as u8) << 3
             | (self.is_asked_to_leave as u8) << 4
             | (self.is_signalled as u8) << 5
-            | (self.is_intruded as u8) << 6;
+            | (self.is_intruded as u8) << 6
+            | (self.is_unkilled as u8) << 7;
+        let more_flags = self.is_reused as u8 | (self.is_unaware as u8) << 1;
         let [row_low, row_high] = self.row.to_le_bytes();
         let [memory_low, memory_high] = self.memory.to_le_bytes();
         [
@@ -203,13 +224,27 @@ impl Session {
                 self.stops_left,
                 self.requests_left,
                 self.silences_left,
+                self.misfires_left,
+                self.reuses_left,
                 flags,
-                0,
-                0,
-                0,
+                more_flags,
                 0,
             ]),
         ]
+    }
+
+    /// Returns the session as it is before anybody asks for it, with what is left of its budgets.
+    pub(super) const fn unborn(&self) -> Self {
+        let Self { stops_left, requests_left, silences_left, .. } = *self;
+        let Self { misfires_left, reuses_left, .. } = *self;
+        Self {
+            stops_left,
+            requests_left,
+            silences_left,
+            misfires_left,
+            reuses_left,
+            ..Self::EMPTY
+        }
     }
 
     /// Says whether the agent said something that the daemon did not read yet.
@@ -225,6 +260,8 @@ impl<const N: usize> World<N> {
             stops_left: config.interrupts,
             requests_left: config.requests,
             silences_left: config.silences,
+            misfires_left: config.misfires,
+            reuses_left: config.reuses,
             ..Session::EMPTY
         };
         Self {
