@@ -4,18 +4,27 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::conform::{self, Conformance, tell_trace};
 use super::coverage::{Push, coverage_statement};
 use super::doctor::doctor;
 use super::lock::Lock;
-use super::matrix::{Matrix, mutants};
+use super::matrix::{Kill, Matrix, mutants, mutants_of};
 use super::sample::{Oracle, Pct, Sampled, Uniform, sample};
 use super::search::{Report, explore};
 use super::{Config, SESSIONS_MAX};
+use crate::mutant::{Mutant, NoSuchMutant};
+use crate::timeline::load;
 
 /// Where the lock file lies, seen from the folder of the workspace.
 pub const LOCK_FILE: &str = "harness/model.lock";
+
+/// Where the corpus lies, seen from the folder of the workspace.
+const CORPUS: &str = "harness/timelines";
+
+/// Schedules of each configuration and oracle that are compared with the world.
+const CONFORM_RUNS: u64 = 250;
 
 /// Schedules that `random` and `pct` run, unless they are told otherwise.
 const RUNS: u64 = 200_000;
@@ -36,8 +45,11 @@ pub const HELP: &str =
                    [--continues N] [--requests N] [--silences N] [--misfires N] [--reuses N]
                    [--shutdowns N] [--connects N] [--timeout] [--sym] [--nightly]
       Searches every world of a configuration: the push tier's, the night's, or your own.
-  race-sim mutants
-      Looks for every seeded bug, and prints who kills whom.
+  race-sim mutants [--only NAME]
+      Looks for every seeded bug, and prints who kills whom; for one, as a timeline too.
+  race-sim conform [--runs N] [--seed N]
+      Makes the timelines of the corpus in the model, and schedules of the model in the world, and
+      compares what follows.
   race-sim random|pct [--runs N] [--seed N] [--depth N]
       Draws schedules of three sessions with every fault.
   race-sim lock [--check|--bless]
@@ -77,6 +89,8 @@ pub fn run(words: &[&str], out: &mut dyn Write) -> Result<Option<u8>, CommandErr
     let code = match words {
         ["explore", flags @ ..] => run_explore(flags, out)?,
         ["mutants"] => print_matrix(&mutants(), out)?,
+        ["mutants", "--only", name] => print_kill(name, out)?,
+        ["conform", flags @ ..] => run_conform(flags, out)?,
         ["random", flags @ ..] => run_sample(flags, false, out)?,
         ["pct", flags @ ..] => run_sample(flags, true, out)?,
         ["lock"] | ["lock", "--check"] => run_lock(false, out)?,
@@ -195,6 +209,8 @@ fn print_sampled(sampled: &Sampled, is_pct: bool, out: &mut dyn Write) -> Result
     }
     writeln!(out, "{} broken by", broken.join(", "))?;
     print_lines(trace, out)?;
+    let title = format!("{}, found at random", broken.join(", "));
+    writeln!(out, "{}", tell_trace(&Config::SAMPLED, Mutant::None, &title, trace))?;
     Ok(SAFETY)
 }
 
@@ -218,6 +234,8 @@ fn print_report(report: &Report, out: &mut dyn Write) -> Result<u8, CommandError
     for violation in &report.violations {
         writeln!(out, "  {} after {} choices:", violation.id(), violation.depth)?;
         print_lines(&violation.trace, out)?;
+        let title = format!("{}, found by a search of {}", violation.id(), config.name);
+        writeln!(out, "{}", tell_trace(config, Mutant::None, &title, &violation.trace))?;
         let is_liveness = LIVENESS_INVARIANTS.contains(&violation.invariant);
         worst = worst.max(if is_liveness { LIVENESS } else { SAFETY });
     }
@@ -232,6 +250,55 @@ fn print_matrix(matrix: &Matrix, out: &mut dyn Write) -> Result<u8, CommandError
     }
     let survivors = matrix.survivors();
     Ok(if survivors.is_empty() { 0 } else { SURVIVOR })
+}
+
+fn run_conform(flags: &[&str], out: &mut dyn Write) -> Result<u8, CommandError> {
+    let (mut runs, mut seed) = (CONFORM_RUNS, 1);
+    let mut words = flags.iter();
+    while let Some(flag) = words.next() {
+        let value = number(flag, words.next().copied())?;
+        match *flag {
+            "--runs" => runs = value,
+            "--seed" => seed = value,
+            _ => return Err(CommandError::Usage(format!("there is no flag `{flag}` here"))),
+        }
+    }
+    print_conformance(&conform_corpus(runs, seed)?, out)
+}
+
+fn conform_corpus(runs: u64, seed: u64) -> Result<Conformance, CommandError> {
+    let corpus = load(&[PathBuf::from(CORPUS)]);
+    let corpus = corpus.map_err(|error| CommandError::Usage(error.to_string()))?;
+    let name = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let corpus: Vec<_> =
+        corpus.into_iter().map(|(path, timeline)| (name(&path), timeline)).collect();
+    Ok(conform::conform(&corpus, runs, seed))
+}
+
+fn print_conformance(found: &Conformance, out: &mut dyn Write) -> Result<u8, CommandError> {
+    if found.is_good() {
+        writeln!(out, "{found}")?;
+        return Ok(0);
+    }
+    print_lines(&found.differences, out)?;
+    if let Some(first) = &found.first {
+        writeln!(out, "{}", first.timeline)?;
+    }
+    Ok(SAFETY)
+}
+
+fn print_kill(name: &str, out: &mut dyn Write) -> Result<u8, CommandError> {
+    let mutant =
+        name.parse().map_err(|error: NoSuchMutant| CommandError::Usage(error.to_string()))?;
+    let matrix = mutants_of(&[mutant]);
+    if matrix.kills.is_empty() {
+        return Err(CommandError::Usage(format!("{mutant} is not seeded in the model")));
+    }
+    for timeline in matrix.kills.iter().filter_map(Kill::timeline) {
+        writeln!(out, "{timeline}")?;
+    }
+    write!(out, "{matrix}")?;
+    Ok(if matrix.survivors().is_empty() { 0 } else { SURVIVOR })
 }
 
 fn run_doctor(out: &mut dyn Write) -> Result<u8, CommandError> {
@@ -279,6 +346,8 @@ fn push_tier(out: &mut dyn Write) -> Result<u8, CommandError> {
     worst = worst.max(check_lock(&reports, Path::new(LOCK_FILE), out)?);
     let matrix = mutants();
     worst = worst.max(print_matrix(&matrix, out)?);
+    let conformance = conform_corpus(CONFORM_RUNS, 1)?;
+    worst = worst.max(print_conformance(&conformance, out)?);
     let findings = doctor(&Config::SMALL);
     print_lines(&findings, out)?;
     if findings.iter().any(|finding| !finding.is_good) {

@@ -298,7 +298,8 @@ impl Model {
         let is_read = self.config.connects == 0 || session.seen == row.revision;
         let is_over = session.memory == 0 && row.is_terminal;
         let is_published = session.published == row.revision;
-        if !is_over || !is_read || !is_published || session.process == Process::Alive {
+        let is_kept = session.process == Process::Alive || self.keeps_ended;
+        if !is_over || !is_read || !is_published || is_kept {
             return;
         }
         if !self.is_absorbing(session.row) {

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::conform::tell_trace;
 use super::law::bit;
 use super::mutant::{Arena, SEEDED, Seeded};
 use super::search::{Plan, Violation, name_of, search};
 use super::{Config, doctor};
 use crate::mutant::Mutant;
+use crate::timeline::Timeline;
 
 /// The invariants have the numbers from 1 to this one.
 pub(super) const INVARIANTS: u8 = 34;
@@ -37,6 +39,13 @@ pub struct Matrix {
 #[must_use]
 pub fn mutants() -> Matrix {
     Matrix { kills: SEEDED.iter().map(hunt).collect() }
+}
+
+/// Lets the search look for some of them.
+#[must_use]
+pub fn mutants_of(wanted: &[Mutant]) -> Matrix {
+    let wanted = SEEDED.iter().filter(|seeded| wanted.contains(&seeded.mutant));
+    Matrix { kills: wanted.map(hunt).collect() }
 }
 
 /// Returns where the mutants of an arena are looked for.
@@ -71,6 +80,21 @@ fn hunt(seeded: &Seeded) -> Kill {
         seeded: *seeded,
         first: first.into_iter().next(),
         also: also.into_iter().map(|violation| violation.invariant).collect(),
+    }
+}
+
+impl Kill {
+    /// Returns the choices that lead to the breach as a timeline; `None` where it survived, or where
+    /// what was found is no way from the beginning but two choices that do not commute.
+    #[must_use]
+    pub fn timeline(&self) -> Option<Timeline> {
+        let (first, Seeded { mutant, claim, arena: place, .. }) =
+            (self.first.as_ref()?, self.seeded);
+        if mutant == Mutant::M34 {
+            return None;
+        }
+        let title = format!("{mutant}, {claim}: {}", first.id());
+        Some(tell_trace(&arena(place), mutant, &title, &first.trace))
     }
 }
 

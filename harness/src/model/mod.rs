@@ -13,6 +13,7 @@ mod apply;
 mod atlas;
 mod choice;
 pub mod command;
+pub mod conform;
 mod coverage;
 mod doctor;
 mod drive;
@@ -37,7 +38,7 @@ pub use choice::Choice;
 pub use coverage::{Push, coverage_statement};
 pub use doctor::{Finding, doctor};
 pub use lock::{Drift, Lock};
-pub use matrix::{Kill, Matrix, mutants};
+pub use matrix::{Kill, Matrix, mutants, mutants_of};
 pub use mutant::{Arena, SEEDED, Seeded};
 
 use crate::mutant::Mutant;
@@ -322,6 +323,8 @@ struct Model {
     must_leave: bool,
     /// The harness's own mutant M39.
     is_blind: bool,
+    /// What has ended stays as it is, so that it can be looked at.
+    keeps_ended: bool,
     sightings: Sightings,
     crash_table: CrashTable,
 }
@@ -339,6 +342,7 @@ impl Model {
             broken: 0,
             must_leave: false,
             is_blind: false,
+            keeps_ended: false,
             sightings: Sightings::default(),
             crash_table: CrashTable::default(),
         }

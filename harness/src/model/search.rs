@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::choice::{Choice, Menu};
+use super::conform::unsorted;
 use super::law::{BUG, CANARY};
 use super::numbers::{KEYS, fingerprint};
 use super::probe::{CrashTable, Sightings};
@@ -317,7 +318,9 @@ impl<const N: usize> Search<N> {
         let traces = if wanted.is_empty() { Vec::new() } else { self.trace(&wanted) };
         for (violation, mut trace) in violations.iter_mut().zip(traces) {
             trace.extend(violation.last);
-            violation.trace = trace;
+            let Plan { config, mutant, .. } = &self.plan;
+            violation.trace =
+                if config.is_symmetric { unsorted(config, *mutant, &trace) } else { trace };
         }
         self.report.violations = violations;
     }

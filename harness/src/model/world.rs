@@ -237,14 +237,7 @@ impl Session {
     pub(super) const fn unborn(&self) -> Self {
         let Self { stops_left, requests_left, silences_left, .. } = *self;
         let Self { misfires_left, reuses_left, .. } = *self;
-        Self {
-            stops_left,
-            requests_left,
-            silences_left,
-            misfires_left,
-            reuses_left,
-            ..Self::EMPTY
-        }
+        Self { stops_left, requests_left, silences_left, misfires_left, reuses_left, ..Self::EMPTY }
     }
 
     /// Says whether the agent said something that the daemon did not read yet.
