@@ -331,7 +331,11 @@ struct Model {
 
 impl Model {
     fn new(config: Config, mutant: Mutant) -> Self {
-        let mut atlas = Atlas::new(config.policy(), mutant);
+        Self::with(config, config.policy(), mutant)
+    }
+
+    fn with(config: Config, policy: Policy, mutant: Mutant) -> Self {
+        let mut atlas = Atlas::new(policy, mutant);
         let tomb = atlas.tomb();
         Self {
             config,

@@ -1,6 +1,7 @@
 //! A model that is led by hand, and what it does as a trace.
 
 use candor_core::event::Cause;
+use candor_core::machine::Policy;
 use candor_core::stop::StopKind;
 
 use super::trace::Trace;
@@ -33,8 +34,8 @@ struct Slot {
 }
 
 impl Follower {
-    pub(super) fn new(config: Config, mutant: Mutant) -> Self {
-        let mut model = Model::new(config, mutant);
+    pub(super) fn new(config: Config, policy: Policy, mutant: Mutant) -> Self {
+        let mut model = Model::with(config, policy, mutant);
         model.keeps_ended = true;
         Self {
             model,

@@ -5,7 +5,8 @@
 
 use std::collections::VecDeque;
 
-use candor_core::verdict::{Exit, LostReason, SpawnStage};
+use candor_core::machine::Policy;
+use candor_core::verdict::{Exit, LostReason, SpawnStage, SuccessCodes};
 
 use super::follow::Follower;
 use super::trace::{Difference, Trace};
@@ -18,7 +19,8 @@ use crate::replay::Run;
 use crate::timeline::Timeline;
 use crate::timeline::choice as line;
 use crate::timeline::choice::{
-    Ask, AttachAnswer, Boot, DueKind, InFlight, SignalEffect, SpawnOutcome, WriteOutcome,
+    Ask, AttachAnswer, Boot, DueKind, InFlight, LaunchOptions, SignalEffect, SpawnOutcome, Word,
+    WriteOutcome,
 };
 use crate::timeline::names::{CallName, ProcessName, SessionName};
 
@@ -31,8 +33,10 @@ const ENOENT: i32 = 2;
 /// Why the model cannot make the choices of a timeline.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Deaf {
-    /// It has no choice of this kind.
-    Word(String),
+    /// It has no word for a feature to come: drafts, continuation of what has ended, approvals.
+    Feature,
+    /// The world refuses a choice of the timeline.
+    Refused(String),
     /// Its sessions all have the same options.
     Options,
     /// It has room for three sessions.
@@ -48,7 +52,23 @@ pub enum Deaf {
 }
 
 /// The timelines of the corpus that the model cannot make, by the names of their files.
-pub const DEAF_TO: [(&str, Deaf); 0] = [];
+pub const DEAF_TO: [(&str, Deaf); 15] = [
+    ("answer_meets_ended_session", Deaf::Feature),
+    ("approval_meets_ended_session", Deaf::Feature),
+    ("approval_meets_second_request", Deaf::Feature),
+    ("bypass_meets_bypass_that_ends", Deaf::Feature),
+    ("bypass_meets_ended_session", Deaf::Feature),
+    ("client_meets_request", Deaf::Feature),
+    ("client_meets_request_and_draft", Deaf::Feature),
+    ("continue_meets_continue", Deaf::Feature),
+    ("continue_meets_exit", Deaf::Feature),
+    ("continue_meets_missing_program", Deaf::Feature),
+    ("request_meets_bypass_that_ends", Deaf::Feature),
+    ("request_meets_stored_interrupt", Deaf::Feature),
+    ("request_meets_unstored_line", Deaf::Feature),
+    ("start_meets_missing_program", Deaf::Feature),
+    ("start_meets_start", Deaf::Feature),
+];
 
 /// Makes the choices of a timeline in the model, and compares what follows with what follows in the
 /// world. With a mutant, the model alone makes its mistake.
@@ -73,7 +93,7 @@ fn made_by(timeline: &Timeline) -> Result<(Vec<line::Choice>, Trace), Deaf> {
     let mut at_ms = 0;
     for step in timeline.steps() {
         at_ms = step.moment.after(at_ms);
-        run.choose(at_ms, &step.choice).map_err(|refusal| Deaf::Word(refusal.to_string()))?;
+        run.choose(at_ms, &step.choice).map_err(|refusal| Deaf::Refused(refusal.to_string()))?;
         choices.push(step.choice.clone());
     }
     if timeline.ends_fair() {
@@ -110,9 +130,7 @@ impl Listener {
         if launches + queues > SESSIONS_MAX {
             return Err(Deaf::Sessions);
         }
-        let has_timeout = choices.iter().any(|choice| {
-            matches!(choice, line::Choice::Launch { options, .. } if options.timeout_ms.is_some())
-        });
+        let policy = policy_of(choices)?;
         let config = Config {
             name: "timeline",
             sessions: launches as u8,
@@ -126,10 +144,9 @@ impl Listener {
             shutdowns: MANY,
             connects: MANY,
             is_stepwise: false,
-            has_timeout,
             ..Config::PLAIN
         };
-        let follower = Follower::new(config, mutant);
+        let follower = Follower::new(config, policy, mutant);
         Ok(Self { follower, posts: Default::default(), launched: 0, queued: 0 })
     }
 
@@ -159,10 +176,7 @@ impl Listener {
     /// Makes what the world makes at once, and posts the rest.
     fn hear(&mut self, line: &line::Choice, rest: &[line::Choice]) -> Result<(), Deaf> {
         match line {
-            line::Choice::Launch { options, .. } => {
-                if options.codes.is_some() || options.always_reports {
-                    return Err(Deaf::Options);
-                }
+            line::Choice::Launch { .. } => {
                 self.launched += 1;
                 self.birth(Verb::Launch, self.launched - 1, 0);
                 Ok(())
@@ -208,6 +222,11 @@ impl Listener {
                     Some(LostReason::ShimKilled) => Verb::EndedUnseen,
                     Some(_) => return Err(Deaf::Reason),
                 };
+                let waits = |mail: &Choice| mail.verb == Verb::ReadReport;
+                let is_known = self.posts[at].mail.iter().any(waits);
+                if self.follower.session(at).is_unread() && !is_known {
+                    self.post(Verb::ReadReport, at, 0);
+                }
                 self.posts[at].fact = Some(choice(verb, at, 0));
                 Ok(())
             }
@@ -249,7 +268,20 @@ impl Listener {
             }
             line::Choice::Drop { client } if client.number() == 1 => self.choose(Verb::Drop, 0, 0),
             line::Choice::Connect { .. } | line::Choice::Drop { .. } => Ok(()),
-            other => Err(Deaf::Word(other.to_string())),
+            // How fast a client is, and what a list shows, changes no session; nor does a line that
+            // is no report, nor a second daemon that is refused.
+            line::Choice::Stall { .. }
+            | line::Choice::Fetch { .. }
+            | line::Choice::Show { .. }
+            | line::Choice::SecondDaemon
+            | line::Choice::Say {
+                word: Word::Usage | Word::Stderr | Word::Oversized | Word::Unstored,
+                ..
+            } => Ok(()),
+            line::Choice::Say { process, word: Word::Unread { success } } => {
+                self.choose(Verb::Say, self.slot_of(*process)?, u8::from(*success))
+            }
+            _ => Err(Deaf::Feature),
         }
     }
 
@@ -433,6 +465,38 @@ impl Listener {
         }
         Ok(false)
     }
+}
+
+/// Returns what all sessions have in common. How long a deadline is makes no difference to the model,
+/// and whether there is a time limit none to a session that never comes to it.
+fn policy_of(choices: &[line::Choice]) -> Result<Policy, Deaf> {
+    let default = LaunchOptions::default();
+    let all = choices.iter().filter_map(|choice| match choice {
+        line::Choice::Launch { options, .. } => Some(options),
+        line::Choice::Queue { .. } => Some(&default),
+        _ => None,
+    });
+    let policies = all.map(|options| {
+        let codes = options
+            .codes
+            .as_ref()
+            .map(|codes| codes.iter().fold(SuccessCodes::none(), |set, code| set.with(*code)));
+        Policy {
+            always_reports: options.always_reports,
+            success_codes: codes.unwrap_or(SuccessCodes::ZERO),
+            ..Policy::default()
+        }
+    });
+    let policies: Vec<_> = policies.collect();
+    let first = policies.first().copied().unwrap_or_default();
+    if policies.iter().any(|policy| *policy != first) {
+        return Err(Deaf::Options);
+    }
+    let mut timeouts = choices.iter().filter_map(|choice| match choice {
+        line::Choice::Launch { options, .. } => options.timeout_ms,
+        _ => None,
+    });
+    Ok(Policy { timeout_ms: timeouts.next(), ..first })
 }
 
 const fn choice(verb: Verb, at: usize, value: u8) -> Choice {

@@ -104,7 +104,7 @@ impl Teller {
     /// Begins with a model that makes one mistake, before a world that makes these.
     pub(super) fn new(config: Config, mutant: Mutant, mutants: Mutants) -> Self {
         Self {
-            follower: Follower::new(config, mutant),
+            follower: Follower::new(config, config.policy(), mutant),
             mutants,
             run: Run::of(mutants),
             steps: Vec::new(),
