@@ -17,6 +17,7 @@ use candor_core::time::{Monotonic, Now, Timestamp};
 use candor_core::verdict::{End, Exit, LostReason, SpawnStage};
 
 use super::law;
+use super::numbers::BuildQuick;
 use crate::mutant::Mutant;
 
 /// The moment at which everything in the model happens. What is late is what is picked late.
@@ -200,10 +201,10 @@ pub(super) struct Atlas {
     mutant: Mutant,
     machines: Vec<Machine>,
     rows: Vec<Row>,
-    machine_ids: HashMap<Machine, MachineId>,
+    machine_ids: HashMap<Machine, MachineId, BuildQuick>,
     protocols: Vec<Protocol>,
     views: Vec<View>,
-    protocol_ids: HashMap<Protocol, ProtocolId>,
+    protocol_ids: HashMap<Protocol, ProtocolId, BuildQuick>,
     /// What was ever answered. There are few different answers.
     answers: Vec<Outcome>,
     /// For each protocol and deed the place of the answer, and the protocol after it.
@@ -220,10 +221,10 @@ impl Atlas {
             mutant,
             machines: vec![*unborn.machine()],
             rows: vec![row_of(unborn.machine())],
-            machine_ids: HashMap::new(),
+            machine_ids: HashMap::default(),
             protocols: vec![unborn],
             views: vec![nobody],
-            protocol_ids: HashMap::new(),
+            protocol_ids: HashMap::default(),
             answers: Vec::new(),
             outcomes: vec![UNKNOWN; DEEDS_MAX],
             creations: [0; 2],

@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::conform::{self, Conformance, tell_trace};
 use super::coverage::{Push, coverage_statement};
@@ -12,7 +13,7 @@ use super::doctor::doctor;
 use super::lock::Lock;
 use super::matrix::{Kill, Matrix, mutants, mutants_of};
 use super::sample::{Oracle, Pct, Sampled, Uniform, sample};
-use super::search::{Report, explore};
+use super::search::{Report, explore, explore_for};
 use super::{Config, SESSIONS_MAX};
 use crate::mutant::{Mutant, NoSuchMutant};
 use crate::timeline::load;
@@ -44,6 +45,7 @@ pub const HELP: &str =
     "  race-sim explore [--config NAME] [--sessions N] [--crash N] [--dbfault N] [--interrupts N]
                    [--continues N] [--requests N] [--silences N] [--misfires N] [--reuses N]
                    [--shutdowns N] [--connects N] [--timeout] [--sym] [--nightly]
+                   [--budget SECONDSs]
       Searches every world of a configuration: the push tier's, the night's, or your own.
   race-sim mutants [--only NAME]
       Looks for every seeded bug, and prints who kills whom; for one, as a timeline too.
@@ -106,24 +108,30 @@ pub fn run(words: &[&str], out: &mut dyn Write) -> Result<Option<u8>, CommandErr
 }
 
 fn run_explore(flags: &[&str], out: &mut dyn Write) -> Result<u8, CommandError> {
-    let configs = configs_of(flags)?;
+    let (configs, time_max) = configs_of(flags)?;
     let mut worst = 0;
     for config in configs {
-        worst = worst.max(print_report(&explore(&config), out)?);
+        worst = worst.max(print_report(&explore_for(&config, time_max), out)?);
     }
     Ok(worst)
 }
 
 /// Reads flags with numbers into a configuration.
-fn configs_of(flags: &[&str]) -> Result<Vec<Config>, CommandError> {
-    if flags.is_empty() {
-        return Ok(Config::PUSH.to_vec());
-    }
+fn configs_of(flags: &[&str]) -> Result<(Vec<Config>, Duration), CommandError> {
+    let mut time_max = Duration::MAX;
+    let (mut is_nightly, mut is_custom) = (false, false);
     let mut config = Config { name: "custom", exits: 4, ..Config::PLAIN };
     let mut words = flags.iter();
     while let Some(flag) = words.next() {
         match *flag {
-            "--nightly" => return Ok(Config::NIGHTLY.to_vec()),
+            "--nightly" => {
+                is_nightly = true;
+                continue;
+            }
+            "--budget" => {
+                time_max = budget(words.next().copied())?;
+                continue;
+            }
             "--timeout" => config.has_timeout = true,
             "--sym" => config.is_symmetric = true,
             "--config" => {
@@ -135,6 +143,13 @@ fn configs_of(flags: &[&str]) -> Result<Vec<Config>, CommandError> {
             }
             flag => *field(&mut config, flag)? = small_number(flag, words.next().copied())?,
         }
+        is_custom = true;
+    }
+    if is_nightly {
+        return Ok((Config::NIGHTLY.to_vec(), time_max));
+    }
+    if !is_custom {
+        return Ok((Config::PUSH.to_vec(), time_max));
     }
     let is_searchable = (1..=SESSIONS_MAX).contains(&config.slots()) && config.sessions > 0;
     let sorts_children = config.is_symmetric && config.continues > 0;
@@ -143,7 +158,14 @@ fn configs_of(flags: &[&str]) -> Result<Vec<Config>, CommandError> {
             "at most three sessions in all, one of them a continuation, and no --sym then";
         return Err(CommandError::Usage(message.to_owned()));
     }
-    Ok(vec![config])
+    Ok((vec![config], time_max))
+}
+
+fn budget(word: Option<&str>) -> Result<Duration, CommandError> {
+    let seconds = word.and_then(|word| word.strip_suffix('s')).and_then(|word| word.parse().ok());
+    let seconds = seconds
+        .ok_or_else(|| CommandError::Usage("`--budget` needs seconds, as 60s".to_owned()))?;
+    Ok(Duration::from_secs(seconds))
 }
 
 fn field<'a>(config: &'a mut Config, flag: &str) -> Result<&'a mut u8, CommandError> {
@@ -230,6 +252,9 @@ fn print_report(report: &Report, out: &mut dyn Write) -> Result<u8, CommandError
         values.1,
         report.transitions_per_second() / 1e6
     )?;
+    if !report.is_exhaustive() {
+        writeln!(out, "  not exhaustive: {} worlds were met and not looked at", report.frontier)?;
+    }
     let mut worst = 0;
     for violation in &report.violations {
         writeln!(out, "  {} after {} choices:", violation.id(), violation.depth)?;

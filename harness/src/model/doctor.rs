@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 
 use super::choice::Menu;
-use super::numbers::KEYS;
+use super::numbers::{BuildQuick, KEYS};
 use super::search::{Plan, Violation, cpu_now, explore, search};
 use super::world::World;
 use super::{Config, Model};
@@ -64,7 +64,7 @@ fn exact_set(config: &Config) -> Finding {
 fn exact_count<const N: usize>(config: &Config) -> u64 {
     let mut model = Model::new(*config, Mutant::None);
     let first = World::<N>::new(config);
-    let mut known = HashSet::from([first]);
+    let mut known = HashSet::<_, BuildQuick>::from_iter([first]);
     let mut queue = VecDeque::from([first]);
     let mut menu = Menu::new();
     while let Some(world) = queue.pop_front() {
@@ -132,7 +132,7 @@ pub(super) fn find_dependence(mutant: Mutant) -> Option<Violation> {
     let config = Config { store_faults: 1, requests: 1, connects: 1, ..Config::TWO_PLAIN };
     let mut model = Model::new(config, mutant);
     let first = World::<2>::new(&config);
-    let mut known = HashSet::from([first]);
+    let mut known = HashSet::<_, BuildQuick>::from_iter([first]);
     let mut queue = VecDeque::from([(first, 0)]);
     let (mut menu, mut after) = (Menu::new(), Menu::new());
     while let Some((world, depth)) = queue.pop_front() {
@@ -194,7 +194,7 @@ fn acyclic(config: &Config) -> Finding {
 fn left_after_sorting<const N: usize>(config: &Config) -> (usize, usize) {
     let mut model = Model::new(*config, Mutant::None);
     let first = World::<N>::new(config);
-    let mut numbers = HashMap::from([(first, 0_usize)]);
+    let mut numbers = HashMap::<_, _, BuildQuick>::from_iter([(first, 0_usize)]);
     let mut worlds = vec![first];
     let mut edges: Vec<(usize, usize)> = Vec::new();
     let mut menu = Menu::new();

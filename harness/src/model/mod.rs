@@ -28,6 +28,7 @@ mod probe;
 mod rest;
 mod sample;
 mod search;
+mod table;
 mod world;
 
 use std::num::NonZeroU64;
@@ -44,7 +45,7 @@ pub use mutant::{Arena, SEEDED, Seeded};
 use crate::mutant::Mutant;
 pub use probe::{CrashTable, Sightings};
 pub use sample::{Oracle, Pct, Sampled, Uniform, sample};
-pub use search::{Report, Violation, explore};
+pub use search::{Report, Violation, explore, explore_for};
 
 use atlas::{Atlas, MachineId};
 

@@ -1,5 +1,7 @@
 //! A small source of numbers that gives the same ones in ten years, and the hash of a world.
 
+use std::hash::{BuildHasherDefault, Hasher};
+
 use super::world::World;
 
 /// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", `SplitMix64`.
@@ -32,6 +34,48 @@ const fn mix(mut word: u64) -> u64 {
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     word ^ (word >> 31)
+}
+
+/// A quick hash for what a search has met of core: there are few values, and nobody chooses them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Quick(u64);
+
+/// Makes [`Quick`].
+pub(super) type BuildQuick = BuildHasherDefault<Quick>;
+
+impl Hasher for Quick {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(size_of::<u64>()) {
+            let mut word = [0; size_of::<u64>()];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let product = u128::from(self.0 ^ number ^ STEP) * 0xe703_7ed1_a0b4_28db;
+        self.0 = (product as u64) ^ ((product >> 64) as u64);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
 }
 
 /// Returns the fingerprint of a world: never 0, which marks a free slot.

@@ -1,6 +1,6 @@
 //! Every world that can be reached, level by level.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -10,18 +10,20 @@ use super::law::{BUG, CANARY};
 use super::numbers::{KEYS, fingerprint};
 use super::probe::{CrashTable, Sightings};
 use super::rest::is_at_rest;
+use super::table::Table;
 use super::world::World;
 use super::{Config, Model};
 use crate::mutant::Mutant;
 
-/// Slots of a new table: as many as fit a core's own cache.
-const SLOTS_MIN: usize = 1 << 14;
-
-/// A table is doubled when it is this full, in percent.
-const LOAD_MAX_PERCENT: usize = 60;
-
 /// Worlds whose successors are looked up together, so that the look-ups overlap.
-const BATCH: usize = 16;
+const BATCH: usize = 32;
+
+/// Batches between two looks at the clock.
+const BATCHES_PER_LOOK: usize = 64;
+
+/// Memory for what was met and what is to be looked at, at most, in bytes. A search that needs more
+/// stops, and says so.
+const MEMORY_BYTES_MAX: usize = 4 << 30;
 
 /// How a search is to be done.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +37,8 @@ pub(super) struct Plan {
     pub(super) is_blind: bool,
     /// Where to stop, at the latest.
     pub(super) states_max: u64,
+    /// How long it may take at the most.
+    pub(super) time_max: Duration,
     /// The invariants after whose breach nothing more is looked for.
     pub(super) stop_at: u64,
 }
@@ -48,6 +52,7 @@ impl Plan {
             forgets: false,
             is_blind: false,
             states_max: u64::MAX,
+            time_max: Duration::MAX,
             stop_at: 0,
         }
     }
@@ -64,6 +69,8 @@ pub struct Report {
     pub transitions: u64,
     /// Choices from the beginning to the farthest world.
     pub depth: u32,
+    /// Worlds that were met and not looked at: 0 where the search came to its end.
+    pub frontier: u64,
     /// Of all fingerprints.
     pub fingerprint_xor: u64,
     /// Distinct machines and distinct protocols of core that were met.
@@ -124,6 +131,12 @@ pub(super) fn name_of(invariant: u8) -> String {
 }
 
 impl Report {
+    /// Says whether every world was met.
+    #[must_use]
+    pub const fn is_exhaustive(&self) -> bool {
+        self.frontier == 0
+    }
+
     /// Returns how many choices were made in a second of a core's time.
     #[must_use]
     pub fn transitions_per_second(&self) -> f64 {
@@ -135,6 +148,12 @@ impl Report {
 #[must_use]
 pub fn explore(config: &Config) -> Report {
     search(&Plan::new(*config))
+}
+
+/// Searches a configuration for so long, or to its end.
+#[must_use]
+pub fn explore_for(config: &Config, time_max: Duration) -> Report {
+    search(&Plan { time_max, ..Plan::new(*config) })
 }
 
 /// Returns how much of a core's time this thread has had. Other programs do not count.
@@ -152,50 +171,6 @@ pub(super) fn search(plan: &Plan) -> Report {
     }
 }
 
-/// Fingerprints in open addressing. 0 marks a free slot.
-struct Table {
-    slots: Vec<u64>,
-    len: usize,
-}
-
-impl Table {
-    fn new() -> Self {
-        Self { slots: vec![0; SLOTS_MIN], len: 0 }
-    }
-
-    fn insert(&mut self, fingerprint: u64) -> bool {
-        if self.len * 100 >= self.slots.len() * LOAD_MAX_PERCENT {
-            self.grow();
-        }
-        let is_new = place(&mut self.slots, fingerprint);
-        self.len += usize::from(is_new);
-        is_new
-    }
-
-    fn grow(&mut self) {
-        let mut slots = vec![0; self.slots.len() * 2];
-        for fingerprint in self.slots.iter().filter(|slot| **slot != 0) {
-            place(&mut slots, *fingerprint);
-        }
-        self.slots = slots;
-    }
-}
-
-fn place(slots: &mut [u64], fingerprint: u64) -> bool {
-    let mask = slots.len() - 1;
-    let mut at = fingerprint as usize & mask;
-    loop {
-        if slots[at] == fingerprint {
-            return false;
-        }
-        if slots[at] == 0 {
-            slots[at] = fingerprint;
-            return true;
-        }
-        at = (at + 1) & mask;
-    }
-}
-
 struct Search<const N: usize> {
     plan: Plan,
     model: Model,
@@ -203,6 +178,10 @@ struct Search<const N: usize> {
     report: Report,
     broken: u64,
     began: Duration,
+    started: Instant,
+    is_out_of_budget: bool,
+    /// The fingerprints of a batch of successors.
+    prints: Vec<u64>,
 }
 
 impl<const N: usize> Search<N> {
@@ -214,6 +193,7 @@ impl<const N: usize> Search<N> {
             states: 0,
             transitions: 0,
             depth: 0,
+            frontier: 0,
             fingerprint_xor: 0,
             values: (0, 0),
             elapsed: Duration::ZERO,
@@ -222,7 +202,17 @@ impl<const N: usize> Search<N> {
             crash_table: CrashTable::default(),
         };
         let plan = *plan;
-        Self { plan, model, table: Table::new(), report, broken: 0, began: cpu_now() }
+        Self {
+            plan,
+            model,
+            table: Table::new(),
+            report,
+            broken: 0,
+            began: cpu_now(),
+            started: Instant::now(),
+            is_out_of_budget: false,
+            prints: Vec::new(),
+        }
     }
 
     fn run(mut self) -> Report {
@@ -232,12 +222,19 @@ impl<const N: usize> Search<N> {
         let print = self.print(&first);
         self.meet(print);
         while !frontier.is_empty() && !self.is_done() {
-            for worlds in frontier.chunks(BATCH) {
+            let mut left = frontier.len();
+            for (batch, worlds) in frontier.chunks(BATCH).enumerate() {
                 self.expand(worlds, &mut next);
+                left -= worlds.len();
+                if batch % BATCHES_PER_LOOK == 0 {
+                    let worlds = frontier.capacity() + next.capacity();
+                    self.look_at_budget(worlds * size_of::<World<N>>());
+                }
                 if self.is_done() {
                     break;
                 }
             }
+            self.report.frontier = (left + next.len()) as u64;
             frontier.clear();
             std::mem::swap(&mut frontier, &mut next);
             self.report.depth += u32::from(!frontier.is_empty());
@@ -250,8 +247,16 @@ impl<const N: usize> Search<N> {
         self.report
     }
 
+    /// A table that is about to be doubled needs three times its memory for a moment.
+    fn look_at_budget(&mut self, frontier_bytes: usize) {
+        let is_large = frontier_bytes + self.table.bytes() * 3 > MEMORY_BYTES_MAX;
+        self.is_out_of_budget = is_large || self.started.elapsed() >= self.plan.time_max;
+    }
+
     const fn is_done(&self) -> bool {
-        self.broken & self.plan.stop_at != 0 || self.report.states > self.plan.states_max
+        self.is_out_of_budget
+            || self.broken & self.plan.stop_at != 0
+            || self.report.states > self.plan.states_max
     }
 
     fn print(&self, world: &World<N>) -> u64 {
@@ -267,8 +272,11 @@ impl<const N: usize> Search<N> {
         is_new
     }
 
+    /// Makes every choice in each of the worlds. What is new is appended to `found`.
     fn expand(&mut self, worlds: &[World<N>], found: &mut Vec<World<N>>) {
         let mut menu = Menu::new();
+        let begin = found.len();
+        self.prints.clear();
         for world in worlds {
             self.model.enabled(world, &mut menu);
             if is_at_rest(&menu) {
@@ -284,12 +292,26 @@ impl<const N: usize> Search<N> {
                 if self.plan.config.is_symmetric {
                     next = next.sorted();
                 }
-                let print = self.print(&next);
-                if self.meet(print) {
-                    found.push(next);
-                }
+                self.prints.push(self.print(&next));
+                found.push(next);
             }
         }
+        self.keep_new(found, begin);
+    }
+
+    /// Drops those of the worlds from `begin` on that were met before.
+    fn keep_new(&mut self, found: &mut Vec<World<N>>, begin: usize) {
+        let prints = std::mem::take(&mut self.prints);
+        self.table.touch(&prints);
+        let mut end = begin;
+        for (at, print) in prints.iter().enumerate() {
+            if self.meet(*print) {
+                found[end] = found[begin + at];
+                end += 1;
+            }
+        }
+        found.truncate(end);
+        self.prints = prints;
     }
 
     /// Keeps the first breach of each invariant.
