@@ -78,22 +78,26 @@ impl Hasher for Quick {
     }
 }
 
+/// Words without a pattern, from the digits of pi.
+const SALT: [u64; 3] = [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344, 0xa409_3822_299f_31d0];
+
 /// Returns the fingerprint of a world: never 0, which marks a free slot.
 pub(super) fn fingerprint<const N: usize>(world: &World<N>, key: u64, forgets: bool) -> u64 {
-    let mut hash = key;
+    let mut hash = fold(key ^ SALT[0], world.shared.word() ^ SALT[1]);
     for session in &world.sessions {
         let [first, second, third] = session.words();
         // The harness's own mutant M38 leaves out what is armed, said and published.
         let second = if forgets { 0 } else { second };
-        hash = fold(hash, first);
-        hash = fold(hash, second);
-        hash = fold(hash, third);
+        let most = fold(first ^ key ^ SALT[0], second ^ SALT[1]);
+        hash = fold(hash ^ most, third ^ SALT[2]);
     }
-    mix(fold(hash, world.shared.word())).max(1)
+    mix(hash).max(1)
 }
 
-/// Both halves of the product, so that every bit of the word reaches every bit of the hash.
-const fn fold(hash: u64, word: u64) -> u64 {
-    let product = ((hash ^ word) as u128).wrapping_mul(0xa076_1d64_78bd_642f_e703_7ed1_a0b4_28db);
-    (product as u64) ^ ((product >> 64) as u64) ^ STEP.rotate_left((hash & 63) as u32)
+/// Both halves of the product, so that every bit of both words reaches every bit of the hash.
+///
+/// Source: Wang Yi, `wyhash`, final version 4.
+const fn fold(one: u64, other: u64) -> u64 {
+    let product = one as u128 * other as u128;
+    (product as u64) ^ ((product >> 64) as u64)
 }

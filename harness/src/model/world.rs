@@ -187,6 +187,7 @@ impl Session {
     };
 
     /// Returns all of it in a few words. `doctor` holds them against the derived equality.
+    #[inline]
     pub(super) const fn words(&self) -> [u64; SESSION_WORDS] {
         let flags = self.is_settled_in as u8
             | (self.is_held as u8) << 1
@@ -274,7 +275,13 @@ impl<const N: usize> World<N> {
     /// Returns the world with its sessions in an order of their own: which of them is which makes
     /// no difference.
     pub(super) fn sorted(mut self) -> Self {
-        self.sessions.sort_unstable_by_key(Session::words);
+        if let [one, other] = self.sessions.as_mut_slice() {
+            if one > other {
+                std::mem::swap(one, other);
+            }
+        } else {
+            self.sessions.sort_unstable();
+        }
         self
     }
 }

@@ -188,7 +188,7 @@ pub(super) fn unsorted(config: &Config, mutant: Mutant, trace: &[Choice]) -> Vec
         let at = order[usize::from(choice.session)];
         let choice = Choice { session: at as u8, ..*choice };
         world = model.apply(&world, choice);
-        order.sort_by_key(|at| world.sessions[*at].words());
+        order.sort_by_key(|at| world.sessions[*at]);
         real.push(choice);
     }
     real
