@@ -18,6 +18,44 @@ use crate::executor::poll_once;
 use crate::ghost::Writer;
 use crate::mutant::Mutant;
 
+/// Every mistake that the world can make, and what it is.
+pub const MISTAKES: [(Mutant, &str); 34] = [
+    (Mutant::M01, "signal first, store the intent after"),
+    (Mutant::M02, "two writers a session, and no compare-and-set"),
+    (Mutant::M03, "two publishers, and events that are carried by the bus"),
+    (Mutant::M04, "publish before it is durable"),
+    (Mutant::M05, "failed has no event"),
+    (Mutant::M10, "recovery skips completing rows"),
+    (Mutant::M11, "recovery fails every live row"),
+    (Mutant::M14, "a report writes a terminal status"),
+    (Mutant::M17, "a write error is ignored"),
+    (Mutant::M20, "no escalation"),
+    (Mutant::M27, "who comes second launches once more"),
+    (Mutant::M28, "a line about usage writes a stale row back"),
+    (Mutant::M29, "a shutdown drops the last write"),
+    (Mutant::M31, "snapshot, then subscribe, with a gap"),
+    (Mutant::M32, "a full queue drops events"),
+    (Mutant::M35, "a second daemon is let in, and both write"),
+    (Mutant::M40, "an end without its reason"),
+    (Mutant::M42, "an answered request sets running, whatever was"),
+    (Mutant::M43, "the end is written before the last output is read"),
+    (Mutant::M45, "what a status could take is refused"),
+    (Mutant::M46, "a refused spawn is not written"),
+    (Mutant::M47, "a slow client holds up every session"),
+    (Mutant::M48, "a shutdown forgets who is ending already"),
+    (Mutant::M49, "the first answer sets running, whoever else waits"),
+    (Mutant::M50, "a line that is too long ends the reading"),
+    (Mutant::M51, "a request sets waiting_input, whatever was"),
+    (Mutant::M52, "a word on standard error is a failure"),
+    (Mutant::M53, "what the store refused is not tried again"),
+    (Mutant::M54, "a page shows what it expects of an answer"),
+    (Mutant::M55, "a page shows every list, however old"),
+    (Mutant::M56, "waiting_input has no event"),
+    (Mutant::M57, "a bypass ends without an event"),
+    (Mutant::M58, "a request without a line in the conversation is not shown"),
+    (Mutant::M59, "a bypass is switched off by whoever saw it end"),
+];
+
 impl Daemon {
     /// Says whether this world makes a mistake.
     pub(super) fn has(&self, mutant: Mutant) -> bool {
