@@ -16,21 +16,25 @@ const EXIT_130: u8 = 2;
 const EXIT_BY_RUNG: [u8; 3] = [3, 4, 5];
 
 impl Model {
-    /// Makes a choice. What it breaks is in `self.broken` afterwards.
+    /// Makes a choice in a copy of a world. What it breaks is in `self.broken` afterwards.
     pub(super) fn apply<const N: usize>(&mut self, world: &World<N>, choice: Choice) -> World<N> {
+        let mut next = *world;
+        self.apply_to(&mut next, choice);
+        next
+    }
+
+    /// Makes a choice. What it breaks is in `self.broken` afterwards.
+    pub(super) fn apply_to<const N: usize>(&mut self, next: &mut World<N>, choice: Choice) {
         self.broken = 0;
         self.must_leave = false;
-        let mut next = *world;
         match choice.verb {
-            Verb::Crash => self.crash(&mut next),
-            Verb::BootSame | Verb::BootOther => {
-                self.boot(&mut next, choice.verb == Verb::BootOther);
-            }
+            Verb::Crash => self.crash(next),
+            Verb::BootSame | Verb::BootOther => self.boot(next, choice.verb == Verb::BootOther),
             Verb::Shutdown => {
                 next.shared.daemon = Daemon::Leaving;
                 next.shared.shutdowns -= 1;
             }
-            Verb::Connect | Verb::Drop => self.connect(&mut next, choice.verb == Verb::Connect),
+            Verb::Connect | Verb::Drop => self.connect(next, choice.verb == Verb::Connect),
             Verb::Queue => next.shared.continues -= 1,
             Verb::NotStored
             | Verb::KeptUnknown
@@ -46,13 +50,12 @@ impl Model {
             self.wake(&mut next.sessions[at]);
         }
         if self.mutant != Mutant::None {
-            self.spread(&mut next, at, was_held);
+            self.spread(next, at, was_held);
         }
         if self.must_leave {
             self.see(Probe::Usurped);
-            self.go_down(&mut next);
+            self.go_down(next);
         }
-        next
     }
 
     fn session_choice(&mut self, session: &mut Session, choice: Choice) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::conform::{self, Conformance, tell_trace};
 use super::coverage::{Push, coverage_statement};
 use super::doctor::doctor;
+use super::figures::{Speed, replays};
 use super::lock::Lock;
 use super::matrix::{Kill, Matrix, mutants, mutants_of};
 use super::sample::{Oracle, Pct, Sampled, Uniform, sample};
@@ -20,6 +21,12 @@ use crate::timeline::load;
 
 /// Where the lock file lies, seen from the folder of the workspace.
 pub const LOCK_FILE: &str = "harness/model.lock";
+
+/// Where it lies how fast the search was.
+pub const SPEED_FILE: &str = "harness/model.speed";
+
+/// How often a search that seems slow is measured once more.
+const MEASURES_MAX: usize = 3;
 
 /// Where the corpus lies, seen from the folder of the workspace.
 const CORPUS: &str = "harness/timelines";
@@ -44,6 +51,7 @@ const LIVENESS_INVARIANTS: [u8; 1] = [34];
 pub const HELP: &str =
     "  race-sim explore [--config NAME] [--sessions N] [--crash N] [--dbfault N] [--interrupts N]
                    [--continues N] [--requests N] [--silences N] [--misfires N] [--reuses N]
+                   [--exits N] [--reports N]
                    [--shutdowns N] [--connects N] [--timeout] [--sym] [--nightly]
                    [--budget SECONDSs]
       Searches every world of a configuration: the push tier's, the night's, or your own.
@@ -56,6 +64,8 @@ pub const HELP: &str =
       Draws schedules of three sessions with every fault.
   race-sim lock [--check|--bless]
       Compares the sizes of the push tier's configurations with harness/model.lock.
+  race-sim figures
+      Measures what replays and searches cost.
   race-sim doctor
       Checks the search itself.
   race-sim push
@@ -98,8 +108,9 @@ pub fn run(words: &[&str], out: &mut dyn Write) -> Result<Option<u8>, CommandErr
         ["lock"] | ["lock", "--check"] => run_lock(false, out)?,
         ["lock", "--bless"] => run_lock(true, out)?,
         ["doctor"] => run_doctor(out)?,
+        ["figures"] => run_figures(out)?,
         ["push"] => push_tier(out)?,
-        ["mutants" | "lock" | "doctor" | "push", flag, ..] => {
+        ["mutants" | "lock" | "doctor" | "figures" | "push", flag, ..] => {
             return Err(CommandError::Usage(format!("there is no flag `{flag}` here")));
         }
         _ => return Ok(None),
@@ -136,8 +147,7 @@ fn configs_of(flags: &[&str]) -> Result<(Vec<Config>, Duration), CommandError> {
             "--sym" => config.is_symmetric = true,
             "--config" => {
                 let name = words.next().copied().unwrap_or_default();
-                let mut known = Config::PUSH.iter().chain(&Config::NIGHTLY);
-                config = *known.find(|config| config.name == name).ok_or_else(|| {
+                config = Config::named(name).ok_or_else(|| {
                     CommandError::Usage(format!("there is no configuration `{name}`"))
                 })?;
             }
@@ -179,6 +189,8 @@ fn field<'a>(config: &'a mut Config, flag: &str) -> Result<&'a mut u8, CommandEr
         "--silences" => &mut config.silences,
         "--misfires" => &mut config.misfires,
         "--reuses" => &mut config.reuses,
+        "--exits" => &mut config.exits,
+        "--reports" => &mut config.reports,
         "--shutdowns" => &mut config.shutdowns,
         "--connects" => &mut config.connects,
         _ => return Err(CommandError::Usage(format!("`explore` has no flag `{flag}`"))),
@@ -253,7 +265,12 @@ fn print_report(report: &Report, out: &mut dyn Write) -> Result<u8, CommandError
         report.transitions_per_second() / 1e6
     )?;
     if !report.is_exhaustive() {
-        writeln!(out, "  not exhaustive: {} worlds were met and not looked at", report.frontier)?;
+        let Report { depth, frontier, .. } = report;
+        writeln!(
+            out,
+            "  not exhaustive: every world that is less than {depth} choices away, and {frontier} \
+             that were met and not looked at"
+        )?;
     }
     let mut worst = 0;
     for violation in &report.violations {
@@ -332,16 +349,49 @@ fn run_doctor(out: &mut dyn Write) -> Result<u8, CommandError> {
     Ok(if findings.iter().all(|finding| finding.is_good) { 0 } else { NONDETERMINISM })
 }
 
+fn run_figures(out: &mut dyn Write) -> Result<u8, CommandError> {
+    writeln!(out, "{}", replays())?;
+    let reports: Vec<_> = Config::PUSH.iter().map(explore).collect();
+    for report in &reports {
+        print_report(report, out)?;
+    }
+    writeln!(out, "speed: {} choices in the fixed work's time", Speed::of(&reports).0)?;
+    Ok(0)
+}
+
 fn run_lock(is_blessed: bool, out: &mut dyn Write) -> Result<u8, CommandError> {
     let reports: Vec<_> = Config::PUSH.iter().map(explore).collect();
     if is_blessed {
         let mut lock = Lock::default();
         reports.iter().for_each(|report| lock.record(report));
         fs::write(LOCK_FILE, lock.render())?;
-        writeln!(out, "{LOCK_FILE} is written")?;
+        fs::write(SPEED_FILE, Speed::of(&reports).render())?;
+        writeln!(out, "{LOCK_FILE} and {SPEED_FILE} are written")?;
         return Ok(0);
     }
-    check_lock(&reports, Path::new(LOCK_FILE), out)
+    let drift = check_lock(&reports, Path::new(LOCK_FILE), out)?;
+    Ok(drift.max(check_speed(&reports, out)?))
+}
+
+/// Fails where the search has become much slower. What is slow once may have been disturbed.
+fn check_speed(reports: &[Report], out: &mut dyn Write) -> Result<u8, CommandError> {
+    let text = fs::read_to_string(SPEED_FILE)
+        .map_err(|error| CommandError::Usage(format!("cannot read {SPEED_FILE}: {error}")))?;
+    let locked = Speed::parse(&text)
+        .ok_or_else(|| CommandError::Usage(format!("{SPEED_FILE} holds no figure")))?;
+    let mut speed = Speed::of(reports);
+    for _ in 1..MEASURES_MAX {
+        if speed.is_slower_than(locked) {
+            let again: Vec<_> = reports.iter().map(|report| explore(&report.config)).collect();
+            speed = Speed(speed.0.max(Speed::of(&again).0));
+        }
+    }
+    writeln!(out, "speed: {} choices in the fixed work's time, locked {}", speed.0, locked.0)?;
+    if speed.is_slower_than(locked) {
+        writeln!(out, "the search is less than half as fast as it was")?;
+        return Ok(NONDETERMINISM);
+    }
+    Ok(0)
 }
 
 fn check_lock(reports: &[Report], file: &Path, out: &mut dyn Write) -> Result<u8, CommandError> {
@@ -369,6 +419,8 @@ fn push_tier(out: &mut dyn Write) -> Result<u8, CommandError> {
         worst = worst.max(print_report(report, out)?);
     }
     worst = worst.max(check_lock(&reports, Path::new(LOCK_FILE), out)?);
+    worst = worst.max(check_speed(&reports, out)?);
+    writeln!(out, "{}", replays())?;
     let matrix = mutants();
     worst = worst.max(print_matrix(&matrix, out)?);
     let conformance = conform_corpus(CONFORM_RUNS, 1)?;

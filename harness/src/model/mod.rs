@@ -17,6 +17,7 @@ pub mod conform;
 mod coverage;
 mod doctor;
 mod drive;
+mod figures;
 mod forge;
 mod law;
 mod lock;
@@ -38,6 +39,7 @@ use candor_core::machine::Policy;
 pub use choice::Choice;
 pub use coverage::{Push, coverage_statement};
 pub use doctor::{Finding, doctor};
+pub use figures::{Replays, Speed, replays};
 pub use lock::{Drift, Lock};
 pub use matrix::{Kill, Matrix, mutants, mutants_of};
 pub use mutant::{Arena, SEEDED, Seeded};
@@ -244,11 +246,43 @@ impl Config {
         ..Self::LEAN
     };
 
-    /// Two sessions with every fault, nightly.
+    /// Two sessions with every fault. Far more worlds than can be met: the night looks at those that
+    /// are not many choices away.
     pub const TWO_FULL: Self =
         Self { name: "two-full", store_faults: 1, silences: 1, reports: 1, ..Self::TWO };
 
-    /// Three sessions without faults, nightly.
+    /// Two sessions, a crash and a store that fails, on every push.
+    pub const TWO_FAULT: Self =
+        Self { name: "two-fault", store_faults: 1, exits: 1, has_kill: false, ..Self::TWO };
+
+    /// Two sessions, a crash, and launches and attaches of unknown fate, on every push.
+    pub const TWO_SILENT: Self =
+        Self { name: "two-silent", silences: 1, exits: 1, has_kill: false, ..Self::TWO };
+
+    /// Two sessions, a crash, and agents that report, nightly.
+    pub const TWO_REPORT: Self =
+        Self { name: "two-report", reports: 2, exits: 1, has_kill: false, ..Self::TWO };
+
+    /// Two sessions, two crashes, and two stops of each, nightly.
+    pub const TWO_STOPS: Self =
+        Self { name: "two-stops", crashes: 2, interrupts: 2, exits: 1, ..Self::TWO };
+
+    /// Two sessions with one fault of each kind, otherwise lean, nightly.
+    pub const TWO_MIXED: Self = Self {
+        name: "two-mixed",
+        store_faults: 1,
+        silences: 1,
+        reports: 1,
+        exits: 1,
+        has_kill: false,
+        ..Self::TWO
+    };
+
+    /// Two sessions, a store that fails, and users that kill, nightly.
+    pub const TWO_KILLS: Self =
+        Self { name: "two-kills", store_faults: 1, silences: 1, interrupts: 2, ..Self::TWO };
+
+    /// Three sessions without faults, on every push.
     pub const THREE: Self = Self {
         name: "three-plain",
         sessions: 3,
@@ -257,6 +291,9 @@ impl Config {
         has_kill: false,
         ..Self::TWO
     };
+
+    /// Three sessions and a crash, nightly.
+    pub const THREE_CRASH: Self = Self { name: "three-crash", crashes: 1, ..Self::THREE };
 
     /// Three sessions with every fault, to be sampled.
     pub const SAMPLED: Self = Self {
@@ -276,8 +313,12 @@ impl Config {
     /// Two sessions without faults, for the product law.
     pub const TWO_PLAIN: Self = Self { name: "two-plain", sessions: 2, ..Self::LEAN };
 
+    /// Three sessions, a crash and a store that fails, nightly.
+    pub const THREE_FAULT: Self =
+        Self { name: "three-fault", store_faults: 1, ..Self::THREE_CRASH };
+
     /// What is searched on every push.
-    pub const PUSH: [Self; 12] = [
+    pub const PUSH: [Self; 15] = [
         Self::PLAIN,
         Self::LEAN,
         Self::SIGNALS,
@@ -290,10 +331,28 @@ impl Config {
         Self::ONE_BIG,
         Self::CHILD_BIG,
         Self::TWO,
+        Self::TWO_FAULT,
+        Self::TWO_SILENT,
+        Self::THREE,
     ];
 
-    /// What is searched in the night.
-    pub const NIGHTLY: [Self; 2] = [Self::TWO_FULL, Self::THREE];
+    /// What is searched to its end in the night. [`TWO_FULL`](Self::TWO_FULL) is searched for a
+    /// while.
+    pub const NIGHTLY: [Self; 6] = [
+        Self::TWO_STOPS,
+        Self::TWO_REPORT,
+        Self::THREE_CRASH,
+        Self::TWO_KILLS,
+        Self::TWO_MIXED,
+        Self::THREE_FAULT,
+    ];
+
+    /// Returns the configuration that the lock file calls so.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let known = Self::PUSH.into_iter().chain(Self::NIGHTLY).chain([Self::TWO_FULL]);
+        known.into_iter().find(|config| config.name == name)
+    }
 
     pub(super) const fn roots(&self) -> usize {
         self.sessions as usize

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use candor_core::machine::Policy;
 use candor_core::verdict::{Exit, LostReason, SpawnStage, SuccessCodes};
 
+use super::deaf::Deaf;
 use super::follow::Follower;
 use super::trace::{Difference, Trace};
 use crate::model::atlas::EXITS;
@@ -29,46 +30,6 @@ const MANY: u8 = 200;
 
 /// The error number for "no such file or directory".
 const ENOENT: i32 = 2;
-
-/// Why the model cannot make the choices of a timeline.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Deaf {
-    /// It has no word for a feature to come: drafts, continuation of what has ended, approvals.
-    Feature,
-    /// The world refuses a choice of the timeline.
-    Refused(String),
-    /// Its sessions all have the same options.
-    Options,
-    /// It has room for three sessions.
-    Sessions,
-    /// It knows a few exits, which stand for all.
-    Exit,
-    /// It knows one reason for each way to be lost, or to be refused.
-    Reason,
-    /// Its agents report once.
-    SecondReport,
-    /// It does not offer the choice where the world does: one of both is wrong.
-    NotOffered(String),
-}
-
-/// The timelines of the corpus that the model cannot make, by the names of their files.
-pub const DEAF_TO: [(&str, Deaf); 15] = [
-    ("answer_meets_ended_session", Deaf::Feature),
-    ("approval_meets_ended_session", Deaf::Feature),
-    ("approval_meets_second_request", Deaf::Feature),
-    ("bypass_meets_bypass_that_ends", Deaf::Feature),
-    ("bypass_meets_ended_session", Deaf::Feature),
-    ("client_meets_request", Deaf::Feature),
-    ("client_meets_request_and_draft", Deaf::Feature),
-    ("continue_meets_continue", Deaf::Feature),
-    ("continue_meets_exit", Deaf::Feature),
-    ("continue_meets_missing_program", Deaf::Feature),
-    ("request_meets_bypass_that_ends", Deaf::Feature),
-    ("request_meets_stored_interrupt", Deaf::Feature),
-    ("request_meets_unstored_line", Deaf::Feature),
-    ("start_meets_missing_program", Deaf::Feature),
-    ("start_meets_start", Deaf::Feature),
-];
 
 /// Makes the choices of a timeline in the model, and compares what follows with what follows in the
 /// world. With a mutant, the model alone makes its mistake.
@@ -215,30 +176,9 @@ impl Listener {
                 self.speak_last(at, *process, rest)?;
                 self.choose(Verb::Exit, at, place)
             }
-            line::Choice::Reap { process, lost } => {
-                let at = self.slot_of(*process)?;
-                let verb = match lost {
-                    None => Verb::Ended,
-                    Some(LostReason::ShimKilled) => Verb::EndedUnseen,
-                    Some(_) => return Err(Deaf::Reason),
-                };
-                let waits = |mail: &Choice| mail.verb == Verb::ReadReport;
-                let is_known = self.posts[at].mail.iter().any(waits);
-                if self.follower.session(at).is_unread() && !is_known {
-                    self.post(Verb::ReadReport, at, 0);
-                }
-                self.posts[at].fact = Some(choice(verb, at, 0));
-                Ok(())
-            }
+            line::Choice::Reap { process, lost } => self.reap(self.slot_of(*process)?, *lost),
             line::Choice::Report { process, success } => {
-                let at = self.slot_of(*process)?;
-                match self.follower.session(at).said {
-                    Said::Read => return Err(Deaf::SecondReport),
-                    Said::Nothing => self.choose(Verb::Say, at, u8::from(*success))?,
-                    Said::Success | Said::Error => {}
-                }
-                self.post(Verb::ReadReport, at, 0);
-                Ok(())
+                self.report(self.slot_of(*process)?, *success)
             }
             line::Choice::Request { process, opened } => {
                 let verb = if *opened { Verb::OpenRequest } else { Verb::CloseRequest };
@@ -369,6 +309,32 @@ impl Listener {
             (Some(success), Said::Nothing) => self.choose(Verb::Say, at, u8::from(success)),
             _ => Ok(()),
         }
+    }
+
+    /// What was written before is read before.
+    fn reap(&mut self, at: usize, lost: Option<LostReason>) -> Result<(), Deaf> {
+        let verb = match lost {
+            None => Verb::Ended,
+            Some(LostReason::ShimKilled) => Verb::EndedUnseen,
+            Some(_) => return Err(Deaf::Reason),
+        };
+        let waits = |mail: &Choice| mail.verb == Verb::ReadReport;
+        let is_known = self.posts[at].mail.iter().any(waits);
+        if self.follower.session(at).is_unread() && !is_known {
+            self.post(Verb::ReadReport, at, 0);
+        }
+        self.posts[at].fact = Some(choice(verb, at, 0));
+        Ok(())
+    }
+
+    fn report(&mut self, at: usize, success: bool) -> Result<(), Deaf> {
+        match self.follower.session(at).said {
+            Said::Read => return Err(Deaf::SecondReport),
+            Said::Nothing => self.choose(Verb::Say, at, u8::from(success))?,
+            Said::Success | Said::Error => {}
+        }
+        self.post(Verb::ReadReport, at, 0);
+        Ok(())
     }
 
     fn due(&mut self, at: usize, kind: DueKind) -> Result<(), Deaf> {

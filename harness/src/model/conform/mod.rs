@@ -8,6 +8,7 @@
 //! What only one level can do is named: [`Untold`] for choices of the model, [`DEAF_TO`] for
 //! timelines of the corpus. Both lists are closed, and tested to be exact.
 
+mod deaf;
 mod follow;
 mod listen;
 mod report;
@@ -21,7 +22,8 @@ use crate::mutant::{Mutant, Mutants};
 use crate::replay::{Mode, replay};
 use crate::timeline::Timeline;
 
-pub use listen::{DEAF_TO, Deaf, listen};
+pub use deaf::{DEAF_TO, Deaf};
+pub use listen::listen;
 pub use report::{Conformance, conform};
 pub use tell::Untold;
 pub use trace::{Difference, Trace};

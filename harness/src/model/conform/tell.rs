@@ -210,7 +210,8 @@ impl Teller {
         let after_ms = if is_timed { self.after_ms(&choice).unwrap_or_default() } else { 0 };
         let at_ms = world.now_ms() + after_ms;
         if let Err(refusal) = self.run.choose(at_ms, &choice) {
-            self.complaint.get_or_insert(format!("the world refuses `{choice}`: {refusal}"));
+            self.complaint
+                .get_or_insert_with(|| format!("the world refuses `{choice}`: {refusal}"));
         }
         self.steps.push((at_ms, choice));
     }
