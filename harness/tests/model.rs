@@ -1,7 +1,11 @@
 //! The searched model: small configurations, the seeded bugs, and the search itself.
 
+use std::time::Duration;
+
+use candor_harness::model::conform::Conformance;
 use candor_harness::model::{
-    Config, Lock, Pct, Push, Uniform, coverage_statement, doctor, explore, mutants, sample,
+    Config, Lock, Pct, Push, Uniform, coverage_statement, doctor, explore, explore_for, mutants,
+    sample,
 };
 
 /// Schedules that each oracle draws here. `race-sim` draws more.
@@ -71,8 +75,34 @@ fn a_lock_file_is_read_as_it_is_written_and_notices_a_drift() {
 #[test]
 fn the_coverage_statement_names_its_bounds() {
     let reports = vec![explore(&Config::PLAIN)];
-    let push = Push { reports, matrix: mutants(), findings: Vec::new() };
+    let sampled = vec![sample(&Config::SAMPLED, &mut Uniform::new(1), RUNS)];
+    let push = Push {
+        reports,
+        matrix: mutants(),
+        findings: Vec::new(),
+        conformance: Conformance::default(),
+        sampled,
+    };
     let statement = coverage_statement(&push);
+    assert!(statement.contains("300 schedules"), "{statement}");
+    assert!(statement.contains("not in the model: "), "{statement}");
     assert!(statement.contains("0 crashes"), "{statement}");
     assert!(!push.vacuities().is_empty(), "without a crash, much is never met");
+}
+
+#[test]
+fn a_search_that_runs_out_of_time_says_how_far_it_came() {
+    let report = explore_for(&Config::TWO_FULL, Duration::ZERO);
+    assert!(!report.is_exhaustive(), "{report:?}");
+    assert!(report.frontier > 0 && report.states > report.frontier, "{report:?}");
+    assert!(explore_for(&Config::PLAIN, Duration::MAX).is_exhaustive());
+}
+
+#[test]
+fn what_has_no_lock_any_more_is_forgotten() {
+    let report = explore(&Config::LEAN);
+    let mut lock = Lock::default();
+    lock.record(&report);
+    lock.retain(|name| name != Config::LEAN.name);
+    assert_eq!(lock, Lock::default());
 }

@@ -31,6 +31,12 @@ const MEASURES_MAX: usize = 3;
 /// Where the corpus lies, seen from the folder of the workspace.
 const CORPUS: &str = "harness/timelines";
 
+/// How long the night searches a configuration that has no end.
+const NIGHT_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// Schedules that each oracle draws in the push tier.
+const PUSH_RUNS: u64 = 20_000;
+
 /// Schedules of each configuration and oracle that are compared with the world.
 const CONFORM_RUNS: u64 = 250;
 
@@ -62,8 +68,9 @@ pub const HELP: &str =
       compares what follows.
   race-sim random|pct [--runs N] [--seed N] [--depth N]
       Draws schedules of three sessions with every fault.
-  race-sim lock [--check|--bless]
-      Compares the sizes of the push tier's configurations with harness/model.lock.
+  race-sim lock [--check|--bless] [--nightly]
+      Compares the sizes of the push tier's configurations, or of the night's, with
+      harness/model.lock, and the speed of the push tier's searches with harness/model.speed.
   race-sim figures
       Measures what replays and searches cost.
   race-sim doctor
@@ -105,12 +112,11 @@ pub fn run(words: &[&str], out: &mut dyn Write) -> Result<Option<u8>, CommandErr
         ["conform", flags @ ..] => run_conform(flags, out)?,
         ["random", flags @ ..] => run_sample(flags, false, out)?,
         ["pct", flags @ ..] => run_sample(flags, true, out)?,
-        ["lock"] | ["lock", "--check"] => run_lock(false, out)?,
-        ["lock", "--bless"] => run_lock(true, out)?,
+        ["lock", flags @ ..] => run_lock(flags, out)?,
         ["doctor"] => run_doctor(out)?,
         ["figures"] => run_figures(out)?,
         ["push"] => push_tier(out)?,
-        ["mutants" | "lock" | "doctor" | "figures" | "push", flag, ..] => {
+        ["mutants" | "doctor" | "figures" | "push", flag, ..] => {
             return Err(CommandError::Usage(format!("there is no flag `{flag}` here")));
         }
         _ => return Ok(None),
@@ -119,16 +125,31 @@ pub fn run(words: &[&str], out: &mut dyn Write) -> Result<Option<u8>, CommandErr
 }
 
 fn run_explore(flags: &[&str], out: &mut dyn Write) -> Result<u8, CommandError> {
-    let (configs, time_max) = configs_of(flags)?;
+    let Wanted { configs, time_max, is_nightly } = wanted_of(flags)?;
     let mut worst = 0;
     for config in configs {
-        worst = worst.max(print_report(&explore_for(&config, time_max), out)?);
+        let report = explore_for(&config, time_max);
+        worst = worst.max(print_report(&report, out)?);
+        if is_nightly && report.is_exhaustive() {
+            worst = worst.max(check_lock(&[report], Path::new(LOCK_FILE), out)?);
+        }
+    }
+    if is_nightly {
+        let report = explore_for(&Config::TWO_FULL, time_max.min(NIGHT_MAX));
+        worst = worst.max(print_report(&report, out)?);
     }
     Ok(worst)
 }
 
+/// What is to be searched.
+struct Wanted {
+    configs: Vec<Config>,
+    time_max: Duration,
+    is_nightly: bool,
+}
+
 /// Reads flags with numbers into a configuration.
-fn configs_of(flags: &[&str]) -> Result<(Vec<Config>, Duration), CommandError> {
+fn wanted_of(flags: &[&str]) -> Result<Wanted, CommandError> {
     let mut time_max = Duration::MAX;
     let (mut is_nightly, mut is_custom) = (false, false);
     let mut config = Config { name: "custom", exits: 4, ..Config::PLAIN };
@@ -156,10 +177,10 @@ fn configs_of(flags: &[&str]) -> Result<(Vec<Config>, Duration), CommandError> {
         is_custom = true;
     }
     if is_nightly {
-        return Ok((Config::NIGHTLY.to_vec(), time_max));
+        return Ok(Wanted { configs: Config::NIGHTLY.to_vec(), time_max, is_nightly });
     }
     if !is_custom {
-        return Ok((Config::PUSH.to_vec(), time_max));
+        return Ok(Wanted { configs: Config::PUSH.to_vec(), time_max, is_nightly });
     }
     let is_searchable = (1..=SESSIONS_MAX).contains(&config.slots()) && config.sessions > 0;
     let sorts_children = config.is_symmetric && config.continues > 0;
@@ -168,7 +189,7 @@ fn configs_of(flags: &[&str]) -> Result<(Vec<Config>, Duration), CommandError> {
             "at most three sessions in all, one of them a continuation, and no --sym then";
         return Err(CommandError::Usage(message.to_owned()));
     }
-    Ok((vec![config], time_max))
+    Ok(Wanted { configs: vec![config], time_max, is_nightly })
 }
 
 fn budget(word: Option<&str>) -> Result<Duration, CommandError> {
@@ -359,18 +380,33 @@ fn run_figures(out: &mut dyn Write) -> Result<u8, CommandError> {
     Ok(0)
 }
 
-fn run_lock(is_blessed: bool, out: &mut dyn Write) -> Result<u8, CommandError> {
-    let reports: Vec<_> = Config::PUSH.iter().map(explore).collect();
-    if is_blessed {
-        let mut lock = Lock::default();
-        reports.iter().for_each(|report| lock.record(report));
-        fs::write(LOCK_FILE, lock.render())?;
-        fs::write(SPEED_FILE, Speed::of(&reports).render())?;
-        writeln!(out, "{LOCK_FILE} and {SPEED_FILE} are written")?;
-        return Ok(0);
+fn run_lock(flags: &[&str], out: &mut dyn Write) -> Result<u8, CommandError> {
+    let wrong = |flag: &&&str| !["--check", "--bless", "--nightly"].contains(*flag);
+    if let Some(flag) = flags.iter().find(wrong) {
+        return Err(CommandError::Usage(format!("there is no flag `{flag}` here")));
+    }
+    let is_nightly = flags.contains(&"--nightly");
+    let configs = if is_nightly { Config::NIGHTLY.as_slice() } else { &Config::PUSH };
+    let reports: Vec<_> = configs.iter().map(explore).collect();
+    if flags.contains(&"--bless") {
+        return bless(&reports, is_nightly, out);
     }
     let drift = check_lock(&reports, Path::new(LOCK_FILE), out)?;
-    Ok(drift.max(check_speed(&reports, out)?))
+    Ok(if is_nightly { drift } else { drift.max(check_speed(&reports, out)?) })
+}
+
+/// Locks what was found. What was not looked at stays as it is locked.
+fn bless(reports: &[Report], is_nightly: bool, out: &mut dyn Write) -> Result<u8, CommandError> {
+    let mut lock = Lock::parse(&fs::read_to_string(LOCK_FILE).unwrap_or_default());
+    lock.retain(|name| Config::named(name).is_some());
+    reports.iter().for_each(|report| lock.record(report));
+    fs::write(LOCK_FILE, lock.render())?;
+    writeln!(out, "{LOCK_FILE} is written")?;
+    if !is_nightly {
+        fs::write(SPEED_FILE, Speed::of(reports).render())?;
+        writeln!(out, "{SPEED_FILE} is written")?;
+    }
+    Ok(0)
 }
 
 /// Fails where the search has become much slower. What is slow once may have been disturbed.
@@ -430,7 +466,11 @@ fn push_tier(out: &mut dyn Write) -> Result<u8, CommandError> {
     if findings.iter().any(|finding| !finding.is_good) {
         worst = worst.max(NONDETERMINISM);
     }
-    let push = Push { reports, matrix, findings };
+    let uniform = sample(&Config::SAMPLED, &mut Uniform::new(1), PUSH_RUNS);
+    worst = worst.max(print_sampled(&uniform, false, out)?);
+    let pct = sample(&Config::SAMPLED, &mut Pct::new(1, 3), PUSH_RUNS);
+    worst = worst.max(print_sampled(&pct, true, out)?);
+    let push = Push { reports, matrix, findings, conformance, sampled: vec![uniform, pct] };
     writeln!(out, "crash points          issued  effective  acknowledged")?;
     for (cause, [issued, effective, acknowledged]) in push.crash_table().rows() {
         writeln!(out, "  {cause:<16} {issued:>9} {effective:>10} {acknowledged:>13}")?;

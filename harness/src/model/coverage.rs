@@ -1,9 +1,21 @@
 //! What was looked at, in one statement that is honest about its bounds.
 
+use super::Config;
+use super::conform::Conformance;
 use super::doctor::Finding;
 use super::matrix::{INVARIANTS, Matrix};
 use super::probe::{CrashTable, Sightings};
+use super::sample::Sampled;
 use super::search::Report;
+
+/// What no search and no schedule of the model looks at.
+const OUT_OF_SIGHT: [&str; 5] = [
+    "more than three sessions, more faults than stand above, more than one client",
+    "how long things take: a deadline comes late, or later, or never",
+    "what is said beside final reports and requests: lines, usage, tokens, titles",
+    "drafts, approvals, and the continuation of a session that has ended",
+    "the store's files, sockets, and the kernel: their adapters have contract suites",
+];
 
 /// Everything that the push tier found out with the model.
 #[derive(Clone, Debug)]
@@ -14,6 +26,10 @@ pub struct Push {
     pub matrix: Matrix,
     /// The checks of the search.
     pub findings: Vec<Finding>,
+    /// How far both levels are the same daemon.
+    pub conformance: Conformance,
+    /// Schedules that were drawn.
+    pub sampled: Vec<Sampled>,
 }
 
 impl Push {
@@ -56,15 +72,25 @@ pub fn coverage_statement(push: &Push) -> String {
     lines.push(format!("{killed}/{kills} mutants killed, the slowest in {slowest} µs"));
     let good = push.findings.iter().filter(|finding| finding.is_good).count();
     lines.push(format!("{good}/{} checks of the search hold", push.findings.len()));
+    lines.extend(push.sampled.iter().map(|sampled| {
+        let Sampled { runs, choices, .. } = sampled;
+        format!("sampled {}: {runs} schedules, {choices} choices, no proof", Config::SAMPLED.name)
+    }));
+    lines.push(push.conformance.to_string());
+    lines.extend(OUT_OF_SIGHT.map(|line| format!("not in the model: {line}")));
     lines.join("\n")
 }
 
 fn line(report: &Report) -> String {
     let Report { config, states, transitions, depth, .. } = report;
+    let kill = if config.has_kill { ", kills" } else { "" };
+    let timeout = if config.has_timeout { ", a time limit" } else { "" };
+    let steps = if config.is_stepwise { ", a crash after each step of a write" } else { "" };
+    let word = if report.is_exhaustive() { "exhaustive" } else { "cut short" };
     let symmetric = if config.is_symmetric { ", up to symmetry" } else { "" };
     format!(
-        "exhaustive {:<13} {} session{}, <= {} crashes, {} store faults, {} stops each, {} \
-         continues, {} exits, {} reports, {} requests, {} silences, {} misfires, {} reused numbers, {} shutdowns, {} connects{symmetric}: {states} \
+        "{word} {:<13} {} session{}, <= {} crashes, {} store faults, {} stops each, {} \
+         continues, {} exits, {} reports, {} requests, {} silences, {} misfires, {} reused numbers, {} shutdowns, {} connects{kill}{timeout}{steps}{symmetric}: {states} \
          states, {transitions} transitions, depth {depth}, {:.1} M transitions/s",
         config.name,
         config.sessions,

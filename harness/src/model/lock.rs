@@ -35,6 +35,11 @@ impl Lock {
         Self { lines: pairs.map(|(name, rest)| (name.to_owned(), rest.to_owned())).collect() }
     }
 
+    /// Forgets configurations that are no more.
+    pub fn retain(&mut self, is_kept: impl Fn(&str) -> bool) {
+        self.lines.retain(|name, _| is_kept(name));
+    }
+
     /// Adds or replaces the figures of a search.
     pub fn record(&mut self, report: &Report) {
         self.lines.insert(report.config.name.to_owned(), figures(report));

@@ -5,9 +5,18 @@
 //! down here is only what lies around it: the store's answers, the processes, the mailbox rules of
 //! the daemon's session task, crashes and restarts.
 //!
+//! Time stands still: what is late is what is picked late, so that every deadline comes early, late and
+//! never. A client is slow by what it has not read, and comes back where it left. A second daemon is
+//! one that writes a row at any moment of a call. A process number that is free is given to a
+//! stranger. A loss of power is a crash before `boot other`: the store syncs its log with every
+//! commit (`synchronous = FULL`, and `F_FULLFSYNC` where there is such a thing), so that what was
+//! acknowledged is still there, and what was not may be or not; a store that lost a suffix of what
+//! it had acknowledged would break more than Candor could mend.
+//!
 //! Read it in this order: `world`, `choice` and `menu` (what can happen), `apply` and `drive` (what
 //! follows), `law` and `rest` (what must hold), `search` and `sample` (how it is looked at),
-//! `mutant` (what must be found), `doctor` (whether the looking can be trusted).
+//! `mutant` (what must be found), `doctor` (whether the looking can be trusted), `conform` (whether
+//! what is searched is what ships), `figures` (what it costs).
 
 mod apply;
 mod atlas;
