@@ -1,0 +1,56 @@
+//! Timelines of the harness on the real daemon, which is killed where they say, between any two
+//! steps: simulation and reality must agree on what becomes of every session.
+//!
+//! Compiled only under `--cfg candor_failpoints`: see `cargo xtask crash-sim`.
+//!
+//! What no real machine shows on order stays with the simulation: a reboot, a power cut, a process
+//! number that is another's, a store that refuses or loses what it was given, and a process that
+//! outlives its daemon and is reached again (`attach ... up`), for which it would need a parent that
+//! stays behind.
+
+mod cast;
+mod golden;
+mod listener;
+mod play;
+
+use candor_adapters::failpoint::Point;
+
+/// Makes a test of each timeline, by its name. Each list of places is one play: the daemon is killed
+/// at the first of them in the first crash, and so on; the empty one is killed where the timeline
+/// leaves it.
+macro_rules! plays {
+    ($($timeline:ident: $([$($point:ident),*])+;)+) => {
+        $(
+            #[test]
+            fn $timeline() {
+                for windows in [$(&[$(Point::$point),*][..]),+] {
+                    play::play(stringify!($timeline), windows);
+                }
+            }
+        )+
+
+        /// Everywhere that a daemon is killed on purpose.
+        const PLACES: &[Point] = &[$($($(Point::$point,)*)+)+];
+    };
+}
+
+plays! {
+    crash_meets_client: [];
+    crash_meets_interrupted_launch: [] [LaunchBegun] [LaunchForked] [StopStored];
+    crash_meets_interrupted_session: [] [SignalSent] [StopStored];
+    crash_meets_launch:
+        [] [PublishBegun] [PublishDone] [LaunchBegun] [LaunchClaimed] [LaunchForked]
+        [IdentityUnfinished];
+    crash_meets_lost_interrupt: [] [CommitBegun] [CommitWritten];
+    crash_meets_running_session: [] [PublishBegun] [PublishDone];
+    crash_meets_shutdown: [] [CommitDone];
+    crash_meets_stored_interrupt: [] [CommitDone];
+    crash_meets_unanswered_spawn: [] [IdentityStored] [LaunchOpened];
+    exit_meets_interrupt_being_signalled: [];
+    exit_meets_unacknowledged_spawn: [];
+    exit_meets_unstored_interrupt: [];
+    interrupt_meets_earlier_exit: [];
+    interrupt_meets_late_spawn: [];
+    interrupt_meets_refused_spawn: [];
+    kill_meets_interrupt: [];
+}
