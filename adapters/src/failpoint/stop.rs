@@ -71,8 +71,6 @@ points! {
     ExitSeen "candor-failpoint:exit-seen"
     /// The daemon leaves: launches are refused, and no session was asked to stop.
     ShutdownBegun "candor-failpoint:shutdown-begun"
-    /// All sessions have ended, and the daemon is still there.
-    ShutdownDrained "candor-failpoint:shutdown-drained"
     /// The daemon listens, and has not looked for sessions of an earlier one.
     RecoveryBegun "candor-failpoint:recovery-begun"
     /// It is about to look for a process of an earlier one.

@@ -82,7 +82,6 @@ impl Shutdown {
                 () = signals.next() => ask(registry, StopKind::Kill, Actor::Daemon),
             }
         }
-        failpoint!(ShutdownDrained);
         self.quiet.cancel();
     }
 }

@@ -9,9 +9,12 @@
 //! stays behind.
 
 mod cast;
+mod ending;
+mod follower;
 mod golden;
 mod listener;
 mod play;
+mod stage;
 
 use candor_adapters::failpoint::Point;
 
@@ -35,17 +38,31 @@ macro_rules! plays {
 }
 
 plays! {
+    crash_meets_begun_recovery:
+        [] [PublishDone, RecoveryBegun] [PublishBegun, AttachBegun];
+    crash_meets_begun_shutdown: [] [ShutdownBegun] [CommitWritten];
     crash_meets_client: [];
+    crash_meets_creation: [] [CommitBegun] [CommitWritten];
     crash_meets_interrupted_launch: [] [LaunchBegun] [LaunchForked] [StopStored];
     crash_meets_interrupted_session: [] [SignalSent] [StopStored];
     crash_meets_launch:
         [] [PublishBegun] [PublishDone] [LaunchBegun] [LaunchClaimed] [LaunchForked]
         [IdentityUnfinished];
     crash_meets_lost_interrupt: [] [CommitBegun] [CommitWritten];
+    crash_meets_one_of_two_interrupts: [];
     crash_meets_running_session: [] [PublishBegun] [PublishDone];
     crash_meets_shutdown: [] [CommitDone];
+    crash_meets_stored_creation: [] [CommitDone];
+    crash_meets_stored_end_of_interrupt: [];
+    crash_meets_stored_exit: [];
     crash_meets_stored_interrupt: [] [CommitDone];
+    crash_meets_stored_loss: [];
+    crash_meets_stored_spawn: [];
     crash_meets_unanswered_spawn: [] [IdentityStored] [LaunchOpened];
+    crash_meets_unsent_interrupt: [] [PublishBegun] [PublishDone] [SignalBegun];
+    crash_meets_unstored_exit: [] [ExitSeen] [CommitWritten];
+    crash_meets_unstored_loss: [] [PublishDone, AttachDone] [PublishDone, CommitWritten];
+    crash_meets_unstored_spawn: [] [CommitBegun] [CommitWritten];
     exit_meets_interrupt_being_signalled: [];
     exit_meets_unacknowledged_spawn: [];
     exit_meets_unstored_interrupt: [];
@@ -53,4 +70,11 @@ plays! {
     interrupt_meets_late_spawn: [];
     interrupt_meets_refused_spawn: [];
     kill_meets_interrupt: [];
+}
+
+#[test]
+fn the_daemon_is_killed_at_every_place() {
+    for point in Point::ALL {
+        assert!(PLACES.contains(&point), "no play kills the daemon at {point}");
+    }
 }

@@ -11,70 +11,48 @@ use candor_adapters::failpoint::{Point, VARIABLE};
 use candor_harness::timeline::choice::{
     Ask, AttachAnswer, Boot, Choice, InFlight, SpawnOutcome, WriteOutcome,
 };
-use candor_harness::timeline::names::{ClientName, SessionName};
+use candor_harness::timeline::names::{ProcessName, SessionName};
 use candor_harness::timeline::{self, Timeline};
 use rustix::process::Signal;
 use serde_json::Value;
 
 use super::cast::{Role, process_of};
-use super::golden;
-use super::listener::{Arrival, Listener, News};
-use crate::support::{Place, Running, assert_chain, wire};
+use super::follower::Follower;
+use super::listener::Listener;
+use super::stage::{Daemon, GATES};
+use crate::support::{Place, Running, wire};
 
 /// Where the timelines are.
 const TIMELINES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../harness/timelines");
 
-/// Places that open only when the timeline comes to them.
-const GATES: [Point; 6] = [
-    Point::CommitBegun,
-    Point::LaunchBegun,
-    Point::LaunchOpened,
-    Point::SignalBegun,
-    Point::ExitSeen,
-    Point::AttachBegun,
-];
-
-/// A daemon with the places at which it stands.
-struct Daemon {
-    process: Running,
-    listener: Listener,
-    stands_at: Vec<Arrival>,
-}
-
-/// A client that follows the events.
-struct Follower {
-    process: Running,
-    /// What it is to get before it is cut off.
-    expected: Vec<u64>,
-}
-
 /// One session.
-struct Part {
-    role: Role,
-    id: Option<String>,
+pub(super) struct Part {
+    pub(super) role: Role,
+    pub(super) id: Option<String>,
     /// What its last change must have as its cause, and its exit.
-    end: (&'static str, Value),
+    pub(super) end: (&'static str, Value),
     /// Its end may be told as soon as it is seen.
-    may_be_seen: bool,
+    pub(super) may_be_seen: bool,
 }
 
 /// A play under way.
-struct Play<'t> {
-    place: Place,
-    timeline: &'t Timeline,
-    choices: Vec<&'t Choice>,
-    now: usize,
+pub(super) struct Play<'t> {
+    pub(super) place: Place,
+    pub(super) timeline: &'t Timeline,
+    pub(super) choices: Vec<&'t Choice>,
+    pub(super) now: usize,
     /// Where the daemon is to be killed each time, if not where the timeline leaves it.
-    windows: Vec<Point>,
-    daemon: Option<Daemon>,
-    daemons: usize,
-    parts: BTreeMap<SessionName, Part>,
-    followers: BTreeMap<ClientName, Follower>,
-    followed: Vec<Vec<u64>>,
-    asked: BTreeSet<String>,
+    pub(super) windows: Vec<Point>,
+    /// It is killed nowhere else, so that everybody is told what the golden block says.
+    pub(super) is_left_alone: bool,
+    pub(super) daemon: Option<Daemon>,
+    pub(super) daemons: usize,
+    pub(super) parts: BTreeMap<SessionName, Part>,
+    pub(super) follower: Follower,
+    pub(super) asked: BTreeSet<String>,
     /// Who has no answer yet.
-    asking: Vec<String>,
-    said: Vec<String>,
+    pub(super) asking: Vec<String>,
+    pub(super) said: Vec<String>,
 }
 
 /// Plays the timeline of this name, and checks that it came out as its golden block says. The
@@ -83,18 +61,17 @@ struct Play<'t> {
 pub(crate) fn play(name: &str, windows: &[Point]) {
     let file = Path::new(TIMELINES).join(format!("{name}.timeline"));
     let timeline = timeline::read_file(&file).unwrap();
-    let followed = segments(&golden::line(&timeline, "c1"));
     let mut play = Play {
         place: Place::new(),
         timeline: &timeline,
         choices: timeline.steps().map(|step| &step.choice).collect(),
         now: 0,
+        is_left_alone: windows.is_empty(),
         windows: windows.iter().rev().copied().collect(),
         daemon: None,
         daemons: 0,
         parts: BTreeMap::new(),
-        followers: BTreeMap::new(),
-        followed,
+        follower: Follower::new(&timeline),
         asked: BTreeSet::new(),
         asking: Vec::new(),
         said: Vec::new(),
@@ -104,38 +81,7 @@ pub(crate) fn play(name: &str, windows: &[Point]) {
         play.take(choice);
         play.now += 1;
     }
-    play.check_end(windows.is_empty());
-}
-
-/// Returns what a client gets between one connection and the next.
-fn segments(words: &[String]) -> Vec<Vec<u64>> {
-    let mut segments = Vec::new();
-    for word in words {
-        if word.starts_with("after") {
-            segments.push(Vec::new());
-        } else if let Some(segment) = segments.last_mut() {
-            segment.push(word.parse().unwrap());
-        }
-    }
-    segments.reverse();
-    segments
-}
-
-impl Daemon {
-    fn stands_at(&self, point: Point, session: &str) -> bool {
-        self.stands_at.iter().any(|arrival| arrival.is(point, session))
-    }
-
-    fn let_go(&mut self, point: Point, session: &str) {
-        self.stands_at.retain(|arrival| !arrival.is(point, session));
-    }
-}
-
-impl Arrival {
-    /// Places that are not one session's are everybody's.
-    fn is(&self, point: Point, session: &str) -> bool {
-        self.point == point && (self.session == session || self.session == "-")
-    }
+    play.check_end();
 }
 
 impl Play<'_> {
@@ -151,32 +97,28 @@ impl Play<'_> {
             Choice::Fork { session, .. } => self.fork(*session),
             Choice::Spawn { session, outcome } => self.spawn(*session, *outcome),
             Choice::Signal { process, .. } => {
-                let session =
-                    self.session_of(|session| process_of(self.timeline, session) == Some(*process));
+                let session = self.session_of(*process);
                 self.open(Point::SignalBegun, session);
                 self.reach(Point::SignalSent, session);
             }
-            Choice::Exit { process, .. } => self.part_of(*process).role.end(),
-            Choice::Reap { process, lost: None } => {
-                let session =
-                    self.session_of(|session| process_of(self.timeline, session) == Some(*process));
-                self.reap(session);
+            Choice::Exit { process, .. } => {
+                let session = self.session_of(*process);
+                self.part(session).role.end();
             }
+            Choice::Reap { process, lost: None } => self.reap(self.session_of(*process)),
             Choice::Due { session, .. } => self.reach(Point::CommitBegun, *session),
             Choice::Crash { in_flight } => self.crash(in_flight.as_ref()),
             Choice::Boot { boot: Boot::Same } => self.boot(),
             Choice::Attach { session, answer } => self.attach(*session, *answer),
-            Choice::Connect { client } => self.connect(*client),
+            // What a client has seen depends on where exactly the daemon is killed.
+            Choice::Connect { .. } if !self.is_left_alone => {}
+            Choice::Connect { .. } => self.follower.connect(&self.place),
             other => panic!("`{other}` cannot be played on a real machine"),
         }
     }
 
     /// Starts a daemon, and lets it come to where it looks for sessions of an earlier one.
     fn boot(&mut self) {
-        if self.daemon.is_some() {
-            // The first `boot` of a timeline is the start of its second daemon.
-            panic!("there is a daemon already");
-        }
         self.daemons += 1;
         let socket = self.place.path(&format!("failpoints-{}", self.daemons));
         let listener = Listener::at(&socket);
@@ -284,17 +226,6 @@ impl Play<'_> {
         self.part(session).role.await_end();
     }
 
-    fn connect(&mut self, client: ClientName) {
-        let after = match self.followed.last() {
-            Some(_) if self.daemons == 1 => 0,
-            _ => self.followers.get(&client).and_then(|old| old.expected.last().copied()).unwrap(),
-        };
-        let expected = self.followed.pop().unwrap();
-        let words = ["events", "--json", "--follow", "--after", &after.to_string()];
-        let process = self.place.start(words);
-        self.followers.insert(client, Follower { process, expected });
-    }
-
     /// Kills the daemon: in the window that was asked for, or else where it stands.
     fn crash(&mut self, in_flight: Option<&InFlight>) {
         let session = self.kept(in_flight);
@@ -304,21 +235,10 @@ impl Play<'_> {
             (None, Some(_)) => self.go_on_to(Point::CommitDone, session),
             (None, None) => {
                 self.pass_windows();
-                // Before nobody is left to give them: the answers that the golden block promises.
-                let promised = golden::line(self.timeline, "said");
-                let is_promised = |asked: &String| {
-                    let head = format!("{asked}:");
-                    !asked.starts_with("launch")
-                        && promised.iter().any(|said| said.starts_with(&head))
-                };
-                let asked: Vec<_> =
-                    self.asking.iter().filter(|asked| is_promised(asked)).cloned().collect();
-                self.go_on_until_answered(&asked);
+                self.hear_what_is_promised();
             }
         }
-        for follower in self.followers.values_mut() {
-            follower.check();
-        }
+        self.follower.check();
         self.daemon().process.signal(Signal::KILL);
         while !self.asking.is_empty() {
             drop(self.next("the end of all connections"));
@@ -373,94 +293,6 @@ impl Play<'_> {
         window.inspect(|&window| self.reach_any(window)).is_some()
     }
 
-    /// Opens a gate, as soon as the daemon is there.
-    fn open(&mut self, gate: Point, session: SessionName) {
-        self.reach(gate, session);
-        let id = self.id(session);
-        self.daemon_mut().let_go(gate, &id);
-    }
-
-    /// Leaves the windows in which the daemon was held.
-    fn pass_windows(&mut self) {
-        if let Some(daemon) = &mut self.daemon {
-            daemon.stands_at.retain(|arrival| GATES.contains(&arrival.point));
-        }
-    }
-
-    fn reach(&mut self, point: Point, session: SessionName) {
-        self.go_until(point, |play, arrival| {
-            play.parts[&session].id.as_deref().is_some_and(|id| arrival.is(point, id))
-        });
-    }
-
-    fn reach_any(&mut self, point: Point) {
-        self.go_until(point, |_, arrival| arrival.point == point);
-    }
-
-    /// Lets the daemon go on until it stands where it is wanted, and holds it there.
-    fn go_until(&mut self, point: Point, is_there: impl Fn(&Self, &Arrival) -> bool) {
-        while !self.daemon().stands_at.iter().any(|arrival| is_there(self, arrival)) {
-            let Some(arrival) = self.next(&format!("{point:?}")) else { continue };
-            if self.is_gate(&arrival) || is_there(self, &arrival) {
-                self.daemon_mut().stands_at.push(arrival);
-            }
-        }
-    }
-
-    /// Lets the daemon go on to the next gates until these have their answers.
-    fn go_on_until_answered(&mut self, asked: &[String]) {
-        while self.asking.iter().any(|asking| asked.contains(asking)) {
-            let Some(arrival) = self.next(&format!("the answer to one of {asked:?}")) else {
-                continue;
-            };
-            if self.is_gate(&arrival) {
-                self.daemon_mut().stands_at.push(arrival);
-            }
-        }
-    }
-
-    /// Waits for the next place that the daemon reaches, or for an answer, of which it takes note.
-    fn next(&mut self, wanted: &str) -> Option<Arrival> {
-        let news = self.daemon().listener.next();
-        match news {
-            Some(News::Arrival(arrival)) => {
-                self.baptise(&arrival);
-                Some(arrival)
-            }
-            Some(News::Answer(asked, answer)) => {
-                let at = self.asking.iter().position(|asking| *asking == asked).unwrap();
-                self.asking.swap_remove(at);
-                // Whoever launches waits until it is known whether there is a process, which no
-                // timeline is about.
-                let is_stop = !asked.starts_with("launch") && !asked.starts_with("wait");
-                if let Some(answer) = answer.filter(|_| is_stop) {
-                    self.said.push(golden::reply(&asked, &answer));
-                }
-                None
-            }
-            None => {
-                let (stands_at, now) = (&self.daemon().stands_at, self.choices.get(self.now));
-                panic!("{wanted} does not come at {now:?}; the daemon stands at {stands_at:?}");
-            }
-        }
-    }
-
-    fn is_gate(&self, arrival: &Arrival) -> bool {
-        let may_pass = self.parts.values().any(|part| {
-            part.may_be_seen && part.id.as_ref().is_some_and(|id| arrival.is(Point::ExitSeen, id))
-        });
-        GATES.contains(&arrival.point) && !may_pass
-    }
-
-    /// The first commit of an unknown session is the birth of the one that was launched last.
-    fn baptise(&mut self, arrival: &Arrival) {
-        let is_known = self.parts.values().any(|part| part.id.as_ref() == Some(&arrival.session));
-        if arrival.point == Point::CommitBegun && !is_known {
-            let nameless = self.parts.values_mut().find(|part| part.id.is_none());
-            nameless.unwrap().id = Some(arrival.session.clone());
-        }
-    }
-
     fn ask(&mut self, asked: String, path: String, body: String) {
         let home = self.place.home();
         self.asked.insert(asked.clone());
@@ -471,86 +303,12 @@ impl Play<'_> {
         });
     }
 
-    /// Lets everything end, and compares it with the golden block.
-    fn check_end(mut self, was_left_alone: bool) {
-        self.pass_windows();
-        self.daemon_mut().stands_at.clear();
-        for (name, part) in &self.parts {
-            let asked = format!("wait {name}");
-            let mut wait = self.place.candor(["wait", part.id.as_ref().unwrap()]);
-            self.asking.push(asked.clone());
-            self.daemon().listener.ask(asked, move || wait.output().map(|_| Value::Null).ok());
-        }
-        while !self.asking.is_empty() {
-            drop(self.next("the end of all sessions"));
-        }
-        let Daemon { process, listener, .. } = self.daemon.take().unwrap();
-        listener.let_go();
-        self.followers.values_mut().for_each(Follower::check);
-        self.check_stories(was_left_alone);
-        drop(process);
-        let mut promised = golden::line(self.timeline, "said");
-        promised.retain(|said| !said.starts_with("launch") && !said.starts_with("shutdown"));
-        if was_left_alone {
-            promised.sort();
-            self.said.sort();
-            assert_eq!(self.said, promised, "{}", self.timeline.title());
-        } else {
-            assert!(self.said.iter().all(|said| promised.contains(said)), "{:?}", self.said);
-        }
+    fn session_of(&self, process: ProcessName) -> SessionName {
+        let has = |session| process_of(self.timeline, session) == Some(process);
+        self.parts.keys().copied().find(|&session| has(session)).unwrap()
     }
 
-    fn check_stories(&self, was_left_alone: bool) {
-        for (name, part) in &self.parts {
-            let id = part.id.as_ref().unwrap();
-            let (session, story) = (self.place.session(id), self.place.story(id));
-            assert_chain(&story);
-            let golden = golden::line(self.timeline, &name.to_string());
-            assert_eq!(golden::words(&story), golden, "{}", self.timeline.title());
-            let last = story.last().unwrap()["cause"].as_str().unwrap();
-            assert_eq!((last, &session["exit"]), (part.end.0, &part.end.1), "{session}");
-            let processes = usize::from(process_of(self.timeline, *name).is_some());
-            let starts = part.role.starts();
-            assert!(starts <= processes, "{starts} processes for one session");
-            assert!(starts == processes || !was_left_alone, "its process never started");
-        }
-        let known = self.place.sessions().len();
-        assert_eq!(known, self.parts.len(), "sessions that nobody has launched");
-    }
-
-    fn session_of(&self, is_it: impl Fn(SessionName) -> bool) -> SessionName {
-        self.parts.keys().copied().find(|&session| is_it(session)).unwrap()
-    }
-
-    fn part(&mut self, session: SessionName) -> &mut Part {
+    pub(super) fn part(&mut self, session: SessionName) -> &mut Part {
         self.parts.get_mut(&session).unwrap()
-    }
-
-    fn part_of(&mut self, process: timeline::names::ProcessName) -> &mut Part {
-        let session =
-            self.session_of(|session| process_of(self.timeline, session) == Some(process));
-        self.part(session)
-    }
-
-    fn id(&self, session: SessionName) -> String {
-        self.parts[&session].id.clone().unwrap()
-    }
-
-    fn daemon(&self) -> &Daemon {
-        self.daemon.as_ref().expect("a daemon that runs")
-    }
-
-    fn daemon_mut(&mut self) -> &mut Daemon {
-        self.daemon.as_mut().expect("a daemon that runs")
-    }
-}
-
-impl Follower {
-    /// Checks that it gets what it is to get, and nothing in between.
-    fn check(&mut self) {
-        for seq in &self.expected {
-            let event: Value = serde_json::from_str(&self.process.line()).unwrap();
-            assert_eq!(event["seq"], *seq, "{event}");
-        }
     }
 }
