@@ -223,7 +223,9 @@ impl Class {
     const fn of(choice: &Choice) -> Self {
         match choice {
             Choice::Launch { .. } => Self::Launch,
-            Choice::Queue { .. } => Self::Queue,
+            Choice::Queue { .. } | Choice::Continue { .. } | Choice::Draft { .. } => Self::Queue,
+            Choice::Start { .. } | Choice::Approve { .. } => Self::Progress,
+            Choice::SecondDaemon => Self::Shutdown,
             Choice::Stop { .. } => Self::Stop,
             Choice::Shutdown => Self::Shutdown,
             Choice::Fork { .. } => Self::Fork,
@@ -245,14 +247,22 @@ impl Class {
             Choice::Exit { .. } => Self::Exit,
             Choice::Reap { lost: None, .. } => Self::Reap,
             Choice::Reap { lost: Some(_), .. } => Self::ReapLost,
-            Choice::Report { .. } | Choice::Request { .. } => Self::Word,
+            Choice::Report { .. }
+            | Choice::Request { .. }
+            | Choice::Say { .. }
+            | Choice::AskApproval { .. }
+            | Choice::Bypass { .. } => Self::Word,
             Choice::Due { kind: DueKind::Retry, .. } => Self::Retry,
             Choice::Due { .. } => Self::Due,
             Choice::Crash { .. } => Self::Crash,
             Choice::Boot { boot: Boot::Other } => Self::BootOther,
             Choice::Attach { answer: AttachAnswer::Unreachable, .. } => Self::Unreachable,
             Choice::Attach { .. } => Self::AttachGone,
-            Choice::Connect { .. } | Choice::Drop { .. } => Self::Client,
+            Choice::Connect { .. }
+            | Choice::Drop { .. }
+            | Choice::Stall { .. }
+            | Choice::Fetch { .. }
+            | Choice::Show { .. } => Self::Client,
         }
     }
 }
@@ -319,7 +329,10 @@ impl Picker {
     const fn is_affordable(&self, choice: &Choice) -> bool {
         let left = &self.left;
         match choice {
-            Choice::Launch { .. } | Choice::Queue { .. } => left.sessions > 0,
+            Choice::Launch { .. }
+            | Choice::Queue { .. }
+            | Choice::Continue { .. }
+            | Choice::Draft { .. } => left.sessions > 0,
             Choice::Stop { .. } => left.stops > 0,
             Choice::Crash { .. } => left.crashes > 0,
             Choice::Write { outcome: WriteOutcome::Ok, .. } | Choice::Read { ok: true, .. } => true,
@@ -327,7 +340,13 @@ impl Picker {
             Choice::Write { outcome: WriteOutcome::Conflict, .. } => true,
             Choice::Write { .. } | Choice::Read { .. } => left.store_faults > 0,
             Choice::Connect { .. } => left.clients > 0,
-            Choice::Report { .. } | Choice::Request { .. } => left.words > 0,
+            Choice::Report { .. }
+            | Choice::Request { .. }
+            | Choice::Say { .. }
+            | Choice::AskApproval { .. }
+            | Choice::Bypass { .. }
+            | Choice::Fetch { .. }
+            | Choice::SecondDaemon => left.words > 0,
             Choice::Shutdown
             | Choice::Fork { .. }
             | Choice::Spawn { .. }
@@ -337,14 +356,21 @@ impl Picker {
             | Choice::Due { .. }
             | Choice::Boot { .. }
             | Choice::Attach { .. }
-            | Choice::Drop { .. } => true,
+            | Choice::Drop { .. }
+            | Choice::Stall { .. }
+            | Choice::Show { .. }
+            | Choice::Start { .. }
+            | Choice::Approve { .. } => true,
         }
     }
 
     const fn charge(&mut self, choice: &Choice) {
         let left = &mut self.left;
         match choice {
-            Choice::Launch { .. } | Choice::Queue { .. } => left.sessions -= 1,
+            Choice::Launch { .. }
+            | Choice::Queue { .. }
+            | Choice::Continue { .. }
+            | Choice::Draft { .. } => left.sessions -= 1,
             Choice::Stop { .. } => left.stops -= 1,
             Choice::Crash { .. } => left.crashes -= 1,
             Choice::Write { outcome: WriteOutcome::Ok, .. } | Choice::Read { ok: true, .. } => {}
@@ -352,7 +378,13 @@ impl Picker {
                 left.store_faults = left.store_faults.saturating_sub(1);
             }
             Choice::Connect { .. } => left.clients -= 1,
-            Choice::Report { .. } | Choice::Request { .. } => left.words -= 1,
+            Choice::Report { .. }
+            | Choice::Request { .. }
+            | Choice::Say { .. }
+            | Choice::AskApproval { .. }
+            | Choice::Bypass { .. }
+            | Choice::Fetch { .. }
+            | Choice::SecondDaemon => left.words -= 1,
             Choice::Shutdown
             | Choice::Fork { .. }
             | Choice::Spawn { .. }
@@ -362,7 +394,11 @@ impl Picker {
             | Choice::Due { .. }
             | Choice::Boot { .. }
             | Choice::Attach { .. }
-            | Choice::Drop { .. } => {}
+            | Choice::Drop { .. }
+            | Choice::Stall { .. }
+            | Choice::Show { .. }
+            | Choice::Start { .. }
+            | Choice::Approve { .. } => {}
         }
     }
 }

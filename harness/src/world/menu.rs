@@ -123,7 +123,7 @@ impl State {
     fn offer_answers(&self, call: &Call, menu: &mut Vec<Enabled>) {
         match call {
             Call::Commit { name, change, .. } => {
-                let fits = self.store.revision(change.session.id) == change.expected;
+                let fits = self.fits(change);
                 self.offer_commit(*name, fits, menu);
             }
             Call::Load { name, .. } => {

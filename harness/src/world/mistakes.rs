@@ -1,4 +1,4 @@
-//! The mistakes that the world makes when it is a mutant, where they are the session task's.
+//! The mistakes that the world makes when it is a mutant, where they are the daemon's.
 //!
 //! Each is a switch of its own. The supervisor that runs in the world is the shipped one whatever
 //! they say: a mistake is made around it.
@@ -7,14 +7,65 @@ use std::sync::Arc;
 
 use candor_core::happening::Happening;
 use candor_core::ports::Target;
+use candor_core::session::SessionId;
+use candor_core::status::Status;
 use candor_core::stop::Signal;
 use candor_core::supervisor::Supervisor;
 
+use super::daemon::Daemon;
 use super::task::{Mail, SessionTask};
 use crate::executor::poll_once;
+use crate::ghost::Writer;
 use crate::mutant::Mutant;
 
+impl Daemon {
+    /// Says whether this world makes a mistake.
+    pub(super) fn has(&self, mutant: Mutant) -> bool {
+        self.stage.lock().mutants.has(mutant)
+    }
+
+    /// M10 and M11: leaves a live session alone, or fails it, where it should be taken over.
+    pub(super) fn recovers_wrongly(&self, id: SessionId) -> bool {
+        if self.has(Mutant::M11) {
+            let mut state = self.stage.lock();
+            let writer = Writer::Daemon(state.life);
+            state.fail(id, writer);
+            return true;
+        }
+        let is_completing = self.stage.lock().status(id) == Some(Status::Completing);
+        is_completing && self.has(Mutant::M10)
+    }
+
+    /// M45: says whether a stop is refused because the session waits for its user.
+    pub(super) fn is_busy_asking(&self, id: SessionId) -> bool {
+        self.has(Mutant::M45) && self.stage.lock().status(id) == Some(Status::WaitingInput)
+    }
+
+    /// M29: a daemon that leaves does not wait for the last write. M48: nor for who is ending.
+    pub(super) fn drop_as_mutant(&mut self) {
+        if !self.is_leaving {
+            return;
+        }
+        let (drops_last, drops_ending) = (self.has(Mutant::M29), self.has(Mutant::M48));
+        self.tasks.retain(|_, task| {
+            let is_ending = task.view().session.is_some_and(|session| session.intent.is_some());
+            !(drops_last && task.has_seen_end() || drops_ending && is_ending)
+        });
+    }
+
+    /// M47: lets every session wait for a client that does not read.
+    pub(super) fn hold_up(&mut self, is_full: bool) {
+        let is_held_up = is_full && self.has(Mutant::M47);
+        self.tasks.values_mut().for_each(|task| task.is_held_up = is_held_up);
+    }
+}
+
 impl SessionTask {
+    /// Says whether the end of the process is in the mailbox, or being handled.
+    fn has_seen_end(&self) -> bool {
+        self.mailbox.iter().any(|mail| matches!(mail.happening, Happening::Fact(_)))
+    }
+
     /// M01: sends the signal of a stop at once, and keeps the stop until it is delivered. Returns
     /// the mail where nothing is wrong with it.
     pub(super) fn signal_early(&mut self, supervisor: &Supervisor, mail: Mail) -> Option<Mail> {
