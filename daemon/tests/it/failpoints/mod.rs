@@ -64,12 +64,16 @@ plays! {
     crash_meets_unstored_loss: [] [PublishDone, AttachDone] [PublishDone, CommitWritten];
     crash_meets_unstored_spawn: [] [CommitBegun] [CommitWritten];
     exit_meets_interrupt_being_signalled: [];
+    exit_meets_interrupt_being_stored: [];
     exit_meets_unacknowledged_spawn: [];
     exit_meets_unstored_interrupt: [];
     interrupt_meets_earlier_exit: [];
     interrupt_meets_late_spawn: [];
     interrupt_meets_refused_spawn: [];
     kill_meets_interrupt: [];
+    second_interrupt_meets_exit_being_stored: [];
+    shutdown_meets_last_write: [];
+    shutdown_meets_spawn: [];
 }
 
 #[test]
