@@ -15,7 +15,7 @@ use serde_json::Value;
 use xshell::{Shell, cmd};
 
 /// The cfg. `adapters/src/failpoint.rs` tells what it brings in.
-const CFG: &str = "candor_failpoints";
+pub(crate) const CFG: &str = "candor_failpoints";
 
 /// Tells this program that cargo calls it in the place of rustc.
 const AS_RUSTC: &str = "CANDOR_XTASK_AS_RUSTC";
@@ -43,7 +43,7 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
 pub(crate) fn build(shell: &Shell) -> Result<PathBuf> {
     let (_environment, binary) = under_the_cfg(shell)?;
     // With its tests, as `run` builds it: the features of their dependencies come along.
-    cmd!(shell, "cargo build --package candor --bins --tests").run()?;
+    cmd!(shell, "cargo build --package candor --bin candor --test it").run()?;
     Ok(binary)
 }
 

@@ -36,7 +36,7 @@ xflags::xflags! {
 
         /// Proves that nothing of the tests is in the program that people install.
         cmd shipped {
-            /// Looks into this program (a release build unless told).
+            /// Looks into this program alone (unless told into that of the checks).
             optional --binary file: PathBuf
         }
 

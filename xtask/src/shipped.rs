@@ -2,16 +2,19 @@
 //!
 //! It looks at the bytes, and not at how they came about. The same search must find everything in
 //! the binaries that are to have it: a search that finds nothing anywhere proves nothing.
+//!
+//! The cfg decides, and not the profile. So the checks of a push look into the program that they
+//! have built anyway, and the release looks into the very file that it packs.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
-use crate::crash_sim;
 use crate::source::SourceFile;
 use crate::tokens::{Kind, tokens};
+use crate::{ci, crash_sim};
 
 /// Where the names of the failpoints stand, and nothing else that looks like them.
 const NAMES: &str = "adapters/src/failpoint/stop.rs";
@@ -25,34 +28,38 @@ const VARIABLE: &str = "CANDOR_FAILPOINTS";
 /// The harness as symbols name it, with its mutants.
 const HARNESS: &str = "candor_harness";
 
-/// Fails if anything of the tests is in `binary`, or in a release build where none is named.
+/// Looks into `binary`, or, where none is named, into the program that the other checks have built,
+/// and into those in which there must be something to find.
 pub(crate) fn run(shell: &Shell, binary: Option<&Path>) -> Result<()> {
     check_dependencies(shell)?;
     let names = names(shell)?;
-    let (target, _) = crash_sim::folders(shell)?;
+    let failpoints: Vec<&str> = names.iter().map(String::as_str).chain([VARIABLE]).collect();
     let shipped = match binary {
         Some(binary) => binary.to_owned(),
         None => {
-            cmd!(shell, "cargo build --release --package candor").run()?;
-            target.join("release/candor")
+            ci::build(shell)?;
+            let (target, _) = crash_sim::folders(shell)?;
+            check_search(&crash_sim::build(shell)?, &failpoints)?;
+            cmd!(shell, "cargo build --release --package candor-harness --bin race-sim").run()?;
+            check_search(&target.join("release/race-sim"), &[HARNESS])?;
+            target.join("debug/candor")
         }
     };
     let bytes = read(&shipped)?;
-    for name in names.iter().map(String::as_str).chain([VARIABLE, HARNESS]) {
-        ensure!(!contains(&bytes, name), "`{name}` is in {}", shipped.display());
+    for text in failpoints.iter().chain(&[HARNESS]) {
+        ensure!(!contains(&bytes, text), "`{text}` is in {}", shipped.display());
     }
+    let count = names.len();
+    println!("shipped: none of {count} failpoints and no harness in {}", shipped.display());
+    Ok(())
+}
 
-    let with_failpoints = crash_sim::build(shell)?;
-    let bytes = read(&with_failpoints)?;
-    for name in names.iter().map(String::as_str).chain([VARIABLE]) {
-        ensure!(contains(&bytes, name), "`{name}` is not in {}", with_failpoints.display());
+/// Finds everything where it must be.
+fn check_search(binary: &Path, texts: &[&str]) -> Result<()> {
+    let bytes = read(binary)?;
+    for text in texts {
+        ensure!(contains(&bytes, text), "`{text}` is not in {}", binary.display());
     }
-    cmd!(shell, "cargo build --package candor-harness --bins --tests").run()?;
-    let with_mutants = target.join("debug/race-sim");
-    let found = contains(&read(&with_mutants)?, HARNESS);
-    ensure!(found, "`{HARNESS}` is not in {}", with_mutants.display());
-
-    println!("shipped: none of {} failpoints and no harness in {}", names.len(), shipped.display());
     Ok(())
 }
 
@@ -79,7 +86,7 @@ fn names_in(file: &SourceFile) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-fn read(binary: &PathBuf) -> Result<Vec<u8>> {
+fn read(binary: &Path) -> Result<Vec<u8>> {
     fs::read(binary).with_context(|| format!("cannot read {}", binary.display()))
 }
 

@@ -48,7 +48,7 @@ impl Play<'_> {
             assert_eq!((last, &session["exit"]), (part.end.0, &part.end.1), "{session}");
             let processes = usize::from(process_of(self.timeline, *name).is_some());
             let starts = part.role.starts();
-            assert!(starts <= processes, "{starts} processes for one session");
+            assert!(starts <= processes, "{starts} processes where the timeline has {processes}");
             assert!(starts == processes || !self.is_left_alone, "its process never started");
         }
         assert_eq!(self.place.sessions().len(), known, "sessions that nobody has launched");

@@ -23,6 +23,8 @@ pub(crate) struct Arrival {
     pub(crate) point: Point,
     /// The id, or `-` where a place is not one session's.
     pub(crate) session: String,
+    /// What more there is to tell: of a signal, which.
+    pub(crate) detail: String,
     _held: UnixStream,
 }
 
@@ -34,7 +36,8 @@ impl Arrival {
         let words: Vec<&str> = line.strip_suffix('\n')?.split(' ').collect();
         let [point, session, detail] = words.as_slice() else { panic!("{line:?}") };
         let point = Point::ALL.into_iter().find(|known| known.as_str() == *point).unwrap();
-        (*detail != CONTINUE).then(|| Self { point, session: (*session).to_owned(), _held: stream })
+        let [session, detail] = [session, detail].map(|word| (*word).to_owned());
+        (detail != CONTINUE).then_some(Self { point, session, detail, _held: stream })
     }
 }
 

@@ -16,7 +16,10 @@ mod listener;
 mod play;
 mod stage;
 
+use std::path::PathBuf;
+
 use candor_adapters::failpoint::Point;
+use candor_harness::timeline::{self, choice::Choice};
 
 /// Makes a test of each timeline, by its name. Each list of places is one play: the daemon is killed
 /// at the first of them in the first crash, and so on; the empty one is killed where the timeline
@@ -31,6 +34,9 @@ macro_rules! plays {
                 }
             }
         )+
+
+        /// All that are played.
+        const PLAYED: &[&str] = &[$(stringify!($timeline)),+];
 
         /// Everywhere that a daemon is killed on purpose.
         const PLACES: &[Point] = &[$($($(Point::$point,)*)+)+];
@@ -80,5 +86,17 @@ plays! {
 fn the_daemon_is_killed_at_every_place() {
     for point in Point::ALL {
         assert!(PLACES.contains(&point), "no play kills the daemon at {point}");
+    }
+}
+
+#[test]
+fn every_crash_that_can_be_played_is() {
+    for (file, timeline) in timeline::load(&[PathBuf::from(play::TIMELINES)]).unwrap() {
+        let has_crash = timeline.steps().any(|step| matches!(step.choice, Choice::Crash { .. }));
+        let can_be_played = timeline.steps().all(|step| play::can_be_played(&step.choice));
+        if has_crash && can_be_played {
+            let name = file.file_stem().unwrap().to_str().unwrap();
+            assert!(PLAYED.contains(&name), "{name} is not among the plays");
+        }
     }
 }

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use candor_adapters::failpoint::{Point, VARIABLE};
+use candor_core::stop::Rung;
 use candor_harness::timeline::choice::{
-    Ask, AttachAnswer, Boot, Choice, InFlight, SpawnOutcome, WriteOutcome,
+    Ask, AttachAnswer, Boot, Choice, DueKind, InFlight, SignalEffect, SpawnOutcome, WriteOutcome,
 };
 use candor_harness::timeline::names::{ProcessName, SessionName};
 use candor_harness::timeline::{self, Timeline};
@@ -23,7 +24,7 @@ use super::stage::{Daemon, GATES};
 use crate::support::{Place, Running, wire};
 
 /// Where the timelines are.
-const TIMELINES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../harness/timelines");
+pub(crate) const TIMELINES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../harness/timelines");
 
 /// One session.
 pub(super) struct Part {
@@ -84,8 +85,35 @@ pub(crate) fn play(name: &str, windows: &[Point]) {
     play.check_end();
 }
 
+/// Whether a real machine does this on order.
+pub(crate) const fn can_be_played(choice: &Choice) -> bool {
+    match choice {
+        Choice::Launch { options, .. } => !options.always_reports,
+        Choice::Write { outcome, .. } => matches!(outcome, WriteOutcome::Ok),
+        Choice::Spawn { outcome, .. } => !matches!(outcome, SpawnOutcome::Unknown(_)),
+        Choice::Exit { oom_killed, .. } => !*oom_killed,
+        Choice::Reap { lost, .. } => lost.is_none(),
+        Choice::Boot { boot } => matches!(boot, Boot::Same),
+        Choice::Attach { answer, .. } => {
+            matches!(answer, AttachAnswer::Lost(_) | AttachAnswer::NeverRan)
+        }
+        Choice::Signal { effect, .. } => {
+            use SignalEffect::{Exits, Gone, Ignored, Kills};
+            matches!(effect, Kills | Exits { report: None, .. } | Ignored | Gone)
+        }
+        Choice::Due { kind, .. } => matches!(kind, DueKind::Rung | DueKind::Timeout),
+        Choice::Stop { .. }
+        | Choice::Shutdown
+        | Choice::Fork { .. }
+        | Choice::Crash { .. }
+        | Choice::Connect { .. } => true,
+        _ => false,
+    }
+}
+
 impl Play<'_> {
     fn take(&mut self, choice: &Choice) {
+        assert!(can_be_played(choice), "`{choice}` cannot be played on a real machine");
         if !matches!(choice, Choice::Crash { .. }) {
             self.pass_windows();
         }
@@ -96,11 +124,7 @@ impl Play<'_> {
             Choice::Write { call, outcome: WriteOutcome::Ok } => self.write(call.session),
             Choice::Fork { session, .. } => self.fork(*session),
             Choice::Spawn { session, outcome } => self.spawn(*session, *outcome),
-            Choice::Signal { process, .. } => {
-                let session = self.session_of(*process);
-                self.open(Point::SignalBegun, session);
-                self.reach(Point::SignalSent, session);
-            }
+            Choice::Signal { process, signal, .. } => self.signal(*process, *signal),
             Choice::Exit { process, .. } => {
                 let session = self.session_of(*process);
                 self.part(session).role.end();
@@ -113,7 +137,7 @@ impl Play<'_> {
             // What a client has seen depends on where exactly the daemon is killed.
             Choice::Connect { .. } if !self.is_left_alone => {}
             Choice::Connect { .. } => self.follower.connect(&self.place),
-            other => panic!("`{other}` cannot be played on a real machine"),
+            other => unreachable!("`{other}` can be played"),
         }
     }
 
@@ -190,6 +214,18 @@ impl Play<'_> {
         }
         self.daemon_mut().let_go(Point::LaunchOpened, &id);
         self.reach(Point::CommitBegun, session);
+    }
+
+    /// Lets a signal be sent, which must be the one that the timeline has.
+    fn signal(&mut self, process: ProcessName, rung: Rung) {
+        let session = self.session_of(process);
+        self.reach(Point::SignalBegun, session);
+        let id = self.id(session);
+        let mut waits = self.daemon().stands_at.iter();
+        let sent = waits.find(|arrival| arrival.is(Point::SignalBegun, &id)).unwrap();
+        assert_eq!(sent.detail, format!("{rung:?}"));
+        self.open(Point::SignalBegun, session);
+        self.reach(Point::SignalSent, session);
     }
 
     /// Lets the end of a process be seen: now, or, where the session is busy, after that.
