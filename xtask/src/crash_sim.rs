@@ -52,7 +52,9 @@ pub(crate) fn build(shell: &Shell) -> Result<PathBuf> {
 fn under_the_cfg(shell: &Shell) -> Result<(Vec<xshell::PushEnv<'_>>, PathBuf)> {
     let (target, build) = folders(shell)?;
     let target = target.join(FOLDER);
-    let this = env::current_exe().context("cannot find this program")?;
+    // By its name: the file may have been built anew since this process was started from it.
+    let this = env::args_os().next().context("this program was started without a name")?;
+    let this = std::path::absolute(this)?;
     let environment = vec![
         shell.push_env("RUSTC_WORKSPACE_WRAPPER", this),
         shell.push_env(AS_RUSTC, CFG),
