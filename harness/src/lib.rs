@@ -18,6 +18,7 @@ pub mod fakes;
 pub mod ghost;
 pub mod golden;
 pub mod invariants;
+pub mod kills;
 pub mod lanes;
 pub mod model;
 pub mod mutant;

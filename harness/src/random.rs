@@ -7,6 +7,7 @@ use std::num::NonZeroU64;
 
 use crate::ghost::Entry;
 use crate::invariants::Violation;
+use crate::mutant::Mutants;
 use crate::replay::{Run, world_of};
 use crate::timeline::choice::{
     AttachAnswer, Boot, DueKind, LaunchOptions, SignalEffect, SpawnOutcome, WriteOutcome,
@@ -40,6 +41,8 @@ pub struct Budget {
     pub clients: u16,
     /// Reports and requests of agents.
     pub words: u32,
+    /// Choices about what the world has a small model of: pages, approvals, drafts, continuations.
+    pub features: u32,
 }
 
 impl Budget {
@@ -52,7 +55,11 @@ impl Budget {
         stops: 4,
         clients: 1,
         words: 4,
+        features: 0,
     };
+
+    /// The same, with what the world has a small model of.
+    pub const FEATURES: Self = Self { sessions: 3, features: 12, ..Self::DEFAULT };
 }
 
 /// One schedule that was run.
@@ -77,10 +84,30 @@ pub struct Schedule {
 /// If a choice that is listed as enabled is refused, which is a bug in the world.
 #[must_use]
 pub fn run(seed: u64, budget: Budget) -> Schedule {
-    let mut picker = Picker::new(seed, budget);
-    let mut run = Run::default();
+    go(Picker::new(seed, budget), Run::default(), |run| run.violations().is_empty())
+}
+
+/// Runs a schedule of choices that are allowed, in a world that makes these mistakes, whatever
+/// breaks, and a fair end after it.
+///
+/// # Panics
+///
+/// As [`run`].
+#[must_use]
+pub fn run_to_end(
+    seed: u64,
+    budget: Budget,
+    mutants: Mutants,
+    allows: fn(&Choice) -> bool,
+) -> Schedule {
+    let picker = Picker { allows, ..Picker::new(seed, budget) };
+    go(picker, Run::of(mutants), |_| true)
+}
+
+fn go(mut picker: Picker, mut run: Run, goes_on: fn(&Run) -> bool) -> Schedule {
+    let Picker { seed, budget, .. } = picker;
     let mut steps = Vec::new();
-    while steps.len() < budget.choices && run.violations().is_empty() {
+    while steps.len() < budget.choices && goes_on(&run) {
         let Some(Enabled { after_ms, choice }) = picker.pick(run.world()) else {
             break;
         };
@@ -90,7 +117,7 @@ pub fn run(seed: u64, budget: Budget) -> Schedule {
         }
         steps.push((at_ms, choice));
     }
-    let ends_fair = run.violations().is_empty();
+    let ends_fair = goes_on(&run);
     if ends_fair {
         run.finish_fair();
     }
@@ -161,6 +188,9 @@ impl SplitMix64 {
 
 /// Draws choices, and keeps within a budget.
 struct Picker {
+    seed: u64,
+    budget: Budget,
+    allows: fn(&Choice) -> bool,
     numbers: SplitMix64,
     weights: [u64; Class::ALL.len()],
     left: Budget,
@@ -190,12 +220,13 @@ enum Class {
     AttachGone,
     Unreachable,
     Client,
+    Feature,
     /// What must go on, or nothing does.
     Progress,
 }
 
 impl Class {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::Launch,
         Self::Queue,
         Self::Stop,
@@ -217,15 +248,25 @@ impl Class {
         Self::AttachGone,
         Self::Unreachable,
         Self::Client,
+        Self::Feature,
         Self::Progress,
     ];
 
     const fn of(choice: &Choice) -> Self {
         match choice {
             Choice::Launch { .. } => Self::Launch,
-            Choice::Queue { .. } | Choice::Continue { .. } | Choice::Draft { .. } => Self::Queue,
-            Choice::Start { .. } | Choice::Approve { .. } => Self::Progress,
-            Choice::SecondDaemon => Self::Shutdown,
+            Choice::Queue { .. } => Self::Queue,
+            Choice::Continue { .. }
+            | Choice::Draft { .. }
+            | Choice::Start { .. }
+            | Choice::AskApproval { .. }
+            | Choice::Approve { .. }
+            | Choice::Bypass { .. }
+            | Choice::SecondDaemon
+            | Choice::Say { .. }
+            | Choice::Stall { .. }
+            | Choice::Fetch { .. }
+            | Choice::Show { .. } => Self::Feature,
             Choice::Stop { .. } => Self::Stop,
             Choice::Shutdown => Self::Shutdown,
             Choice::Fork { .. } => Self::Fork,
@@ -247,22 +288,14 @@ impl Class {
             Choice::Exit { .. } => Self::Exit,
             Choice::Reap { lost: None, .. } => Self::Reap,
             Choice::Reap { lost: Some(_), .. } => Self::ReapLost,
-            Choice::Report { .. }
-            | Choice::Request { .. }
-            | Choice::Say { .. }
-            | Choice::AskApproval { .. }
-            | Choice::Bypass { .. } => Self::Word,
+            Choice::Report { .. } | Choice::Request { .. } => Self::Word,
             Choice::Due { kind: DueKind::Retry, .. } => Self::Retry,
             Choice::Due { .. } => Self::Due,
             Choice::Crash { .. } => Self::Crash,
             Choice::Boot { boot: Boot::Other } => Self::BootOther,
             Choice::Attach { answer: AttachAnswer::Unreachable, .. } => Self::Unreachable,
             Choice::Attach { .. } => Self::AttachGone,
-            Choice::Connect { .. }
-            | Choice::Drop { .. }
-            | Choice::Stall { .. }
-            | Choice::Fetch { .. }
-            | Choice::Show { .. } => Self::Client,
+            Choice::Connect { .. } | Choice::Drop { .. } => Self::Client,
         }
     }
 }
@@ -273,7 +306,7 @@ impl Picker {
         let mut weights = Class::ALL.map(|_| WEIGHTS[numbers.below(5) as usize]);
         weights[Class::Progress as usize] = weights[Class::Progress as usize].max(3);
         weights[Class::Launch as usize] = weights[Class::Launch as usize].max(1);
-        Self { numbers, weights, left: budget }
+        Self { seed, budget, allows: |_| true, numbers, weights, left: budget }
     }
 
     /// Draws one of the choices that the budget still allows: first a class, then one of it, so
@@ -282,7 +315,7 @@ impl Picker {
         let menu: Vec<_> = world
             .enabled()
             .into_iter()
-            .filter(|enabled| self.is_affordable(&enabled.choice))
+            .filter(|enabled| self.is_affordable(&enabled.choice) && (self.allows)(&enabled.choice))
             .map(|enabled| (Class::of(&enabled.choice), enabled))
             .collect();
         let is_offered = |class: Class| menu.iter().any(|(other, _)| *other == class);
@@ -329,10 +362,10 @@ impl Picker {
     const fn is_affordable(&self, choice: &Choice) -> bool {
         let left = &self.left;
         match choice {
-            Choice::Launch { .. }
-            | Choice::Queue { .. }
-            | Choice::Continue { .. }
-            | Choice::Draft { .. } => left.sessions > 0,
+            Choice::Launch { .. } | Choice::Queue { .. } => left.sessions > 0,
+            Choice::Continue { .. } | Choice::Draft { .. } => {
+                left.sessions > 0 && left.features > 0
+            }
             Choice::Stop { .. } => left.stops > 0,
             Choice::Crash { .. } => left.crashes > 0,
             Choice::Write { outcome: WriteOutcome::Ok, .. } | Choice::Read { ok: true, .. } => true,
@@ -340,13 +373,16 @@ impl Picker {
             Choice::Write { outcome: WriteOutcome::Conflict, .. } => true,
             Choice::Write { .. } | Choice::Read { .. } => left.store_faults > 0,
             Choice::Connect { .. } => left.clients > 0,
-            Choice::Report { .. }
-            | Choice::Request { .. }
-            | Choice::Say { .. }
+            Choice::Report { .. } | Choice::Request { .. } => left.words > 0,
+            Choice::Start { .. }
             | Choice::AskApproval { .. }
+            | Choice::Approve { .. }
             | Choice::Bypass { .. }
+            | Choice::SecondDaemon
+            | Choice::Say { .. }
+            | Choice::Stall { .. }
             | Choice::Fetch { .. }
-            | Choice::SecondDaemon => left.words > 0,
+            | Choice::Show { .. } => left.features > 0,
             Choice::Shutdown
             | Choice::Fork { .. }
             | Choice::Spawn { .. }
@@ -356,21 +392,18 @@ impl Picker {
             | Choice::Due { .. }
             | Choice::Boot { .. }
             | Choice::Attach { .. }
-            | Choice::Drop { .. }
-            | Choice::Stall { .. }
-            | Choice::Show { .. }
-            | Choice::Start { .. }
-            | Choice::Approve { .. } => true,
+            | Choice::Drop { .. } => true,
         }
     }
 
     const fn charge(&mut self, choice: &Choice) {
         let left = &mut self.left;
         match choice {
-            Choice::Launch { .. }
-            | Choice::Queue { .. }
-            | Choice::Continue { .. }
-            | Choice::Draft { .. } => left.sessions -= 1,
+            Choice::Launch { .. } | Choice::Queue { .. } => left.sessions -= 1,
+            Choice::Continue { .. } | Choice::Draft { .. } => {
+                left.sessions -= 1;
+                left.features -= 1;
+            }
             Choice::Stop { .. } => left.stops -= 1,
             Choice::Crash { .. } => left.crashes -= 1,
             Choice::Write { outcome: WriteOutcome::Ok, .. } | Choice::Read { ok: true, .. } => {}
@@ -378,13 +411,16 @@ impl Picker {
                 left.store_faults = left.store_faults.saturating_sub(1);
             }
             Choice::Connect { .. } => left.clients -= 1,
-            Choice::Report { .. }
-            | Choice::Request { .. }
-            | Choice::Say { .. }
+            Choice::Report { .. } | Choice::Request { .. } => left.words -= 1,
+            Choice::Start { .. }
             | Choice::AskApproval { .. }
+            | Choice::Approve { .. }
             | Choice::Bypass { .. }
+            | Choice::SecondDaemon
+            | Choice::Say { .. }
+            | Choice::Stall { .. }
             | Choice::Fetch { .. }
-            | Choice::SecondDaemon => left.words -= 1,
+            | Choice::Show { .. } => left.features -= 1,
             Choice::Shutdown
             | Choice::Fork { .. }
             | Choice::Spawn { .. }
@@ -394,11 +430,7 @@ impl Picker {
             | Choice::Due { .. }
             | Choice::Boot { .. }
             | Choice::Attach { .. }
-            | Choice::Drop { .. }
-            | Choice::Stall { .. }
-            | Choice::Show { .. }
-            | Choice::Start { .. }
-            | Choice::Approve { .. } => {}
+            | Choice::Drop { .. } => {}
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Words {
     complained: BTreeSet<ProcessName>,
     /// Whose next request has no row in the conversation.
     unstored: BTreeSet<ProcessName>,
+    /// Whether the requests of an agent have names, once it has asked for anything.
+    has_names: BTreeMap<ProcessName, bool>,
     /// M50: whose output is not read any more.
     deaf: BTreeSet<ProcessName>,
 }
@@ -44,9 +46,13 @@ impl State {
         }
     }
 
-    /// Says whether an agent has reported and nobody has read it.
-    pub(crate) fn has_unread(&self, process: ProcessName) -> bool {
-        self.words.unread.contains_key(&process)
+    /// Says whether an agent may write its final report: the daemon knows that it is up, and it has
+    /// written none that is not read yet.
+    pub(crate) fn may_report(&self, process: ProcessName) -> bool {
+        let session = self.processes.get(&process).map(|state| state.session);
+        let row = session.and_then(|id| self.store.row(id));
+        let is_up = row.is_some_and(|row| row.session.machine.is_up());
+        is_up && !self.words.unread.contains_key(&process)
     }
 
     /// Reads the final report that an agent has written, if it is there.
@@ -60,6 +66,21 @@ impl State {
     /// Says whether the daemon has stopped reading the output of a process.
     pub(crate) fn is_deaf_to(&self, process: ProcessName) -> bool {
         self.words.deaf.contains(&process)
+    }
+
+    /// Lets an agent ask without names from now on, unless it has asked with them before.
+    pub(crate) fn asks_without_names(&mut self, process: ProcessName) -> bool {
+        !*self.words.has_names.entry(process).or_insert(false)
+    }
+
+    /// Lets an agent ask with names from now on, unless it has asked without them before.
+    pub(crate) fn asks_with_names(&mut self, process: ProcessName) -> bool {
+        *self.words.has_names.entry(process).or_insert(true)
+    }
+
+    /// Returns whether the requests of an agent have names, once it has asked for anything.
+    pub(crate) fn names_requests(&self, process: ProcessName) -> Option<bool> {
+        self.words.has_names.get(&process).copied()
     }
 
     /// Says whether the next request of an agent has a row in the conversation.

@@ -46,6 +46,9 @@ impl World {
             }
             Choice::Request { process, opened } => {
                 self.require_heard(*process)?;
+                if !self.stage.lock().asks_without_names(*process) {
+                    return Refusal::because(format!("what {process} asks has names"));
+                }
                 let happening =
                     if *opened { Happening::RequestOpened } else { Happening::RequestClosed };
                 self.post(*process, happening);

@@ -86,6 +86,9 @@ impl World {
         let session = self.owner(process)?;
         let must_ask = {
             let mut state = self.stage.lock();
+            if !state.asks_with_names(process) {
+                return Refusal::because(format!("what {process} asks has no names"));
+            }
             let next = state.next_approval();
             if name != next {
                 return Refusal::because(format!("the next approval is {next}"));
@@ -170,13 +173,11 @@ impl World {
 
     pub(super) fn say(&mut self, process: ProcessName, word: Word) -> Effect {
         self.require_heard(process)?;
-        let id = self.owner(process)?;
         let mut state = self.stage.lock();
         if !state.is_alive(process) {
             return Refusal::because(format!("{process} is not alive"));
         }
-        let is_up = state.store.row(id).is_some_and(|row| row.session.machine.is_up());
-        if matches!(word, Word::Unread { .. }) && (!is_up || state.has_unread(process)) {
+        if matches!(word, Word::Unread { .. }) && !state.may_report(process) {
             return Refusal::because(format!("{process} has nothing to report now"));
         }
         state.say(process, word);

@@ -19,6 +19,7 @@ use candor_core::session::SessionId;
 use candor_core::stop::{Actor, StopKind};
 
 pub use menu::Enabled;
+pub use mistakes::MISTAKES;
 pub use rest::{ClientRest, Rest, SessionRest};
 
 use crate::fakes::Stage;
