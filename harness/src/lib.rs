@@ -15,6 +15,7 @@ pub mod check;
 pub mod contract;
 pub mod executor;
 pub mod fakes;
+mod forge;
 pub mod ghost;
 pub mod golden;
 pub mod invariants;
