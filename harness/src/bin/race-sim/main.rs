@@ -10,13 +10,14 @@
 )]
 
 mod codes;
+mod flags;
 mod replay;
 mod show;
+mod shrink;
 
 use std::env;
 use std::io::stdout;
 use std::panic::{UnwindSafe, catch_unwind};
-use std::path::Path;
 use std::process::ExitCode;
 
 use candor_harness::model::command;
@@ -24,6 +25,8 @@ use candor_harness::timeline::CorpusError;
 
 use codes::{CRASH, USAGE};
 use replay::Replay;
+use show::Show;
+use shrink::Shrink;
 
 const INTRODUCTION: &str = "\
 race-sim: replays races, and looks for more
@@ -44,8 +47,14 @@ fn main() -> ExitCode {
             Ok(request) => guarded(move || request.run()),
             Err(message) => usage(&message),
         },
-        ["show", file] if !file.starts_with('-') => guarded(|| show::run(Path::new(file))),
-        ["show", ..] => usage("`show` takes one file"),
+        ["show", rest @ ..] => match Show::parse(rest) {
+            Ok(request) => guarded(move || request.run()),
+            Err(message) => usage(&message),
+        },
+        ["shrink", rest @ ..] => match Shrink::parse(rest) {
+            Ok(request) => guarded(move || request.run()),
+            Err(message) => usage(&message),
+        },
         ["help" | "--help" | "-h"] => {
             print!("{}", help());
             ExitCode::SUCCESS
@@ -56,7 +65,8 @@ fn main() -> ExitCode {
 }
 
 fn help() -> String {
-    [INTRODUCTION, replay::HELP, show::HELP, command::HELP, "\n", codes::HELP].concat()
+    [INTRODUCTION, replay::HELP, show::HELP, shrink::HELP, command::HELP, "\n", codes::HELP]
+        .concat()
 }
 
 fn usage(message: &str) -> ExitCode {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candor_harness::check::{Failure, check, judge};
+use candor_harness::failure::Story;
 use candor_harness::invariants::Violation;
+use candor_harness::mutant::Mutants;
 use candor_harness::replay::{Mode, ReplayError};
 use candor_harness::timeline::{Timeline, load};
 
@@ -94,7 +96,12 @@ impl Replay {
                 Failure::Replay(ReplayError::NotEnabled { .. }) => format!("{}: ", path.display()),
                 _ => String::new(),
             };
-            (exit_code(&failure), format!("{at}{failure}"))
+            let story = match &failure {
+                Failure::Violated(_) => Story::of_timeline(timeline, Mutants::NONE),
+                _ => None,
+            };
+            let story = story.map_or_else(String::new, |story| format!("\n\n{story}"));
+            (exit_code(&failure), format!("{at}{failure}{story}"))
         })?;
         if !outcome.skipped.is_empty() {
             println!("     left out {} choices that are not enabled", outcome.skipped.len());
