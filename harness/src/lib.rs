@@ -29,6 +29,7 @@ pub mod random;
 mod relabel;
 pub mod replay;
 pub mod shrink;
+pub mod table;
 pub mod timeline;
 pub mod trial;
 pub mod world;

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candor_core::event::Seq;
 use candor_core::ports::{Change, CommitError};
+use candor_core::recording::Entry;
 use candor_core::session::SessionId;
 
 use super::bus::Bus;
 use super::calls::{Answer, Call};
 use super::process::ProcessState;
 use super::store::Store;
-use super::{FakeBus, FakeClock, FakeIds, FakePrograms, FakeRepository, FakeSpawner};
+use super::{FakeBus, FakeClock, FakeIds, FakePrograms, FakeRecorder, FakeRepository, FakeSpawner};
 use crate::contract::spawner::Behaviour;
 use crate::ghost::{Log, Record, Writer};
 use crate::mutant::Mutants;
@@ -46,6 +47,8 @@ pub(crate) struct State {
     pub(crate) booted_at_ms: u64,
     pub(crate) sessions_named: u16,
     pub(crate) events_named: u128,
+    /// What was handed to the protocols of all sessions.
+    pub(crate) recording: Vec<(SessionId, Entry)>,
 }
 
 /// Whether calls are answered at once.
@@ -84,6 +87,7 @@ impl Stage {
             booted_at_ms: 0,
             sessions_named: 0,
             events_named: 0,
+            recording: Vec::new(),
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -122,6 +126,12 @@ impl Stage {
     #[must_use]
     pub fn ids(&self) -> FakeIds {
         FakeIds::new(self.clone())
+    }
+
+    /// Returns its flight recorder.
+    #[must_use]
+    pub fn recorder(&self) -> FakeRecorder {
+        FakeRecorder::new(self.clone())
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

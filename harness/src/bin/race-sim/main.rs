@@ -14,6 +14,7 @@ mod flags;
 mod replay;
 mod show;
 mod shrink;
+mod table;
 
 use std::env;
 use std::io::stdout;
@@ -55,6 +56,9 @@ fn main() -> ExitCode {
             Ok(request) => guarded(move || request.run()),
             Err(message) => usage(&message),
         },
+        ["table"] => guarded(|| table::run(false)),
+        ["table", "--markdown"] => guarded(|| table::run(true)),
+        ["table", ..] => usage("`table` has the flag --markdown and no other"),
         ["help" | "--help" | "-h"] => {
             print!("{}", help());
             ExitCode::SUCCESS
@@ -65,8 +69,17 @@ fn main() -> ExitCode {
 }
 
 fn help() -> String {
-    [INTRODUCTION, replay::HELP, show::HELP, shrink::HELP, command::HELP, "\n", codes::HELP]
-        .concat()
+    [
+        INTRODUCTION,
+        replay::HELP,
+        show::HELP,
+        shrink::HELP,
+        table::HELP,
+        command::HELP,
+        "\n",
+        codes::HELP,
+    ]
+    .concat()
 }
 
 fn usage(message: &str) -> ExitCode {
