@@ -23,6 +23,7 @@ pub mod lanes;
 pub mod model;
 pub mod mutant;
 pub mod order;
+pub mod page;
 mod plan;
 pub mod programs;
 pub mod random;

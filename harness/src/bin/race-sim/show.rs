@@ -1,10 +1,12 @@
 //! `race-sim show`: one timeline for a reader.
 
+use std::fs;
 use std::path::PathBuf;
 
 use candor_harness::failure::Story;
 use candor_harness::lanes;
 use candor_harness::mutant::Mutants;
+use candor_harness::page::page;
 use candor_harness::replay::{Mode, replay};
 use candor_harness::shrink::Failing;
 use candor_harness::timeline::{Timeline, read_file};
@@ -17,26 +19,30 @@ use crate::replay::code_of;
 
 /// What the verb does, for the help.
 pub(crate) const HELP: &str = "\
-  race-sim show FILE [--mutant Mxx]
+  race-sim show FILE [--mutant Mxx] [--html OUT]
       Shows one timeline as lanes; with a mutant, what it breaks, and which two steps have the wrong
-      order.
+      order. With --html: as one page for a browser, which needs no network.
 ";
 
 /// What `show` was asked to do.
 pub(crate) struct Show {
     path: PathBuf,
     mutants: Mutants,
+    html: Option<PathBuf>,
 }
 
 impl Show {
     /// Reads the words after `show`, or says what is wrong with them.
     pub(crate) fn parse(words: &[&str]) -> Result<Self, String> {
         let mut paths = Vec::new();
-        let mut mutants = Mutants::NONE;
+        let (mut mutants, mut html) = (Mutants::NONE, None);
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match *word {
                 "--mutant" => mutants = mutants.and(mutant_of(words.next().copied())?),
+                "--html" => {
+                    html = Some(PathBuf::from(words.next().ok_or("`--html` needs a file")?));
+                }
                 flag if flag.starts_with('-') => {
                     return Err(format!("`show` has no flag `{flag}`"));
                 }
@@ -44,7 +50,7 @@ impl Show {
             }
         }
         let [path] = <[PathBuf; 1]>::try_from(paths).map_err(|_| "`show` takes one file")?;
-        Ok(Self { path, mutants })
+        Ok(Self { path, mutants, html })
     }
 
     /// Shows the timeline, and returns the exit code.
@@ -58,6 +64,12 @@ impl Show {
             && let Err(error) = replay(&timeline, Mode::Strict)
         {
             eprintln!("race-sim: {}: {error}", self.path.display());
+            return USAGE;
+        }
+        if let Some(html) = &self.html
+            && let Err(error) = fs::write(html, page(&timeline, self.mutants))
+        {
+            eprintln!("race-sim: cannot write {}: {error}", html.display());
             return USAGE;
         }
         println!("{}  {}\n", timeline.id(), timeline.title());
