@@ -14,6 +14,7 @@
 pub mod check;
 pub mod contract;
 pub mod executor;
+pub mod explain;
 pub mod failure;
 pub mod fakes;
 pub mod ghost;
@@ -28,6 +29,7 @@ mod plan;
 pub mod programs;
 pub mod random;
 mod relabel;
+pub mod repl;
 pub mod replay;
 pub mod shrink;
 pub mod table;

@@ -10,7 +10,9 @@
 )]
 
 mod codes;
+mod explain;
 mod flags;
+mod repl;
 mod replay;
 mod show;
 mod shrink;
@@ -25,6 +27,8 @@ use candor_harness::model::command;
 use candor_harness::timeline::CorpusError;
 
 use codes::{CRASH, USAGE};
+use explain::Explain;
+use repl::ByHand;
 use replay::Replay;
 use show::Show;
 use shrink::Shrink;
@@ -44,18 +48,11 @@ fn main() -> ExitCode {
         };
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["replay", rest @ ..] => match Replay::parse(rest) {
-            Ok(request) => guarded(move || request.run()),
-            Err(message) => usage(&message),
-        },
-        ["show", rest @ ..] => match Show::parse(rest) {
-            Ok(request) => guarded(move || request.run()),
-            Err(message) => usage(&message),
-        },
-        ["shrink", rest @ ..] => match Shrink::parse(rest) {
-            Ok(request) => guarded(move || request.run()),
-            Err(message) => usage(&message),
-        },
+        ["replay", rest @ ..] => asked(Replay::parse(rest), |request| request.run()),
+        ["show", rest @ ..] => asked(Show::parse(rest), |request| request.run()),
+        ["shrink", rest @ ..] => asked(Shrink::parse(rest), |request| request.run()),
+        ["explain", rest @ ..] => asked(Explain::parse(rest), |request| request.run()),
+        ["repl", rest @ ..] => asked(ByHand::parse(rest), |request| request.run()),
         ["table"] => guarded(|| table::run(false)),
         ["table", "--markdown"] => guarded(|| table::run(true)),
         ["table", ..] => usage("`table` has the flag --markdown and no other"),
@@ -68,18 +65,25 @@ fn main() -> ExitCode {
     }
 }
 
+/// Carries out a request, or says why it is none.
+fn asked<T: UnwindSafe>(request: Result<T, String>, run: fn(&T) -> u8) -> ExitCode {
+    match request {
+        Ok(request) => guarded(move || run(&request)),
+        Err(message) => usage(&message),
+    }
+}
+
 fn help() -> String {
-    [
-        INTRODUCTION,
+    let verbs = [
         replay::HELP,
         show::HELP,
         shrink::HELP,
+        explain::HELP,
+        repl::HELP,
         table::HELP,
         command::HELP,
-        "\n",
-        codes::HELP,
-    ]
-    .concat()
+    ];
+    [INTRODUCTION, &verbs.concat(), "\n", codes::HELP].concat()
 }
 
 fn usage(message: &str) -> ExitCode {

@@ -14,7 +14,7 @@ use candor_harness::trial::{Manner, Trial, schedule_of};
 
 use crate::codes::USAGE;
 use crate::complain;
-use crate::flags::mutant_of;
+use crate::flags::Words;
 use crate::replay::code_of;
 
 /// What the verb does, for the help.
@@ -34,23 +34,9 @@ pub(crate) struct Show {
 impl Show {
     /// Reads the words after `show`, or says what is wrong with them.
     pub(crate) fn parse(words: &[&str]) -> Result<Self, String> {
-        let mut paths = Vec::new();
-        let (mut mutants, mut html) = (Mutants::NONE, None);
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            match *word {
-                "--mutant" => mutants = mutants.and(mutant_of(words.next().copied())?),
-                "--html" => {
-                    html = Some(PathBuf::from(words.next().ok_or("`--html` needs a file")?));
-                }
-                flag if flag.starts_with('-') => {
-                    return Err(format!("`show` has no flag `{flag}`"));
-                }
-                path => paths.push(PathBuf::from(path)),
-            }
-        }
-        let [path] = <[PathBuf; 1]>::try_from(paths).map_err(|_| "`show` takes one file")?;
-        Ok(Self { path, mutants, html })
+        let words = Words::parse("show", words, Some("--html"))?;
+        let mutants = words.mutants();
+        Ok(Self { path: words.path, mutants, html: words.own.map(PathBuf::from) })
     }
 
     /// Shows the timeline, and returns the exit code.

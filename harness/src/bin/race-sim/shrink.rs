@@ -11,7 +11,7 @@ use candor_harness::trial::entry;
 
 use crate::codes::{SAFETY, USAGE};
 use crate::complain;
-use crate::flags::mutant_of;
+use crate::flags::Words;
 
 /// What the verb does, for the help.
 pub(crate) const HELP: &str = "\
@@ -30,22 +30,8 @@ pub(crate) struct Shrink {
 impl Shrink {
     /// Reads the words after `shrink`, or says what is wrong with them.
     pub(crate) fn parse(words: &[&str]) -> Result<Self, String> {
-        let (mut paths, mut mutant, mut out) = (Vec::new(), None, None);
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            match *word {
-                "--mutant" => mutant = Some(mutant_of(words.next().copied())?),
-                "--out" => {
-                    out = Some(PathBuf::from(words.next().ok_or("`--out` needs a file")?));
-                }
-                flag if flag.starts_with('-') => {
-                    return Err(format!("`shrink` has no flag `{flag}`"));
-                }
-                path => paths.push(PathBuf::from(path)),
-            }
-        }
-        let [path] = <[PathBuf; 1]>::try_from(paths).map_err(|_| "`shrink` takes one file")?;
-        Ok(Self { path, mutant, out })
+        let Words { path, mutant, own: out } = Words::parse("shrink", words, Some("--out"))?;
+        Ok(Self { path, mutant, out: out.map(PathBuf::from) })
     }
 
     /// Shrinks, and returns the exit code.
