@@ -18,13 +18,12 @@ use candor_core::time::{Monotonic, Now, Timestamp};
 use candor_core::verdict::{End, Exit, LostReason, SpawnStage};
 
 use crate::random::{Budget, run};
-use crate::replay::Run;
 use crate::timeline::Timeline;
 use crate::timeline::choice::signal_word;
-use crate::trial::{Manner, Trial, schedule_of};
+use crate::trial::{Manner, Timed, Trial, schedule_of};
 
 /// Seeds of the schedules whose visits are counted, from 0.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 500;
 
 /// Open requests that are told apart, at most: none, one, more.
 const REQUESTS_MAX: u16 = 2;
@@ -141,11 +140,9 @@ impl Table {
         }
     }
 
-    fn visit_schedule(&mut self, schedule: &[crate::trial::Timed], manner: Manner) {
-        let mut recording = Vec::new();
-        Trial::watch(schedule, manner, |run: &Run, _| recording = run.world().recording());
+    fn visit_schedule(&mut self, schedule: &[Timed], manner: Manner) {
         let mut replays = BTreeMap::new();
-        for (session, entry) in recording {
+        for (session, entry) in Trial::run(schedule, manner).recording {
             let (replay, before) = replays.entry(session).or_insert((Replay::default(), None));
             let Ok(replayed) = replay.step(&entry) else {
                 continue;

@@ -4,6 +4,9 @@
 //! What shrinks a failure, looks for the order that matters, or shows a run step by step does it
 //! with trials.
 
+use candor_core::recording;
+use candor_core::session::SessionId;
+
 use crate::ghost::Entry;
 use crate::golden;
 use crate::invariants::Violation;
@@ -45,6 +48,8 @@ pub struct Trial {
     pub log: Vec<Entry>,
     /// The golden block.
     pub golden: String,
+    /// What was handed to the protocols of all sessions.
+    pub recording: Vec<(SessionId, recording::Entry)>,
 }
 
 /// What to do about a choice that cannot be made at its place.
@@ -168,7 +173,8 @@ impl Trial {
         let log = run.world().log().entries().to_vec();
         let golden = golden::render(&log, &run.world().rest());
         let violations = run.violations().to_vec();
-        Self { mutants, made, places, ends_fair, violations, log, golden }
+        let recording = run.world().recording();
+        Self { mutants, made, places, ends_fair, violations, log, golden, recording }
     }
 
     /// Returns the choices of the schedule that were made, without those of the fair end.
