@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::handle::handle;
 use crate::lanes;
 use crate::mutant::Mutants;
 use crate::order::{Order, order_of};
@@ -47,7 +48,7 @@ impl Story {
 
 impl fmt::Display for Story {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failing { schedule, key, trial, mutants, .. } = &self.failing;
+        let Failing { schedule, ends_fair, key, trial, mutants } = &self.failing;
         let Some(breach) = key.find(trial) else {
             return writeln!(formatter, "{} breaks nothing", self.name);
         };
@@ -63,6 +64,11 @@ impl fmt::Display for Story {
         let others: Vec<_> = others.map(|other| other.id).collect();
         if !others.is_empty() {
             writeln!(formatter, "also broken: {}", others.join(", "))?;
+        }
+        // A handle is of what ships; who looks for a mutant has its file.
+        let handle = handle(schedule, *ends_fair).filter(|_| *mutants == Mutants::NONE);
+        if let Some(handle) = handle {
+            writeln!(formatter, "again: race-sim replay {handle}")?;
         }
         writeln!(formatter, "{}", self.order)
     }

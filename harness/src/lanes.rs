@@ -41,14 +41,13 @@ pub fn render_failure(trial: &Trial, breach: &Violation) -> String {
         }
     }
     let hidden = lines.len().saturating_sub(FAILURE_LINES_MAX);
-    let mut text = format!("{header}\n");
+    let mut shown = vec![header];
     if hidden > 0 {
-        text.push_str(&format!("      ({hidden} lines before)\n"));
+        shown.push(format!("      ({hidden} lines before)"));
     }
-    lines.iter().skip(hidden).for_each(|(line, _)| text.push_str(&format!("{line}\n")));
-    text.push_str(&clipped(&format!("!     ^ {}: {}", breach.id, breach.message)));
-    text.push('\n');
-    text
+    shown.extend(lines.into_iter().skip(hidden).map(|(line, _)| line));
+    shown.push(clipped(&format!("!     ^ {}: {}", breach.id, breach.message)));
+    shown.join("\n") + "\n"
 }
 
 /// Returns the lines up to a choice, each with the number of its choice. The first names the lanes.

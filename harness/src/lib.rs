@@ -19,6 +19,7 @@ pub mod failure;
 pub mod fakes;
 pub mod ghost;
 pub mod golden;
+pub mod handle;
 pub mod invariants;
 pub mod lanes;
 pub mod model;

@@ -89,7 +89,8 @@ impl Repl {
     /// [`Complaint`]: show it and read on. Nothing has changed, but for what a line that makes
     /// several choices made before the one that cannot be made.
     pub fn line(&mut self, line: &str) -> Result<(String, Then), Complaint> {
-        let (verb, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+        let line = line.trim();
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         let rest = rest.trim();
         let said = match verb {
             "" => String::new(),

@@ -115,10 +115,10 @@ impl Table {
                 for input in *inputs {
                     let step = machine.step(*input, NOW);
                     let cell = table.cells.entry((machine.status(), column)).or_default();
-                    cell.outcomes.insert(
-                        step.as_ref()
-                            .map_or(BUG.to_owned(), |transition| outcome(&machine, transition)),
-                    );
+                    cell.outcomes.insert(step.as_ref().map_or_else(
+                        |_| BUG.to_owned(),
+                        |transition| outcome(&machine, transition),
+                    ));
                     let next = step.ok().map(|transition| transition.next);
                     fresh.extend(next.filter(|next| next.requests_open() <= REQUESTS_MAX));
                 }
@@ -141,9 +141,9 @@ impl Table {
     }
 
     fn visit_schedule(&mut self, schedule: &[Timed], manner: Manner) {
-        let mut replays = BTreeMap::new();
+        let mut replays: BTreeMap<_, (Replay, Option<Status>)> = BTreeMap::new();
         for (session, entry) in Trial::run(schedule, manner).recording {
-            let (replay, before) = replays.entry(session).or_insert((Replay::default(), None));
+            let (replay, before) = replays.entry(session).or_default();
             let Ok(replayed) = replay.step(&entry) else {
                 continue;
             };

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use candor_harness::handle::handle_of;
 use tempfile::TempDir;
 
 const GOOD: &str = "\
@@ -317,4 +318,14 @@ fn wrong_usage_of_the_verbs_that_explain_says_what_is_right() {
         assert_eq!(ran.code, Some(1), "{arguments:?}");
         assert!(ran.err.starts_with("race-sim: "), "{}", ran.err);
     }
+}
+
+#[test]
+fn a_handle_replays_without_a_file() {
+    let timeline = GOOD.parse().unwrap();
+    let handle = handle_of(&timeline).unwrap();
+    let ran = race_sim(&["replay", &handle]);
+    assert_eq!((ran.code, ran.out.contains("1 passed, 0 failed")), (Some(0), true), "{}", ran.err);
+    let ran = race_sim(&["replay", &handle[..handle.len() - 3]]);
+    assert_eq!((ran.code, ran.err.contains("it is not whole")), (Some(1), true), "{}", ran.err);
 }

@@ -8,7 +8,7 @@ use candor_harness::failure::Story;
 use candor_harness::mutant::{Mutant, Mutants};
 use candor_harness::replay::Mode;
 use candor_harness::shrink::Failing;
-use candor_harness::timeline::Timeline;
+use candor_harness::timeline::{Timeline, load};
 use candor_harness::trial::entry;
 use expect_test::expect;
 
@@ -104,4 +104,25 @@ fn a_shrinker_that_takes_another_breach_is_noticed() {
 fn shrinking_twice_is_shrinking_once() {
     let once = failing(ORIGINAL_BUG).shrunk();
     assert_eq!(once.shrunk().schedule, once.schedule);
+}
+
+/// Every mutant of the corpus that this level makes: short, still the same failure, and a witness
+/// that the corpus would take.
+#[test]
+fn every_witness_of_the_corpus_is_one_when_it_is_short() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("timelines");
+    for (path, timeline) in load(&[folder]).unwrap() {
+        for victim in timeline.victims() {
+            let mutant: Mutant = victim.mutant.parse().unwrap();
+            let original = Failing::of_timeline(&timeline, Mutants::only(mutant)).unwrap();
+            let short = original.shrunk();
+            let name = format!("{} on {mutant}", path.display());
+            assert!(short.is_faithful_to(&original), "{name}");
+            let head = vec![entry("id", "short")];
+            let witness = short.to_timeline(head, Some(mutant));
+            if let Err(failure) = check(&witness, Mode::Strict) {
+                panic!("{name}: {failure}\n{witness}");
+            }
+        }
+    }
 }

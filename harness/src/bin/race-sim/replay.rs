@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use candor_harness::check::{Failure, check, judge};
 use candor_harness::failure::Story;
+use candor_harness::handle::{PREFIX, timeline_of_handle};
 use candor_harness::invariants::Violation;
 use candor_harness::mutant::Mutants;
 use candor_harness::replay::{Mode, ReplayError};
@@ -19,9 +20,10 @@ pub(crate) const CORPUS: &str = "harness/timelines";
 
 /// What the verb does, for the help.
 pub(crate) const HELP: &str = "\
-  race-sim replay [FILE|FOLDER]... [--lenient] [--bless]
+  race-sim replay [FILE|FOLDER|HANDLE]... [--lenient] [--bless]
       Replays timelines twice, checks every invariant, and compares the outcome with the golden
-      block. Without a name: those in harness/timelines.
+      block. Without a name: those in harness/timelines. A handle, which failures print, has no
+      golden block.
         --lenient   leave out choices that are not enabled
         --bless     write the outcome into the golden block
 ";
@@ -67,10 +69,21 @@ impl Replay {
 
     /// Replays, and returns the exit code.
     pub(crate) fn run(&self) -> u8 {
-        let corpus = match load(&self.paths) {
+        let (handles, paths): (Vec<_>, Vec<_>) =
+            self.paths.iter().cloned().partition(|path| is_handle(path));
+        let mut corpus = match load(&paths) {
             Ok(corpus) => corpus,
             Err(error) => return complain(&error),
         };
+        for handle in handles {
+            match timeline_of_handle(&handle.to_string_lossy()) {
+                Ok(timeline) => corpus.push((handle, timeline)),
+                Err(error) => {
+                    eprintln!("race-sim: {}: {error}", handle.display());
+                    return USAGE;
+                }
+            }
+        }
         let start = Instant::now();
         let mut worst = 0;
         let mut failed = 0;
@@ -89,8 +102,12 @@ impl Replay {
     }
 
     fn replay_one(&self, path: &Path, timeline: &Timeline) -> Result<(), (u8, String)> {
-        let result =
-            if self.bless { judge(timeline, self.mode) } else { check(timeline, self.mode) };
+        let is_derived = is_handle(path);
+        let result = if self.bless || is_derived {
+            judge(timeline, self.mode)
+        } else {
+            check(timeline, self.mode)
+        };
         let outcome = result.map_err(|failure| {
             let at = match &failure {
                 Failure::Replay(ReplayError::NotEnabled { .. }) => format!("{}: ", path.display()),
@@ -106,7 +123,7 @@ impl Replay {
         if !outcome.skipped.is_empty() {
             println!("     left out {} choices that are not enabled", outcome.skipped.len());
         }
-        if self.bless && timeline.golden.as_ref() != Some(&outcome.golden) {
+        if self.bless && !is_derived && timeline.golden.as_ref() != Some(&outcome.golden) {
             let blessed = Timeline { golden: Some(outcome.golden), ..timeline.clone() };
             fs::write(path, blessed.to_string())
                 .map_err(|error| (USAGE, format!("cannot write {}: {error}", path.display())))?;
@@ -114,6 +131,11 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+/// Whether a word is a handle, and no file has that name.
+fn is_handle(path: &Path) -> bool {
+    path.to_str().is_some_and(|name| name.starts_with(PREFIX)) && !path.exists()
 }
 
 fn exit_code(failure: &Failure) -> u8 {
