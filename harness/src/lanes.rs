@@ -20,7 +20,7 @@ const MOMENT_WIDTH: usize = 7;
 const COLUMNS_MAX: usize = 120;
 
 /// Lines of one failure, at most, so that it fits on one screen. The earliest are left out.
-const FAILURE_LINES_MAX: usize = 36;
+const FAILURE_LINES_MAX: usize = 30;
 
 /// Returns what happened in a run, a line or more for each choice: reading to the right is reading
 /// on. A dot after a number says that the fair end chose it.
@@ -92,20 +92,21 @@ impl Words {
     }
 }
 
+/// Returns one line. A word that is too long takes the room of the lane after it where that is empty,
+/// so that the others stay where they are.
 fn line([number, moment]: [&str; 2], words: &[String; LANES.len()]) -> String {
-    let words = words
-        .iter()
-        .zip(LANES)
-        .map(|(word, (_, width))| format!("{word:<width$}{}", gap(word, width)));
-    let words: String = words.collect();
-    let moment =
-        format!(" {number:<NUMBER_WIDTH$}{moment:<MOMENT_WIDTH$}{}", gap(moment, MOMENT_WIDTH));
-    clipped(format!("{moment}{words}").trim_end())
-}
-
-/// Keeps a word that fills its column from growing into the next.
-fn gap(word: &str, width: usize) -> &'static str {
-    if word.chars().count() >= width { " " } else { "" }
+    let mut line = format!(" {number:<NUMBER_WIDTH$}{moment}");
+    let mut column = 1 + NUMBER_WIDTH + MOMENT_WIDTH;
+    for (word, (_, width)) in words.iter().zip(LANES) {
+        if !word.is_empty() {
+            let length = line.chars().count();
+            let gap = column.saturating_sub(length).max(usize::from(length >= column));
+            line.push_str(&" ".repeat(gap));
+            line.push_str(word);
+        }
+        column += width;
+    }
+    clipped(line.trim_end())
 }
 
 fn clipped(line: &str) -> String {

@@ -8,7 +8,9 @@
 //! 3. [`world`]: the shipped supervisor on these fakes, driven by one choice after the other;
 //! 4. [`invariants`]: what must hold at every step, judged from the [`ghost`] log alone;
 //! 5. [`model`]: the same daemon as a value, every world of it searched;
-//! 6. [`replay`] and [`random`]: one timeline, and many that nobody wrote.
+//! 6. [`replay`] and [`random`]: one timeline, and many that nobody wrote;
+//! 7. [`failure`], with [`mod@shrink`], [`order`] and [`page`]: what went wrong, told to a reader;
+//! 8. [`mod@explain`]: a schedule behind a log that somebody else wrote.
 #![forbid(unsafe_code)]
 
 pub mod check;

@@ -107,8 +107,8 @@ impl fmt::Display for Order {
             }
             Self::NeverHelps { key, tried } => write!(
                 formatter,
-                "no order helps: each of {tried} swaps of two of these choices still breaks {} or \
-                 cannot be made",
+                "no order helps against {}: each of {tried} swaps of two of these choices breaks \
+                 something, or cannot be made",
                 key.id
             ),
         }

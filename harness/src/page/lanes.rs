@@ -10,15 +10,15 @@ use crate::trial::Trial;
 /// Where each lane begins, in pixels, and what it is called.
 const LANES: [(&str, usize); 6] = [
     ("world", 96),
-    ("clients", 330),
-    ("core", 500),
-    ("store", 610),
-    ("process", 830),
-    ("bus", 970),
+    ("clients", 360),
+    ("core", 540),
+    ("store", 650),
+    ("process", 890),
+    ("bus", 1_030),
 ];
 
 /// The drawing's width, the height of a row, and the width of a letter, in pixels.
-const WIDTH: usize = 1_040;
+const WIDTH: usize = 1_090;
 const ROW: usize = 18;
 const LETTER: usize = 7;
 
@@ -40,8 +40,8 @@ impl Item {
     }
 }
 
-/// Draws a run. The step of the breach is drawn red.
-pub(super) fn draw(trial: &Trial, breach: Option<&Violation>) -> String {
+/// Draws a run. The step of the breach is drawn red, and hovering over a step tells what it changes.
+pub(super) fn draw(trial: &Trial, breach: Option<&Violation>, changes: &[String]) -> String {
     let items = items(trial);
     let rows = items.last().map_or(1, |item| item.row + 1);
     let height = (rows + 2) * ROW;
@@ -61,7 +61,8 @@ pub(super) fn draw(trial: &Trial, breach: Option<&Violation>) -> String {
     }
     let bad_step = breach.map(|breach| breach.step);
     for step in 0..=trial.made.len() {
-        svg.push_str(&group(trial, &items, step, bad_step == Some(step)));
+        let change = changes.get(step).map_or("", String::as_str);
+        svg.push_str(&group(trial, &items, (step, change), bad_step == Some(step)));
     }
     for (from, to, class) in arrows(&items) {
         svg.push_str(&arrow(&items[from], &items[to], class, bad_step == Some(items[to].step)));
@@ -91,7 +92,7 @@ fn items(trial: &Trial) -> Vec<Item> {
     items
 }
 
-fn group(trial: &Trial, items: &[Item], step: usize, is_bad: bool) -> String {
+fn group(trial: &Trial, items: &[Item], (step, change): (usize, &str), is_bad: bool) -> String {
     let own: Vec<&Item> = items.iter().filter(|item| item.step == step).collect();
     let (Some(first), Some(last)) = (own.first(), own.last()) else {
         return String::new();
@@ -100,7 +101,8 @@ fn group(trial: &Trial, items: &[Item], step: usize, is_bad: bool) -> String {
     let class = if is_bad { " class=\"bad\"" } else { "" };
     let mut group = format!(
         "<g class=\"step\" data-step=\"{step}\"><rect x=\"0\" y=\"{top}\" width=\"{WIDTH}\" \
-         height=\"{height}\"/>"
+         height=\"{height}\"/><title>{}</title>",
+        escaped(change)
     );
     if let Some(made) = step.checked_sub(1).and_then(|at| trial.made.get(at)) {
         let dot = if made.is_fair { "." } else { "" };

@@ -34,6 +34,14 @@ pub fn page(timeline: &Timeline, mutants: Mutants) -> String {
     let story = story.map(|failing| Story::of(timeline.id(), failing));
     let breach = story.as_ref().and_then(|story| story.failing.key.find(&trial));
 
+    let changes = changes(&states);
+    let told: Vec<_> = changes
+        .iter()
+        .map(|changes| {
+            changes.iter().map(|change| change.join(": ")).collect::<Vec<_>>().join("; ")
+        })
+        .collect();
+
     let name = escaped(&format!("{} {}", timeline.id(), timeline.title()));
     let mut body = format!("<h1>{name}</h1>");
     if mutants != Mutants::NONE {
@@ -51,7 +59,7 @@ pub fn page(timeline: &Timeline, mutants: Mutants) -> String {
         "<div id=\"controls\"><label for=\"slider\">step</label><input id=\"slider\" type=\"range\" \
          min=\"0\" max=\"{last}\" value=\"{start}\" data-start=\"{start}\"><output id=\"words\" \
          for=\"slider\"></output></div><main><div id=\"lanes\">{}</div><aside><h2>State</h2><table><tbody id=\"state\"></tbody></table></aside></main>",
-        lanes::draw(&trial, breach)
+        lanes::draw(&trial, breach, &told)
     );
     body.push_str(&sides(timeline, &trial, mutants));
     body.push_str(&log_table(&trial, breach.map(|breach| breach.step)));
@@ -62,7 +70,7 @@ pub fn page(timeline: &Timeline, mutants: Mutants) -> String {
          timeline\">{}</textarea>",
         escaped(&timeline.to_string())
     );
-    document(&name, &body, &steps(&trial, &states))
+    document(&name, &body, &steps(&trial, &changes))
 }
 
 /// Puts everything into one document. The rule in it lets nothing in and runs only the one script.
@@ -79,20 +87,25 @@ fn document(name: &str, body: &str, steps: &Value) -> String {
     )
 }
 
-/// Returns what each step says and what it changes, for the script.
-fn steps(trial: &Trial, states: &[State]) -> Value {
+/// Returns what each step changes: the name of each thing, and how it is then.
+fn changes(states: &[State]) -> Vec<Vec<[String; 2]>> {
     let nothing = State::new();
-    let steps = states.iter().enumerate().map(|(step, state)| {
+    let changes = states.iter().enumerate().map(|(step, state)| {
         let before = step.checked_sub(1).and_then(|at| states.get(at)).unwrap_or(&nothing);
         let come = state.iter().filter(|(key, value)| before.get(*key) != Some(*value));
         let gone = before.keys().filter(|key| !state.contains_key(*key));
-        let changes: Vec<_> = come
-            .map(|(key, value)| json!([key, value]))
-            .chain(gone.map(|key| json!([key, "at work, or not there"])))
-            .collect();
-        json!({ "words": words(trial, step), "changes": changes })
+        let come = come.map(|(key, value)| [key.clone(), value.clone()]);
+        come.chain(gone.map(|key| [key.clone(), "at work, or not there".to_owned()])).collect()
     });
-    steps.collect()
+    changes.collect()
+}
+
+/// Returns what each step says and what it changes, for the script.
+fn steps(trial: &Trial, changes: &[Vec<[String; 2]>]) -> Value {
+    let steps = changes.iter().enumerate();
+    steps
+        .map(|(step, changes)| json!({ "words": words(trial, step), "changes": changes }))
+        .collect()
 }
 
 fn words(trial: &Trial, step: usize) -> String {

@@ -28,7 +28,12 @@ pub fn state_of(run: &Run) -> State {
         let name = SessionName::of(session.id());
         state.insert(format!("{name} memory"), memory(session));
     }
-    for client in state.keys().filter(|key| key.starts_with('c')).cloned().collect::<Vec<_>>() {
+    for client in state
+        .keys()
+        .filter(|key| key.starts_with('c') && !key.contains(' '))
+        .cloned()
+        .collect::<Vec<_>>()
+    {
         let is_connected = rest.clients.iter().any(|other| other.client.to_string() == client);
         if !is_connected && let Some(view) = state.get_mut(&client) {
             view.push_str(", not connected");
@@ -69,7 +74,14 @@ fn read(record: &Record, events: &mut BTreeMap<Seq, String>, state: &mut State) 
             let event = events.get(seq).map_or("?", String::as_str);
             state.insert(client.to_string(), format!("has read up to {seq}: {event}"));
         }
-        // A client's lane and the lanes of calls show the others.
+        Record::Shown { client, session, revision, status } => {
+            let name = SessionName::of(*session);
+            state.insert(format!("{client} shows {name}"), format!("{name}.{revision} {status}"));
+        }
+        Record::Approval { approval, standing, .. } => {
+            state.insert(approval.to_string(), standing.to_string());
+        }
+        // The lanes show the others.
         _ => {}
     }
 }
