@@ -33,8 +33,13 @@ pub enum Order {
     },
 }
 
-/// Looks for the two steps whose order matters: neighbours first, then steps that lie nearer than
-/// [`DISTANCE_MAX`]. A choice that the exchange disables is made as soon as it can be.
+/// What a choice that cannot be made after an exchange counts, in steps between the two: a nearer
+/// pair tells more, and so does one after which everything else still happens.
+const MISSING_COUNTS: usize = 2;
+
+/// Looks for the two steps whose order matters: neighbours first, then steps that lie no further
+/// apart than [`DISTANCE_MAX`], and of those the later ones first. A choice that the exchange
+/// disables is made as soon as it can be.
 #[must_use]
 pub fn order_of(failing: &Failing) -> Order {
     let made = failing.trial.made.iter().take(failing.step());
@@ -45,17 +50,19 @@ pub fn order_of(failing: &Failing) -> Order {
         (distance..steps.len()).rev().map(move |second| (second - distance, second))
     });
     for (first, second) in pairs.take(EXCHANGES_MAX) {
+        let distance = second - first;
+        if best.as_ref().is_some_and(|(score, _)| *score <= distance) {
+            break;
+        }
         tried += 1;
         let Some(others_missing) = passes_exchanged(failing, &steps, first, second) else {
             continue;
         };
-        if best.as_ref().is_none_or(|(missing, _)| others_missing < *missing) {
+        let score = distance + MISSING_COUNTS * others_missing;
+        if best.as_ref().is_none_or(|(known, _)| score < *known) {
             let step = |at: usize| (at + 1, steps[at].1.clone());
             let order = Order::Matters { first: step(first), second: step(second), others_missing };
-            best = Some((others_missing, order));
-        }
-        if others_missing == 0 {
-            break;
+            best = Some((score, order));
         }
     }
     let never = || Order::NeverHelps { key: failing.key.clone(), tried };
@@ -107,7 +114,7 @@ impl fmt::Display for Order {
             }
             Self::NeverHelps { key, tried } => write!(
                 formatter,
-                "no order helps against {}: each of {tried} swaps of two of these choices breaks \
+                "no order helps against {}: each swap of two near choices ({tried} tried) breaks \
                  something, or cannot be made",
                 key.id
             ),

@@ -6,6 +6,7 @@ use std::path::Path;
 use candor_harness::check::check;
 use candor_harness::failure::Story;
 use candor_harness::mutant::{Mutant, Mutants};
+use candor_harness::order::order_of;
 use candor_harness::replay::Mode;
 use candor_harness::shrink::Failing;
 use candor_harness::timeline::{Timeline, load};
@@ -125,4 +126,17 @@ fn every_witness_of_the_corpus_is_one_when_it_is_short() {
             }
         }
     }
+}
+
+fn order(name: &str, mutant: Mutant) -> String {
+    let failing = Failing::of_timeline(&timeline(name), Mutants::only(mutant)).unwrap();
+    order_of(&failing).to_string()
+}
+
+/// A nearer pair is told, even where it takes another choice with it; and where no pair helps, that.
+#[test]
+fn the_order_that_matters_is_named_or_said_not_to_matter() {
+    expect!["the order that matters: [5 user interrupt s1] before [8 crash]; swap them and it passes (without 2 others, which cannot be made then)"]
+        .assert_eq(&order("crash_meets_interrupted_session.timeline", Mutant::M10));
+    expect!["no order helps against INV-11: each swap of two near choices (15 tried) breaks something, or cannot be made"].assert_eq(&order("interrupt_meets_full_disk.timeline", Mutant::M17));
 }
