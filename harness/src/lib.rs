@@ -23,6 +23,7 @@ pub mod ghost;
 pub mod golden;
 pub mod handle;
 pub mod invariants;
+pub mod kills;
 pub mod lanes;
 pub mod model;
 pub mod mutant;

@@ -84,20 +84,30 @@ pub struct Schedule {
 /// If a choice that is listed as enabled is refused, which is a bug in the world.
 #[must_use]
 pub fn run(seed: u64, budget: Budget) -> Schedule {
-    run_on(seed, budget, Mutants::NONE)
+    go(Picker::new(seed, budget), Run::default(), |run| run.violations().is_empty())
 }
 
-/// Runs the schedule of a seed in a world that makes these mistakes, and a fair end after it.
+/// Runs a schedule of choices that are allowed, in a world that makes these mistakes, whatever
+/// breaks, and a fair end after it.
 ///
 /// # Panics
 ///
 /// As [`run`].
 #[must_use]
-pub fn run_on(seed: u64, budget: Budget, mutants: Mutants) -> Schedule {
-    let mut picker = Picker::new(seed, budget);
-    let mut run = Run::of(mutants);
+pub fn run_to_end(
+    seed: u64,
+    budget: Budget,
+    mutants: Mutants,
+    allows: fn(&Choice) -> bool,
+) -> Schedule {
+    let picker = Picker { allows, ..Picker::new(seed, budget) };
+    go(picker, Run::of(mutants), |_| true)
+}
+
+fn go(mut picker: Picker, mut run: Run, goes_on: fn(&Run) -> bool) -> Schedule {
+    let Picker { seed, budget, .. } = picker;
     let mut steps = Vec::new();
-    while steps.len() < budget.choices && run.violations().is_empty() {
+    while steps.len() < budget.choices && goes_on(&run) {
         let Some(Enabled { after_ms, choice }) = picker.pick(run.world()) else {
             break;
         };
@@ -107,7 +117,7 @@ pub fn run_on(seed: u64, budget: Budget, mutants: Mutants) -> Schedule {
         }
         steps.push((at_ms, choice));
     }
-    let ends_fair = run.violations().is_empty();
+    let ends_fair = goes_on(&run);
     if ends_fair {
         run.finish_fair();
     }
@@ -178,6 +188,9 @@ impl SplitMix64 {
 
 /// Draws choices, and keeps within a budget.
 struct Picker {
+    seed: u64,
+    budget: Budget,
+    allows: fn(&Choice) -> bool,
     numbers: SplitMix64,
     weights: [u64; Class::ALL.len()],
     left: Budget,
@@ -293,7 +306,7 @@ impl Picker {
         let mut weights = Class::ALL.map(|_| WEIGHTS[numbers.below(5) as usize]);
         weights[Class::Progress as usize] = weights[Class::Progress as usize].max(3);
         weights[Class::Launch as usize] = weights[Class::Launch as usize].max(1);
-        Self { numbers, weights, left: budget }
+        Self { seed, budget, allows: |_| true, numbers, weights, left: budget }
     }
 
     /// Draws one of the choices that the budget still allows: first a class, then one of it, so
@@ -302,7 +315,7 @@ impl Picker {
         let menu: Vec<_> = world
             .enabled()
             .into_iter()
-            .filter(|enabled| self.is_affordable(&enabled.choice))
+            .filter(|enabled| self.is_affordable(&enabled.choice) && (self.allows)(&enabled.choice))
             .map(|enabled| (Class::of(&enabled.choice), enabled))
             .collect();
         let is_offered = |class: Class| menu.iter().any(|(other, _)| *other == class);

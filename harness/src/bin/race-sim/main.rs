@@ -10,8 +10,10 @@
 )]
 
 mod codes;
+mod compare;
 mod explain;
 mod flags;
+mod mutants;
 mod repl;
 mod replay;
 mod show;
@@ -56,6 +58,10 @@ fn main() -> ExitCode {
         ["table"] => guarded(|| table::run(false)),
         ["table", "--markdown"] => guarded(|| table::run(true)),
         ["table", ..] => usage("`table` has the flag --markdown and no other"),
+        ["compare", rest @ ..] => {
+            guarded(|| compare::run(rest).unwrap_or_else(|message| misuse(&message)))
+        }
+        ["mutants"] => guarded(|| mutants::run().max(run_model(&["mutants"]))),
         ["help" | "--help" | "-h"] => {
             print!("{}", help());
             ExitCode::SUCCESS
@@ -81,6 +87,7 @@ fn help() -> String {
         explain::HELP,
         repl::HELP,
         table::HELP,
+        compare::HELP,
         command::HELP,
     ];
     [INTRODUCTION, &verbs.concat(), "\n", codes::HELP].concat()
@@ -91,6 +98,12 @@ fn usage(message: &str) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
+/// Says what is wrong with the words, and returns the exit code for it.
+fn misuse(message: &str) -> u8 {
+    let _code = usage(message);
+    USAGE
+}
+
 /// Turns a panic, which has told its message already, into its exit code.
 fn guarded(work: impl FnOnce() -> u8 + UnwindSafe) -> ExitCode {
     ExitCode::from(catch_unwind(work).unwrap_or(CRASH))
@@ -98,7 +111,7 @@ fn guarded(work: impl FnOnce() -> u8 + UnwindSafe) -> ExitCode {
 
 /// Everything that is looked at on every push.
 fn push_tier() -> u8 {
-    Replay::corpus().run().max(run_model(&["push"]))
+    Replay::corpus().run().max(mutants::run()).max(run_model(&["push"]))
 }
 
 fn run_model(words: &[&str]) -> u8 {
@@ -106,8 +119,7 @@ fn run_model(words: &[&str]) -> u8 {
         Ok(Some(code)) => code,
         Ok(None) => {
             let verb = words.first().copied().unwrap_or_default();
-            let _code = usage(&format!("there is no verb `{verb}`"));
-            USAGE
+            misuse(&format!("there is no verb `{verb}`"))
         }
         Err(error) => {
             eprintln!("race-sim: {error}");
