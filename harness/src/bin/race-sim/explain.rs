@@ -10,8 +10,7 @@ use crate::codes::{SAFETY, USAGE};
 use crate::flags::Words;
 
 /// What the verb does, for the help.
-pub(crate) const HELP: &str = "\
-  race-sim explain PARTIAL [--mutant Mxx] [--worlds N]
+pub(crate) const HELP: &str = "  race-sim explain PARTIAL [--mutant Mxx] [--worlds N]
       Looks for a timeline that explains a foreign or partial log, and prints it, or how far it got.
       A log has a line for each thing that was seen, in order; what was not seen is free:
         ask s1 launch|interrupt|kill      see s1 running       see s1 completed(interrupted)

@@ -12,8 +12,7 @@ use crate::complain;
 use crate::flags::Words;
 
 /// What the verb does, for the help.
-pub(crate) const HELP: &str = "\
-  race-sim repl FILE [--mutant Mxx]
+pub(crate) const HELP: &str = "  race-sim repl FILE [--mutant Mxx]
       Goes through a timeline by hand: step, back, list, choose, make, state, lanes, save; `help`
       there says more. Reads from standard input, so that a script can do it as well.
 ";

@@ -19,8 +19,7 @@ use crate::complain;
 pub(crate) const CORPUS: &str = "harness/timelines";
 
 /// What the verb does, for the help.
-pub(crate) const HELP: &str = "\
-  race-sim replay [FILE|FOLDER|HANDLE]... [--lenient] [--bless]
+pub(crate) const HELP: &str = "  race-sim replay [FILE|FOLDER|HANDLE]... [--lenient] [--bless]
       Replays timelines twice, checks every invariant, and compares the outcome with the golden
       block. Without a name: those in harness/timelines. A handle, which failures print, has no
       golden block.

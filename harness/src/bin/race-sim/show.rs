@@ -18,8 +18,7 @@ use crate::flags::Words;
 use crate::replay::code_of;
 
 /// What the verb does, for the help.
-pub(crate) const HELP: &str = "\
-  race-sim show FILE [--mutant Mxx] [--html OUT]
+pub(crate) const HELP: &str = "  race-sim show FILE [--mutant Mxx] [--html OUT]
       Shows one timeline as lanes; with a mutant, what it breaks, and which two steps have the wrong
       order. With --html: as one page for a browser, which needs no network.
 ";

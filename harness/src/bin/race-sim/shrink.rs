@@ -14,8 +14,7 @@ use crate::complain;
 use crate::flags::Words;
 
 /// What the verb does, for the help.
-pub(crate) const HELP: &str = "\
-  race-sim shrink FILE [--mutant Mxx] [--out FILE]
+pub(crate) const HELP: &str = "  race-sim shrink FILE [--mutant Mxx] [--out FILE]
       Makes a failing timeline as short and plain as it can be and still breaks the same, and prints
       it in the form of the corpus. The story of it goes to the other stream.
 ";

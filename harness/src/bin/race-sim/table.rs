@@ -9,8 +9,7 @@ use crate::complain;
 use crate::replay::CORPUS;
 
 /// What the verb does, for the help.
-pub(crate) const HELP: &str = "\
-  race-sim table [--markdown]
+pub(crate) const HELP: &str = "  race-sim table [--markdown]
       Shows what each input makes of a session in each status, how often the corpus and a fixed set
       of random schedules were there, and where they never were.
         --markdown  as docs/status-table.md has it
