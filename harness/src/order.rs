@@ -38,7 +38,7 @@ pub enum Order {
 const MISSING_COUNTS: usize = 2;
 
 /// Looks for the two steps whose order matters: neighbours first, then steps that lie no further
-/// apart than [`DISTANCE_MAX`], and of those the later ones first. A choice that the exchange
+/// apart than `DISTANCE_MAX`, and of those the later ones first. A choice that the exchange
 /// disables is made as soon as it can be.
 #[must_use]
 pub fn order_of(failing: &Failing) -> Order {
