@@ -251,7 +251,7 @@ mod tests {
             let handle = handle_of(&timeline).unwrap();
             let again = timeline_of_handle(&handle).unwrap();
             assert_eq!(again.identity(), timeline.identity(), "{}", path.display());
-            assert!(handle.len() < 200, "{handle}");
+            assert!(handle.len() <= LETTERS_MAX, "{handle}");
         }
     }
 
