@@ -87,8 +87,8 @@ impl Display for Point {
 
 /// Tells that a place is reached, and returns when it is let go.
 ///
-/// It blocks, as the calls of the system do between which the places lie; the runtime moves its
-/// other tasks away meanwhile.
+/// It blocks, as the calls of the system do between which the places lie. The runtime, which must be
+/// one of many threads as the daemon's is, moves its other tasks away meanwhile.
 pub fn reach(point: Point, session: &dyn Display, detail: &dyn Debug) {
     static LISTENER: OnceLock<Option<OsString>> = OnceLock::new();
 
