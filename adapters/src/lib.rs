@@ -11,6 +11,7 @@
 
 pub mod bus;
 pub mod clock;
+pub mod failpoint;
 pub mod ids;
 pub mod process;
 pub mod recorder;

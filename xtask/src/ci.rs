@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use xshell::{Shell, cmd};
 
-use crate::{layers, purity, race_sim, tidy};
+use crate::{crash_sim, layers, purity, race_sim, shipped, tidy};
 
 /// One check.
 struct Step {
@@ -19,7 +19,7 @@ struct Step {
 }
 
 /// Cheapest first, so that most mistakes are told within seconds.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 13] = [
     Step { name: "format", run: format },
     Step { name: "tidy", run: tidy::run },
     Step { name: "layers", run: layers::run },
@@ -31,6 +31,8 @@ const STEPS: [Step; 11] = [
     Step { name: "docs", run: docs },
     Step { name: "alone", run: alone },
     Step { name: "race-sim", run: race_sim_push_tier },
+    Step { name: "crash-sim", run: crash_sim::run },
+    Step { name: "shipped", run: |shell| shipped::run(shell, None) },
 ];
 
 /// The name of a step that exists.
@@ -86,14 +88,17 @@ fn format(shell: &Shell) -> Result<()> {
 }
 
 fn clippy(shell: &Shell) -> Result<()> {
-    Ok(cmd!(shell, "cargo clippy --workspace --all-targets -- -D warnings").run()?)
+    cmd!(shell, "cargo clippy --workspace --all-targets -- -D warnings").run()?;
+    // Once more what is there under the cfg alone.
+    let ours = cmd!(shell, "cargo clippy --package candor-adapters --package candor --all-targets");
+    Ok(ours.args(["--", "-D", "warnings", "--cfg", crash_sim::CFG]).run()?)
 }
 
 /// Builds the binaries that tests start: cargo builds a package's own, but not those of another.
 ///
 /// The tests are built in the same command, because with them go the features of the test
 /// dependencies: binaries alone would be built with fewer features, and then once more.
-fn build(shell: &Shell) -> Result<()> {
+pub(crate) fn build(shell: &Shell) -> Result<()> {
     Ok(cmd!(shell, "cargo build --workspace --bins --tests").run()?)
 }
 

@@ -1,5 +1,7 @@
 //! The command line of `cargo xtask`, and nothing else: the text here is the help.
 
+use std::path::PathBuf;
+
 use crate::ci::StepName;
 
 xflags::xflags! {
@@ -27,6 +29,15 @@ xflags::xflags! {
         /// Without arguments: the tier of every push, and what it covers.
         cmd race-sim {
             repeated arguments: String
+        }
+
+        /// Plays timelines of the harness on the real daemon, and kills it at its failpoints.
+        cmd crash-sim {}
+
+        /// Proves that nothing of the tests is in the program that people install.
+        cmd shipped {
+            /// Looks into this program alone (unless told into that of the checks).
+            optional --binary file: PathBuf
         }
 
         /// Measures the release build against the figures that it must reach.

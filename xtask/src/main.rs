@@ -10,6 +10,7 @@
 mod bench;
 mod candor;
 mod ci;
+mod crash_sim;
 mod demo;
 mod findings;
 mod flags;
@@ -17,6 +18,7 @@ mod layers;
 mod purity;
 mod race_sim;
 mod rules;
+mod shipped;
 mod source;
 mod tidy;
 mod tokens;
@@ -43,6 +45,9 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(mut arguments: Vec<OsString>) -> Result<ExitCode> {
+    if let Some(done) = crash_sim::rustc(&arguments) {
+        return done;
+    }
     let shell = Shell::new()?;
     shell.change_dir(root());
 
@@ -63,6 +68,8 @@ fn dispatch(mut arguments: Vec<OsString>) -> Result<ExitCode> {
         XtaskCmd::Purity(_) => purity::run(&shell)?,
         XtaskCmd::Layers(_) => layers::run(&shell)?,
         XtaskCmd::Tidy(_) => tidy::run(&shell)?,
+        XtaskCmd::CrashSim(_) => crash_sim::run(&shell)?,
+        XtaskCmd::Shipped(shipped) => shipped::run(&shell, shipped.binary.as_deref())?,
         XtaskCmd::RaceSim(_) => return Ok(race_sim::run(&root(), &[])?.into()),
         XtaskCmd::Bench(bench) => return bench::run(&shell, bench.interrupts),
     }

@@ -31,9 +31,11 @@ impl Default for BroadcastBus {
 
 impl EventBus for BroadcastBus {
     fn publish(&self, seq: Seq) {
+        crate::failpoint!(PublishBegun);
         // Two sessions may publish in the other order than they committed. The lower number still
         // wakes, as the port promises, and does not hide the higher one.
         self.highest.send_modify(|highest| *highest = seq.max(*highest));
+        crate::failpoint!(PublishDone);
     }
 
     fn subscribe(&self) -> Box<dyn Subscription> {

@@ -110,13 +110,25 @@ impl DirectProcess {
 impl Process for DirectProcess {
     async fn next_fact(&self) -> Fact {
         match self.watch.until(|| self.reap()).await {
-            Reaping::Done(fact) => fact,
+            Reaping::Done(fact) => {
+                crate::failpoint!(ExitSeen, self.session);
+                fact
+            }
             // The watch goes on telling that the process has ended. Asking it again would spin.
             Reaping::DoneBefore => std::future::pending().await,
         }
     }
 
     async fn signal(&self, target: Target, signal: Signal) -> Delivery {
+        crate::failpoint!(SignalBegun, self.session, signal);
+        let delivery = self.send(target, signal);
+        crate::failpoint!(SignalSent, self.session, signal);
+        delivery
+    }
+}
+
+impl DirectProcess {
+    fn send(&self, target: Target, signal: Signal) -> Delivery {
         // Held until the signal is sent: nobody reaps meanwhile.
         let life = self.life();
         // A zombie can be sent signals, and they do nothing. Its group may have other members, but

@@ -30,7 +30,9 @@ pub(super) fn launch(claim: Claim, plan: &Plan, sessions: &Path) -> Launch {
         Err(refusal) => return refusal.into(),
     };
     match files::claim(sessions, claim.session()) {
-        Ok(true) => {}
+        Ok(true) => {
+            crate::failpoint!(LaunchClaimed, claim.session());
+        }
         // Somebody has launched it before, or died in the attempt. What became of that, the
         // identity tells.
         Ok(false) => return Launch::Unknown,
@@ -70,11 +72,14 @@ fn start(
         folder,
     };
     let child = spawn::fork(plan, &descriptors)?;
+    crate::failpoint!(LaunchForked, session);
     let watch = ExitWatch::of(child.pid()).map_err(Refusal::at(SpawnStage::Fork))?;
     let identity = identify(claim, &child).map_err(&prepare)?;
     identity.store(sessions).map_err(&prepare)?;
+    crate::failpoint!(IdentityStored, session);
     let pid = child.pid();
     child.open_gate()?;
+    crate::failpoint!(LaunchOpened, session);
     let registry = Arc::downgrade(claim.registry());
     Ok(DirectProcess::new(session, sessions.to_owned(), pid, watch, registry))
 }

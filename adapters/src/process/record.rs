@@ -77,7 +77,10 @@ impl Identity {
         let stored = options
             .open(&unfinished)
             .and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&unfinished, &path))
+            .and_then(|()| {
+                crate::failpoint!(IdentityUnfinished, self.session);
+                fs::rename(&unfinished, &path)
+            })
             .and_then(|()| File::open(sessions)?.sync_all());
         if stored.is_err() {
             // Whether this works or not, nobody reads that name.

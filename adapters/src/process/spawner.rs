@@ -63,6 +63,7 @@ impl ProcessSpawner for DirectSpawner {
     /// or after the process has ended, it returns [`Launch::Unknown`], and `attach` tells more.
     /// After `attach` has said that the session never ran, every launch of it is refused.
     async fn launch(&self, id: SessionId, spec: &Spec, environment: &Environment) -> Launch {
+        crate::failpoint!(LaunchBegun, id);
         let claim = match self.registry.claim(id) {
             Ok(claim) => claim,
             Err(Known::Up(process)) => return Launch::Up(process),
@@ -98,6 +99,7 @@ impl ProcessSpawner for DirectSpawner {
     /// time. Whoever knows from elsewhere that the process was up knows then that its identity was
     /// removed by hand.
     async fn attach(&self, id: SessionId) -> Attach {
+        crate::failpoint!(AttachBegun, id);
         let claim = match self.registry.claim(id) {
             Ok(claim) => claim,
             Err(Known::Busy) => return Attach::Unreachable,
@@ -109,6 +111,7 @@ impl ProcessSpawner for DirectSpawner {
         if let Attach::NeverRan = answer {
             claim.never_ran();
         }
+        crate::failpoint!(AttachDone, id);
         answer
     }
 }

@@ -33,6 +33,7 @@ pub(super) fn store<'change>(
         run(connection, "ROLLBACK").map_err(|error| roll_back(connection, &error))?;
         return Ok(results);
     }
+    crate::failpoint!(CommitWritten);
     match run(connection, "COMMIT") {
         Ok(()) => Ok(results),
         Err(error) => Err(give_up_commit(connection, &error)),

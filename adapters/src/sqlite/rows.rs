@@ -95,6 +95,12 @@ pub(super) struct EventColumns {
 }
 
 impl EncodedChange {
+    /// Returns whose change it is.
+    #[cfg(candor_failpoints)]
+    pub(super) const fn session(&self) -> SessionId {
+        SessionId::from_uuid(Uuid::from_bytes(self.session.id))
+    }
+
     /// Takes a change apart. Times are cut to the microsecond.
     pub(super) fn of(change: &Change) -> Result<Self, CommitError> {
         let encoded = check(change).and_then(|()| Self::encode(change));

@@ -17,6 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout_at;
 use tracing::warn;
 
+use crate::failpoint;
+
 use super::connection::{BUSY_MS_MAX, Role, open};
 use super::doubt::{Certainty, Doubt};
 use super::errors::{CloseError, OpenError, before_commit, leaves_doubt, not_stored};
@@ -124,6 +126,7 @@ impl Writer {
     ///
     /// Not cancel safe: dropped, the change may or may not be stored.
     pub(super) async fn store(&self, change: EncodedChange) -> Result<Seq, CommitError> {
+        failpoint!(CommitBegun, change.session());
         let deadline = Instant::now() + Duration::from_millis(ANSWER_MS_MAX);
         let place = match timeout_at(deadline.into(), self.requests.reserve()).await {
             Ok(Ok(place)) => place,
@@ -286,6 +289,7 @@ impl Thread {
         let changes = group.iter().map(|waiting| &waiting.change);
         match group::store(&connection, changes) {
             Ok(results) => {
+                failpoint!(CommitDone);
                 self.connection = Some(connection);
                 Ok(results)
             }

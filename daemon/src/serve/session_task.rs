@@ -8,6 +8,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use candor_adapters::failpoint;
 use candor_core::happening::Happening;
 use candor_core::input::Deadline;
 use candor_core::ports::{Attach, Clock, Environment, Fact, Launch, Process, ProcessSpawner};
@@ -127,6 +128,7 @@ impl SessionTask {
                     let result = self.supervisor.handle(Happening::Stop { kind, by }).await;
                     self.show();
                     let answer = result.as_ref().map(|orders| orders.answer).map_err(Clone::clone);
+                    failpoint!(StopStored, self.id());
                     // Whoever asked may have left; the stop counts all the same.
                     let _left = reply.send(answer);
                     result

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use candor_adapters::failpoint;
 use candor_core::stop::{Actor, StopKind};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -62,6 +63,7 @@ impl Shutdown {
     /// Stops all sessions and waits for their ends. A further signal makes it a kill.
     pub(crate) async fn drain(&self, registry: &Arc<Registry>, signals: &mut Signals) {
         registry.close().await;
+        failpoint!(ShutdownBegun);
         let by = self.by();
         let longest_ms = registry.longest_ladder_ms() + UNKILLABLE_MS;
         let mut ask_again = tokio::time::interval(Duration::from_millis(ASK_AGAIN_MS));

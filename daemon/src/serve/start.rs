@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use candor_adapters::bus::BroadcastBus;
 use candor_adapters::clock::SystemClock;
+use candor_adapters::failpoint;
 use candor_adapters::ids::UuidV7Source;
 use candor_adapters::process::{DirectSpawner, Outputs};
 use candor_adapters::recorder::FileRecorder;
@@ -104,6 +105,7 @@ async fn serve(home: &Home, announce: impl FnOnce()) -> Result<(), StartError> {
     let store = SqliteStore::open(&home.database())?;
     let listener = listen(home)?;
     let app = assemble(home, store.clone());
+    failpoint!(RecoveryBegun);
     // Whoever connects before the live sessions have their tasks waits in the socket's queue.
     let recovered = app
         .registry

@@ -11,6 +11,8 @@ mod completions;
 mod crash;
 mod daemon_life;
 mod events;
+#[cfg(candor_failpoints)]
+mod failpoints;
 #[cfg(target_os = "linux")]
 mod full_disk;
 #[cfg(target_os = "linux")]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candor_core::event::Seq;
 use candor_core::ports::{Change, CommitError};
+use candor_core::recording::Entry;
 use candor_core::session::{Session, SessionId};
 
 use super::approvals::Approvals;
@@ -13,7 +14,7 @@ use super::calls::{Answer, Call};
 use super::process::ProcessState;
 use super::store::Store;
 use super::words::Words;
-use super::{FakeBus, FakeClock, FakeIds, FakePrograms, FakeRepository, FakeSpawner};
+use super::{FakeBus, FakeClock, FakeIds, FakePrograms, FakeRecorder, FakeRepository, FakeSpawner};
 use crate::contract::spawner::Behaviour;
 use crate::ghost::{Log, Record, Writer};
 use crate::mutant::Mutants;
@@ -48,6 +49,8 @@ pub(crate) struct State {
     pub(crate) booted_at_ms: u64,
     pub(crate) sessions_named: u16,
     pub(crate) events_named: u128,
+    /// What was handed to the protocols of all sessions.
+    pub(crate) recording: Vec<(SessionId, Entry)>,
     pub(crate) approvals: Approvals,
     pub(crate) words: Words,
     /// M28: a row that was read and is to be written back.
@@ -90,6 +93,7 @@ impl Stage {
             booted_at_ms: 0,
             sessions_named: 0,
             events_named: 0,
+            recording: Vec::new(),
             approvals: Approvals::default(),
             words: Words::default(),
             stale: None,
@@ -131,6 +135,12 @@ impl Stage {
     #[must_use]
     pub fn ids(&self) -> FakeIds {
         FakeIds::new(self.clone())
+    }
+
+    /// Returns its flight recorder.
+    #[must_use]
+    pub fn recorder(&self) -> FakeRecorder {
+        FakeRecorder::new(self.clone())
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

@@ -168,7 +168,7 @@ impl Daemon {
 /// Returns the ports of a supervisor on this stage.
 pub(super) fn ports(stage: &Stage) -> Ports {
     Ports {
-        recorder: Arc::new(candor_core::ports::NoRecorder),
+        recorder: Arc::new(stage.recorder()),
         repository: Arc::new(stage.repository()),
         bus: Arc::new(stage.bus()),
         clock: Arc::new(stage.clock()),

@@ -15,6 +15,7 @@ mod mistakes;
 mod rest;
 mod task;
 
+use candor_core::recording;
 use candor_core::session::SessionId;
 use candor_core::stop::{Actor, StopKind};
 
@@ -79,6 +80,12 @@ impl World {
     #[must_use]
     pub fn log(&self) -> Log {
         self.stage.lock().log.clone()
+    }
+
+    /// Returns what was handed to the protocols of all sessions, and what came of it.
+    #[must_use]
+    pub fn recording(&self) -> Vec<(SessionId, recording::Entry)> {
+        self.stage.lock().recording.clone()
     }
 
     /// Hands the entries of the log after the first `skip` to `read`.

@@ -11,21 +11,29 @@
 
 mod codes;
 mod compare;
+mod explain;
+mod flags;
 mod mutants;
+mod repl;
 mod replay;
 mod show;
+mod shrink;
+mod table;
 
 use std::env;
 use std::io::stdout;
 use std::panic::{UnwindSafe, catch_unwind};
-use std::path::Path;
 use std::process::ExitCode;
 
 use candor_harness::model::command;
 use candor_harness::timeline::CorpusError;
 
 use codes::{CRASH, USAGE};
+use explain::Explain;
+use repl::ByHand;
 use replay::Replay;
+use show::Show;
+use shrink::Shrink;
 
 const INTRODUCTION: &str = "\
 race-sim: replays races, and looks for more
@@ -42,12 +50,14 @@ fn main() -> ExitCode {
         };
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["replay", rest @ ..] => match Replay::parse(rest) {
-            Ok(request) => guarded(move || request.run()),
-            Err(message) => usage(&message),
-        },
-        ["show", file] if !file.starts_with('-') => guarded(|| show::run(Path::new(file))),
-        ["show", ..] => usage("`show` takes one file"),
+        ["replay", rest @ ..] => asked(Replay::parse(rest), |request| request.run()),
+        ["show", rest @ ..] => asked(Show::parse(rest), |request| request.run()),
+        ["shrink", rest @ ..] => asked(Shrink::parse(rest), |request| request.run()),
+        ["explain", rest @ ..] => asked(Explain::parse(rest), |request| request.run()),
+        ["repl", rest @ ..] => asked(ByHand::parse(rest), |request| request.run()),
+        ["table"] => guarded(|| table::run(false)),
+        ["table", "--markdown"] => guarded(|| table::run(true)),
+        ["table", ..] => usage("`table` has the flag --markdown and no other"),
         ["compare", rest @ ..] => {
             guarded(|| compare::run(rest).unwrap_or_else(|message| misuse(&message)))
         }
@@ -61,9 +71,26 @@ fn main() -> ExitCode {
     }
 }
 
+/// Carries out a request, or says why it is none.
+fn asked<T: UnwindSafe>(request: Result<T, String>, run: fn(&T) -> u8) -> ExitCode {
+    match request {
+        Ok(request) => guarded(move || run(&request)),
+        Err(message) => usage(&message),
+    }
+}
+
 fn help() -> String {
-    [INTRODUCTION, replay::HELP, show::HELP, compare::HELP, command::HELP, "\n", codes::HELP]
-        .concat()
+    let verbs = [
+        replay::HELP,
+        show::HELP,
+        shrink::HELP,
+        explain::HELP,
+        repl::HELP,
+        table::HELP,
+        compare::HELP,
+        command::HELP,
+    ];
+    [INTRODUCTION, &verbs.concat(), "\n", codes::HELP].concat()
 }
 
 fn usage(message: &str) -> ExitCode {
