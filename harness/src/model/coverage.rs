@@ -11,7 +11,7 @@ use super::search::Report;
 /// What no search and no schedule of the model looks at.
 const OUT_OF_SIGHT: [&str; 5] = [
     "more than three sessions, more faults than stand above, more than one client",
-    "how long things take: a deadline comes late, or later, or never",
+    "how long things take: every deadline may come at any moment",
     "what is said beside final reports and requests: lines, usage, tokens, titles",
     "drafts, approvals, and the continuation of a session that has ended",
     "the store's files, sockets, and the kernel: their adapters have contract suites",

@@ -247,9 +247,8 @@ impl<const N: usize> Search<N> {
         self.report
     }
 
-    /// A table that is about to be doubled needs three times its memory for a moment.
     fn look_at_budget(&mut self, frontier_bytes: usize) {
-        let is_large = frontier_bytes + self.table.bytes() * 3 > MEMORY_BYTES_MAX;
+        let is_large = frontier_bytes + self.table.bytes() > MEMORY_BYTES_MAX;
         self.is_out_of_budget = is_large || self.started.elapsed() >= self.plan.time_max;
     }
 

@@ -22,9 +22,11 @@ impl Table {
         Self { slots: vec![0; SLOTS_MIN], len: 0 }
     }
 
-    /// Returns how much memory it has, in bytes.
+    /// Returns how much memory it has, or is about to need for a moment, in bytes: one that is soon
+    /// doubled has three times its memory then.
     pub(super) const fn bytes(&self) -> usize {
-        self.slots.len() * size_of::<u64>()
+        let is_soon_doubled = self.len * 100 >= self.slots.len() * (LOAD_MAX_PERCENT - 5);
+        self.slots.len() * size_of::<u64>() * if is_soon_doubled { 3 } else { 1 }
     }
 
     /// Reads where these fingerprints will be looked for. The reads do not wait for each other, and

@@ -58,7 +58,7 @@ fn made_by(timeline: &Timeline) -> Result<(Vec<line::Choice>, Trace), Deaf> {
         choices.push(step.choice.clone());
     }
     if timeline.ends_fair() {
-        choices.extend(run.finish_fair().into_iter().map(|enabled| enabled.choice));
+        run.finish_fair_watched(|_, _, choice| choices.push(choice.clone()));
     }
     let trace = Trace::of_world(run.world().log().entries());
     Ok((choices, trace))
