@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use candor_harness::model::conform::{DEAF_TO, Deaf, Told, Untold, listen, tell_sampled};
+use candor_harness::model::conform::{DEAF_TO, Deaf, TOLD, Told, Untold, listen, tell_sampled};
 use candor_harness::model::{Config, Pct, Uniform, explore, mutants_of};
 use candor_harness::mutant::{Mutant, Mutants};
 use candor_harness::replay::{Mode, replay_on};
@@ -47,20 +47,7 @@ fn is_followed(config: &Config) -> Vec<Untold> {
 
 #[test]
 fn the_world_follows_schedules_of_the_model_and_what_it_has_no_word_for_is_known() {
-    let configs = [
-        Config::PLAIN,
-        Config::SMALL,
-        Config::STEPS,
-        Config::SIGNALS,
-        Config::REQUESTS,
-        Config::CHILD_BIG,
-        Config::CLIENT,
-        Config::SHUTDOWN,
-        Config { is_symmetric: false, store_faults: 1, ..Config::TWO },
-        Config::SAMPLED,
-        Config { name: "two-and-child", sessions: 2, shutdowns: 1, ..Config::CHILD },
-    ];
-    let mut untold: Vec<_> = configs.iter().flat_map(is_followed).collect();
+    let mut untold: Vec<_> = TOLD.iter().flat_map(is_followed).collect();
     untold.sort_unstable();
     untold.dedup();
     assert_eq!(untold, Untold::ALL, "the list of what a timeline cannot tell is closed");

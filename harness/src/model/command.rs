@@ -43,6 +43,9 @@ const CONFORM_RUNS: u64 = 250;
 /// Schedules that `random` and `pct` run, unless they are told otherwise.
 const RUNS: u64 = 200_000;
 
+/// Things in one order that a bug needs, where `pct` is not told otherwise.
+const DEPTH: u64 = 3;
+
 /// The exit codes that searches come to. See the harness's plan, section 8.
 const USAGE: u8 = 1;
 const LIVENESS: u8 = 128;
@@ -233,17 +236,27 @@ fn number(flag: &str, word: Option<&str>) -> Result<u64, CommandError> {
         .ok_or_else(|| CommandError::Usage(format!("`{flag}` needs a number")))
 }
 
-fn run_sample(flags: &[&str], is_pct: bool, out: &mut dyn Write) -> Result<u8, CommandError> {
-    let (mut runs, mut seed, mut depth) = (RUNS, 1, 3);
+/// Reads flags that each take a number, beside what they are where they are not given.
+fn numbers<const N: usize>(
+    flags: &[&str],
+    known: [(&str, u64); N],
+) -> Result<[u64; N], CommandError> {
+    let mut values = known.map(|(_, value)| value);
     let mut words = flags.iter();
     while let Some(flag) = words.next() {
-        let value = number(flag, words.next().copied())?;
-        match *flag {
-            "--runs" => runs = value,
-            "--seed" => seed = value,
-            "--depth" if is_pct => depth = value,
-            _ => return Err(CommandError::Usage(format!("there is no flag `{flag}` here"))),
-        }
+        let place = known.iter().position(|(name, _)| name == flag);
+        let place =
+            place.ok_or_else(|| CommandError::Usage(format!("there is no flag `{flag}` here")))?;
+        values[place] = number(flag, words.next().copied())?;
+    }
+    Ok(values)
+}
+
+fn run_sample(flags: &[&str], is_pct: bool, out: &mut dyn Write) -> Result<u8, CommandError> {
+    let [runs, seed, depth] =
+        numbers(flags, [("--runs", RUNS), ("--seed", 1), ("--depth", DEPTH)])?;
+    if !is_pct && flags.contains(&"--depth") {
+        return Err(CommandError::Usage("only `pct` has a depth".to_owned()));
     }
     let mut oracle: Box<dyn Oracle> = if is_pct {
         Box::new(Pct::new(seed, usize::try_from(depth).unwrap_or(usize::MAX)))
@@ -316,16 +329,7 @@ fn print_matrix(matrix: &Matrix, out: &mut dyn Write) -> Result<u8, CommandError
 }
 
 fn run_conform(flags: &[&str], out: &mut dyn Write) -> Result<u8, CommandError> {
-    let (mut runs, mut seed) = (CONFORM_RUNS, 1);
-    let mut words = flags.iter();
-    while let Some(flag) = words.next() {
-        let value = number(flag, words.next().copied())?;
-        match *flag {
-            "--runs" => runs = value,
-            "--seed" => seed = value,
-            _ => return Err(CommandError::Usage(format!("there is no flag `{flag}` here"))),
-        }
-    }
+    let [runs, seed] = numbers(flags, [("--runs", CONFORM_RUNS), ("--seed", 1)])?;
     print_conformance(&conform_corpus(runs, seed)?, out)
 }
 
@@ -449,6 +453,11 @@ fn check_lock(reports: &[Report], file: &Path, out: &mut dyn Write) -> Result<u8
 
 /// The model's part of the push tier.
 fn push_tier(out: &mut dyn Write) -> Result<u8, CommandError> {
+    for file in [LOCK_FILE, SPEED_FILE] {
+        // Nobody should wait for a search that has nothing to be compared with.
+        fs::read(file)
+            .map_err(|error| CommandError::Usage(format!("cannot read {file}: {error}")))?;
+    }
     let mut worst = 0;
     let reports: Vec<_> = Config::PUSH.iter().map(explore).collect();
     for report in &reports {

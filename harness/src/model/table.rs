@@ -84,8 +84,8 @@ mod tests {
     #[test]
     fn a_table_that_has_grown_knows_what_it_knew_and_nothing_else() {
         let mut table = Table::new();
-        // Neighbours at the upper end, so that some of them wrap around.
-        let prints = |bit: u64| (0..SLOTS_MIN as u64).map(move |number| !(number << 20) ^ bit);
+        // One for each slot, the last too, and neighbours that must wrap around.
+        let prints = |bit: u64| (0..SLOTS_MIN as u64).map(move |number| !(number << 50) ^ bit);
         assert!(prints(0).all(|print| table.insert(print)));
         table.touch(&prints(0).collect::<Vec<_>>());
         assert!(!prints(0).any(|print| table.insert(print)));

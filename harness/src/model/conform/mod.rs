@@ -24,7 +24,7 @@ use crate::timeline::Timeline;
 
 pub use deaf::{DEAF_TO, Deaf};
 pub use listen::listen;
-pub use report::{Conformance, conform};
+pub use report::{Conformance, TOLD, conform};
 pub use tell::Untold;
 pub use trace::{Difference, Trace};
 

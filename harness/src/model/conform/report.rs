@@ -10,7 +10,7 @@ use crate::mutant::Mutant;
 use crate::timeline::Timeline;
 
 /// Where schedules that are told are drawn: together they know every choice of the model.
-const TOLD: [Config; 9] = [
+pub const TOLD: [Config; 10] = [
     Config::SMALL,
     Config::STEPS,
     Config::SIGNALS,
@@ -20,6 +20,7 @@ const TOLD: [Config; 9] = [
     Config::SHUTDOWN,
     Config { is_symmetric: false, store_faults: 1, ..Config::TWO },
     Config::SAMPLED,
+    Config { name: "two-and-child", sessions: 2, shutdowns: 1, ..Config::CHILD },
 ];
 
 /// What the comparison of the two levels came to.
