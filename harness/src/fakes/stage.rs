@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candor_core::event::Seq;
 use candor_core::ports::{Change, CommitError};
+use candor_core::recording::Entry;
 use candor_core::session::SessionId;
 
 use super::bus::Bus;
 use super::calls::{Answer, Call};
 use super::process::ProcessState;
 use super::store::Store;
-use super::{FakeBus, FakeClock, FakeIds, FakePrograms, FakeRepository, FakeSpawner};
+use super::{FakeBus, FakeClock, FakeIds, FakePrograms, FakeRecorder, FakeRepository, FakeSpawner};
 use crate::contract::spawner::Behaviour;
 use crate::ghost::{Log, Record, Writer};
 use crate::mutant::Mutants;
@@ -29,6 +30,8 @@ pub(crate) struct State {
     /// The mistakes that this world makes.
     pub(crate) mutants: Mutants,
     pub(crate) log: Log,
+    /// What the protocols were handed, of all sessions in one order.
+    pub(crate) recorded: Vec<(SessionId, Entry)>,
     pub(crate) store: Store,
     pub(crate) bus: Bus,
     pub(crate) processes: BTreeMap<ProcessName, ProcessState>,
@@ -72,6 +75,7 @@ impl Stage {
             mode,
             mutants,
             log: Log::default(),
+            recorded: Vec::new(),
             store: Store::default(),
             bus: Bus::default(),
             processes: BTreeMap::new(),
@@ -116,6 +120,12 @@ impl Stage {
     #[must_use]
     pub fn clock(&self) -> FakeClock {
         FakeClock::new(self.clone())
+    }
+
+    /// Returns what keeps its flight recordings.
+    #[must_use]
+    pub fn recorder(&self) -> FakeRecorder {
+        FakeRecorder::new(self.clone())
     }
 
     /// Returns its source of ids.

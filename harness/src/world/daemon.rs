@@ -34,7 +34,7 @@ impl Daemon {
     /// Starts, and takes over what it finds in the store.
     pub(crate) fn boot(stage: Stage) -> Self {
         let ports = Ports {
-            recorder: Arc::new(candor_core::ports::NoRecorder),
+            recorder: Arc::new(stage.recorder()),
             repository: Arc::new(stage.repository()),
             bus: Arc::new(stage.bus()),
             clock: Arc::new(stage.clock()),

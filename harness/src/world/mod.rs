@@ -14,6 +14,8 @@ mod mistakes;
 mod rest;
 mod task;
 
+use candor_core::recording::Entry;
+use candor_core::session::SessionId;
 use candor_core::stop::{Actor, StopKind};
 
 pub use menu::Enabled;
@@ -75,6 +77,12 @@ impl World {
     #[must_use]
     pub fn log(&self) -> Log {
         self.stage.lock().log.clone()
+    }
+
+    /// Returns what the protocols of all sessions were handed, in order: their flight recordings.
+    #[must_use]
+    pub fn recorded(&self) -> Vec<(SessionId, Entry)> {
+        self.stage.lock().recorded.clone()
     }
 
     /// Hands the entries of the log after the first `skip` to `read`.
