@@ -10,6 +10,7 @@
 )]
 
 mod codes;
+mod convert;
 mod replay;
 mod show;
 
@@ -23,6 +24,7 @@ use candor_harness::model::command;
 use candor_harness::timeline::CorpusError;
 
 use codes::{CRASH, USAGE};
+use convert::Convert;
 use replay::Replay;
 
 const INTRODUCTION: &str = "\
@@ -44,6 +46,10 @@ fn main() -> ExitCode {
             Ok(request) => guarded(move || request.run()),
             Err(message) => usage(&message),
         },
+        ["convert", rest @ ..] => match Convert::parse(rest) {
+            Ok(request) => guarded(move || request.run()),
+            Err(message) => usage(&message),
+        },
         ["show", file] if !file.starts_with('-') => guarded(|| show::run(Path::new(file))),
         ["show", ..] => usage("`show` takes one file"),
         ["help" | "--help" | "-h"] => {
@@ -56,7 +62,8 @@ fn main() -> ExitCode {
 }
 
 fn help() -> String {
-    [INTRODUCTION, replay::HELP, show::HELP, command::HELP, "\n", codes::HELP].concat()
+    [INTRODUCTION, replay::HELP, show::HELP, convert::HELP, command::HELP, "\n", codes::HELP]
+        .concat()
 }
 
 fn usage(message: &str) -> ExitCode {

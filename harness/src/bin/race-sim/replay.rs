@@ -1,13 +1,12 @@
 //! `race-sim replay`: the corpus, or single files, against their golden blocks.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candor_harness::check::{Failure, check, judge};
 use candor_harness::invariants::Violation;
 use candor_harness::replay::{Mode, ReplayError};
-use candor_harness::timeline::{Timeline, load};
+use candor_harness::timeline::{Timeline, load, write_file};
 
 use crate::codes::{LIVENESS, NONDETERMINISM, SAFETY, SURVIVOR, USAGE};
 use crate::complain;
@@ -19,9 +18,10 @@ const CORPUS: &str = "harness/timelines";
 pub(crate) const HELP: &str = "\
   race-sim replay [FILE|FOLDER]... [--lenient] [--bless]
       Replays timelines twice, checks every invariant, and compares the outcome with the golden
-      block. Without a name: those in harness/timelines.
+      block. Without a name: those in harness/timelines. A file may be a twin, FILE.jsonl, as
+      `convert` makes it; in folders, twins are left out.
         --lenient   leave out choices that are not enabled
-        --bless     write the outcome into the golden block
+        --bless     write the outcome into the golden block, of a twin in its own form
 ";
 
 /// The invariant that speaks of what never ends.
@@ -101,7 +101,7 @@ impl Replay {
         }
         if self.bless && timeline.golden.as_ref() != Some(&outcome.golden) {
             let blessed = Timeline { golden: Some(outcome.golden), ..timeline.clone() };
-            fs::write(path, blessed.to_string())
+            write_file(path, &blessed)
                 .map_err(|error| (USAGE, format!("cannot write {}: {error}", path.display())))?;
             println!("     {} has a new golden block", path.display());
         }
