@@ -17,6 +17,7 @@ pub mod executor;
 pub mod fakes;
 pub mod ghost;
 pub mod golden;
+pub mod import;
 pub mod invariants;
 pub mod lanes;
 pub mod model;
