@@ -50,8 +50,11 @@ fn what_any_replay_records_is_imported_alone_and_replays_alike() {
     let mut reasons = std::collections::BTreeMap::<String, (u32, u64)>::new();
     let (mut imported, mut refused) = (0, 0);
     for seed in 0..FIXED_SEEDS {
-        for text in recordings(&run(seed, Budget::DEFAULT).to_timeline()) {
-            match import_texts(&[text]) {
+        let all = recordings(&run(seed, Budget::DEFAULT).to_timeline());
+        let mut sets: Vec<Vec<String>> = all.iter().map(|text| vec![text.clone()]).collect();
+        if std::env::var("ALL").is_ok() { sets = if all.len() > 1 { vec![all.clone()] } else { vec![] } }
+        for texts in sets {
+            match import_texts(&texts) {
                 Ok(_) => imported += 1,
                 Err(error) => {
                     refused += 1;
@@ -69,7 +72,7 @@ fn debug() {
     let timeline = run(seed, Budget::DEFAULT).to_timeline();
     println!("{timeline}");
     for text in recordings(&timeline) {
-        if let Err(error) = import_texts(&[text.clone()]) {
+        if let Err(error) = import_texts(&if std::env::var("ALL").is_ok() { recordings(&timeline) } else { vec![text.clone()] }) {
             println!("{}\n{error}", text.lines().map(|l| &l[..l.len().min(400)]).collect::<Vec<_>>().join("\n"));
         }
     }

@@ -111,12 +111,21 @@ impl<'a> Script<'a> {
         self.answer_signals()
     }
 
+    /// Starts a daemon where the last one has left and no recording tells of the next.
+    fn be_up(&mut self, at_ms: u64) -> Made {
+        if self.offers("boot same") {
+            return self.say(at_ms, "boot same".to_owned(), Some(INFERRED));
+        }
+        Ok(())
+    }
+
     fn make(&mut self, at: usize, expected: &Expected) -> Made {
         let session = session(at);
         let at_ms = expected.at_ms;
         match expected.entry.call {
             Call::Create { policy, queued: false } => {
                 let options = options(&policy)?;
+                self.be_up(at_ms)?;
                 self.say(at_ms, format!("user launch {session}{options}"), None)
             }
             Call::Create { policy, queued: true } => {
@@ -226,14 +235,19 @@ impl<'a> Script<'a> {
                 let words = if attaches { format!("attach {session} ended") } else { seen };
                 self.say(at_ms, words, None)
             }
-            End::Unknown(reason) if attaches => {
-                self.say(at_ms, format!("attach {session} lost {}", reason.as_str()), None)
-            }
             End::Unknown(reason) => {
-                if is_alive {
-                    self.say(at_ms, format!("exit {process} signal 9"), Some(INFERRED))?;
+                let ended = match self.fate_of_process(at) {
+                    _ if !is_alive => None,
+                    Fate::Ended(exit, oom_killed) => Some((exit, oom_killed)),
+                    Fate::Unseen | Fate::FoundAlive if attaches => None,
+                    Fate::Unseen | Fate::FoundAlive => Some((death_by(Rung::Kill), false)),
+                };
+                if let Some((exit, oom_killed)) = ended {
+                    self.say(at_ms, exit_words(process, exit, oom_killed), Some(INFERRED))?;
                 }
-                self.say(at_ms, format!("reap {process} lost {}", reason.as_str()), None)
+                let how =
+                    if attaches { format!("attach {session}") } else { format!("reap {process}") };
+                self.say(at_ms, format!("{how} lost {}", reason.as_str()), None)
             }
         }
     }
@@ -241,9 +255,6 @@ impl<'a> Script<'a> {
     /// Kills the daemon, unless it is gone, and starts the next one.
     fn restart(&mut self, expected: &Expected) -> Made {
         let now_ms = self.run.world().now_ms();
-        if expected.is_after_reboot {
-            self.end_before_reboot()?;
-        }
         if !self.offers("boot same") {
             for at in 0..self.tracks.len() {
                 let fork = format!("fork {} ", session(at));
@@ -251,6 +262,9 @@ impl<'a> Script<'a> {
                     let words = format!("{fork}-> {}", self.process(at));
                     self.say(now_ms, words, Some(INFERRED))?;
                 }
+            }
+            if expected.is_after_reboot {
+                self.end_before_reboot()?;
             }
             let words = self.crash_words();
             self.say(now_ms, words, Some(INFERRED))?;

@@ -11,6 +11,7 @@
 
 mod codes;
 mod convert;
+mod import;
 mod replay;
 mod show;
 
@@ -25,6 +26,7 @@ use candor_harness::timeline::CorpusError;
 
 use codes::{CRASH, USAGE};
 use convert::Convert;
+use import::Import;
 use replay::Replay;
 
 const INTRODUCTION: &str = "\
@@ -50,6 +52,10 @@ fn main() -> ExitCode {
             Ok(request) => guarded(move || request.run()),
             Err(message) => usage(&message),
         },
+        ["import", rest @ ..] => match Import::parse(rest) {
+            Ok(request) => guarded(move || request.run()),
+            Err(message) => usage(&message),
+        },
         ["show", file] if !file.starts_with('-') => guarded(|| show::run(Path::new(file))),
         ["show", ..] => usage("`show` takes one file"),
         ["help" | "--help" | "-h"] => {
@@ -62,7 +68,7 @@ fn main() -> ExitCode {
 }
 
 fn help() -> String {
-    [INTRODUCTION, replay::HELP, show::HELP, convert::HELP, command::HELP, "\n", codes::HELP]
+    [INTRODUCTION, replay::HELP, show::HELP, convert::HELP, import::HELP, command::HELP, "\n", codes::HELP]
         .concat()
 }
 

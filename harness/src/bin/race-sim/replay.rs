@@ -109,7 +109,8 @@ impl Replay {
     }
 }
 
-fn exit_code(failure: &Failure) -> u8 {
+/// Returns the exit code for why a timeline does not pass.
+pub(crate) fn exit_code(failure: &Failure) -> u8 {
     match failure {
         Failure::Replay(_) | Failure::NoGolden { .. } => USAGE,
         Failure::Nondeterminism { .. } => NONDETERMINISM,

@@ -1,0 +1,107 @@
+//! `candor timeline`: the flight recording of a real session replays, in another process and without
+//! any of what was there, to the same.
+
+use std::fs;
+
+use candor_harness::import::{Imported, Recording, import};
+
+use crate::support::{Place, agent, words};
+
+/// Feeds a session's recording to the race harness. Where the tests are told a folder to keep
+/// recordings in, it is kept there.
+#[track_caller]
+fn replay_of(place: &Place, id: &str, name: &str) -> Imported {
+    let said = place.run(["timeline", id]).expect(0);
+    if let Some(folder) = std::env::var_os("CANDOR_KEEP_RECORDINGS") {
+        fs::write(std::path::Path::new(&folder).join(name), &said.output).unwrap();
+    }
+    let recording = Recording::read(name, &said.output).unwrap_or_else(|error| panic!("{error}"));
+    let imported = import(&[recording]).unwrap_or_else(|error| panic!("{error}\n{said:?}"));
+    imported.judge().unwrap_or_else(|error| panic!("{error}\n{}", imported.timeline));
+    let entries = said.stdout().lines().filter(|line| line.starts_with("{\"at\":")).count();
+    assert_eq!(imported.entries, entries, "every entry is compared");
+    // Nothing of this machine shows in it.
+    let text = imported.timeline.to_string();
+    assert!(!text.contains(id) && !text.contains(place.folder().to_str().unwrap()), "{text}");
+    imported
+}
+
+/// Returns the statuses that the replay of an import came to.
+fn statuses(imported: &Imported) -> &str {
+    imported.outcome.golden.lines().next().unwrap_or_default()
+}
+
+#[test]
+fn the_recording_of_an_interrupted_session_replays_alike() {
+    let place = Place::new();
+    let ready = place.fifo("ready");
+    let id = place.launch(agent(words!["--on", "INT=exit:1", "--ready", &ready, "--hang"]));
+    fs::read(ready).unwrap();
+    place.run(["interrupt", &id]).expect(0);
+    place.run(["wait", &id]);
+    let imported = replay_of(&place, &id, "interrupted_session.recording");
+    assert_eq!(
+        statuses(&imported),
+        "s1   starting  > running  > completing(interrupt)!  > completed(interrupted)"
+    );
+    assert!(imported.timeline.to_string().contains("signal p1 INT exits 1"));
+}
+
+#[test]
+fn the_recording_of_a_session_that_climbs_the_ladder_replays_alike() {
+    let place = Place::new();
+    let ready = place.fifo("ready");
+    let script = words!["--ignore", "INT", "--ignore", "TERM", "--ready", &ready, "--hang"];
+    let id = place.launch_with(["--grace", "5ms,5ms"], agent(script));
+    fs::read(ready).unwrap();
+    place.run(["interrupt", &id]).expect(0);
+    place.run(["wait", &id]);
+    let imported = replay_of(&place, &id, "stubborn_session.recording");
+    let text = imported.timeline.to_string();
+    assert!(text.contains("signal p1 TERM ignored") && text.contains("signal p1 KILL kills"), "{text}");
+    assert_eq!(
+        statuses(&imported),
+        "s1   starting  > running  > completing(interrupt)!  +TERM  +KILL  > completed(interrupted)"
+    );
+}
+
+#[test]
+fn the_recording_of_a_session_that_outlives_its_daemon_replays_alike() {
+    let place = Place::new();
+    let ready = place.fifo("ready");
+    let script = words!["--ignore", "INT", "--ready", &ready, "--hang"];
+    let id = place.launch_with(["--grace", "1h,1h"], agent(script));
+    fs::read(ready).unwrap();
+    place.run(["interrupt", &id]).expect(0);
+    place.kill_daemon();
+    place.run(["wait", &id]).expect(130);
+    let imported = replay_of(&place, &id, "session_after_a_crash.recording");
+    let text = imported.timeline.to_string();
+    assert!(text.contains("crash") && text.contains("attach s1 lost daemon_killed"), "{text}");
+    assert_eq!(
+        statuses(&imported),
+        "s1   starting  > running  > completing(interrupt)!  > completed(interrupted)"
+    );
+}
+
+#[test]
+fn the_recording_of_a_launch_that_is_refused_replays_alike() {
+    let place = Place::new();
+    let _said = place.run(["run", "--title", "missing", "--", "/no/such/program"]);
+    let imported = replay_of(&place, &place.titled("missing"), "refused_launch.recording");
+    assert_eq!(statuses(&imported), "s1   starting  > failed(spawn)");
+}
+
+#[test]
+fn a_recording_that_began_with_a_later_daemon_replays_alike() {
+    let place = Place::new();
+    let ready = place.fifo("ready");
+    let id = place.launch(agent(words!["--ready", &ready, "--hang"]));
+    fs::read(ready).unwrap();
+    place.kill_daemon();
+    fs::remove_file(place.home().join("sessions").join(format!("{id}.recording"))).unwrap();
+    place.run(["wait", &id]).expect(120);
+    let imported = replay_of(&place, &id, "session_of_a_later_daemon.recording");
+    assert!(imported.timeline.to_string().contains("# made up"), "{}", imported.timeline);
+    assert_eq!(statuses(&imported), "s1   starting  > running  > lost(daemon_killed)");
+}
