@@ -58,7 +58,10 @@ fn the_recording_of_a_session_that_climbs_the_ladder_replays_alike() {
     place.run(["wait", &id]);
     let imported = replay_of(&place, &id, "stubborn_session.recording");
     let text = imported.timeline.to_string();
-    assert!(text.contains("signal p1 TERM ignored") && text.contains("signal p1 KILL kills"), "{text}");
+    assert!(
+        text.contains("signal p1 TERM ignored") && text.contains("signal p1 KILL kills"),
+        "{text}"
+    );
     assert_eq!(
         statuses(&imported),
         "s1   starting  > running  > completing(interrupt)!  +TERM  +KILL  > completed(interrupted)"

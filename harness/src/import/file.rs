@@ -99,8 +99,9 @@ impl Reader<'_> {
             self.is_header_used = false;
             return Ok(None);
         }
-        let entry: Entry = parse(number, line)
-            .map_err(|error| self.malformed(number, format!("expected an entry: {}", error.message)))?;
+        let entry: Entry = parse(number, line).map_err(|error| {
+            self.malformed(number, format!("expected an entry: {}", error.message))
+        })?;
         self.check_order(number, &entry)?;
         let rules = self.header.as_ref().map(|header| header.rules.clone()).unwrap_or_default();
         Ok(Some(Recorded { line: number, rules, entry }))
@@ -112,8 +113,10 @@ impl Reader<'_> {
             self.malformed(number, format!("expected a header {example}: {}", error.message))
         })?;
         if header.v != VERSION {
-            let message =
-                format!("this is version {} of recordings, and only {VERSION} can be read", header.v);
+            let message = format!(
+                "this is version {} of recordings, and only {VERSION} can be read",
+                header.v
+            );
             return Err(self.malformed(number, message));
         }
         if !self.is_header_used {

@@ -163,8 +163,7 @@ pub fn import(recordings: &[Recording]) -> Result<Imported, ImportError> {
     let unplayable = |error: String| ImportError::Unplayable(error);
     let timeline: Timeline =
         timeline.to_string().parse().map_err(|error| unplayable(format!("{error}")))?;
-    let outcome =
-        replay(&timeline, Mode::Strict).map_err(|error| unplayable(error.to_string()))?;
+    let outcome = replay(&timeline, Mode::Strict).map_err(|error| unplayable(error.to_string()))?;
     let entries = compare(&tracks, &outcome)?;
     Ok(Imported { timeline, outcome, entries, notes })
 }
@@ -214,7 +213,9 @@ fn head_of(recordings: &[Recording], tracks: &[Track], body: &[BodyLine]) -> Vec
         entry_of("from", format!("recording rules={rules}")),
         entry_of("world", world_of(steps)),
         entry_of("expect", "pass".to_owned()),
-        HeadLine::Comment(" Imported: what is marked `inferred` is not in the recording.".to_owned()),
+        HeadLine::Comment(
+            " Imported: what is marked `inferred` is not in the recording.".to_owned(),
+        ),
         HeadLine::Blank,
     ]
 }

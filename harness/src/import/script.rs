@@ -130,7 +130,9 @@ impl<'a> Script<'a> {
             }
             Call::Create { policy, queued: true } => {
                 if policy != Policy::default() {
-                    return Stuck::because("`user queue` has no options, and this session has some");
+                    return Stuck::because(
+                        "`user queue` has no options, and this session has some",
+                    );
                 }
                 let parent = self.parent(at).ok_or_else(|| {
                     Stuck("add the recording of the session that it waits for".to_owned())
@@ -390,17 +392,18 @@ impl<'a> Script<'a> {
 
     /// Returns what INT or TERM did, as far as the next thing that happened tells.
     fn effect_of(&self, at: usize, rung: Rung) -> String {
-        let next = self.tracks[at].calls(self.done[at]).find(|call| {
-            matches!(call, Call::Take { .. } | Call::Resume { .. })
-        });
+        let next = self.tracks[at]
+            .calls(self.done[at])
+            .find(|call| matches!(call, Call::Take { .. } | Call::Resume { .. }));
         match next {
-            Some(Call::Take { input: Input::Gone(End::Exited { exit, oom_killed: false }), .. }) => {
-                match exit {
-                    Exit::Code(code) => format!("exits {code}"),
-                    Exit::Signal { .. } if *exit == death_by(rung) => "kills".to_owned(),
-                    Exit::Signal { .. } => "ignored".to_owned(),
-                }
-            }
+            Some(Call::Take {
+                input: Input::Gone(End::Exited { exit, oom_killed: false }),
+                ..
+            }) => match exit {
+                Exit::Code(code) => format!("exits {code}"),
+                Exit::Signal { .. } if *exit == death_by(rung) => "kills".to_owned(),
+                Exit::Signal { .. } => "ignored".to_owned(),
+            },
             Some(_) | None => "ignored".to_owned(),
         }
     }
@@ -519,7 +522,9 @@ fn options(policy: &Policy) -> Result<LaunchOptions, Stuck> {
     let grace_ms = (graces.interrupt_ms, graces.terminate_ms);
     let codes: Vec<u8> = (0..=u8::MAX).filter(|code| success_codes.contains(*code)).collect();
     if codes.is_empty() {
-        return Err(Stuck("`user launch` has no word for a session without a good code".to_owned()));
+        return Err(Stuck(
+            "`user launch` has no word for a session without a good code".to_owned(),
+        ));
     }
     let timeout_ms: Option<NonZeroU64> = timeout_ms;
     Ok(LaunchOptions {

@@ -76,9 +76,11 @@ pub(super) fn lay(
 ) -> Result<Vec<Track>, ImportError> {
     let mut proved = Vec::new();
     for recording in recordings {
-        notes.extend(recording.torn().map(|line| {
-            format!("{}: line {line}: torn, and left out", recording.name)
-        }));
+        notes.extend(
+            recording
+                .torn()
+                .map(|line| format!("{}: line {line}: torn, and left out", recording.name)),
+        );
         proved.push(Proved::of(recording, notes)?);
     }
     proved.sort_by_key(|proved| proved.entries.first().map(|(recorded, _)| recorded.entry.at));
@@ -152,7 +154,8 @@ impl<'a> Proved<'a> {
                 let is_lost = lost_by_reboot(&self.entries[index + 1..]);
                 is_after_reboot = entry.at < last_at || is_lost;
                 if index == 0 {
-                    is_after_reboot |= machine.running_since().is_some_and(|since| since > entry.at);
+                    is_after_reboot |=
+                        machine.running_since().is_some_and(|since| since > entry.at);
                     layer.make_up(recorded, machine, is_after_reboot)?;
                     let line = recorded.line;
                     notes.push(format!(
@@ -167,11 +170,7 @@ impl<'a> Proved<'a> {
             layer.push(recorded, call, Some(replayed), is_after_reboot)?;
         }
         let last = self.entries.last().map(|(_, replayed)| *replayed.protocol.machine());
-        Ok(Track {
-            name: self.recording.name.clone(),
-            entries: layer.entries,
-            last,
-        })
+        Ok(Track { name: self.recording.name.clone(), entries: layer.entries, last })
     }
 }
 
@@ -253,10 +252,13 @@ impl Layer<'_> {
     ) -> Result<(), ImportError> {
         let not_shown = |reason: &str| not_shown(self.recording, first, reason);
         if !self.is_alone {
-            return Err(not_shown("what came before is missing, so that it can be imported alone only"));
+            return Err(not_shown(
+                "what came before is missing, so that it can be imported alone only",
+            ));
         }
-        let calls = history::of(row)
-            .ok_or_else(|| not_shown("the recording begins with it, and no short history leads to it"))?;
+        let calls = history::of(row).ok_or_else(|| {
+            not_shown("the recording begins with it, and no short history leads to it")
+        })?;
         let took_ms = calls.last().map_or(0, |(at_ms, _)| *at_ms);
         let resumed_ms = i128::from(first.entry.at.as_ms());
         let shift_ms = match row.running_since().filter(|_| !is_after_reboot) {
@@ -264,7 +266,9 @@ impl Layer<'_> {
             None => resumed_ms - i128::from(took_ms),
         };
         if !is_after_reboot && resumed_ms - shift_ms < i128::from(took_ms) {
-            return Err(not_shown("the recording begins with it, and a history that leads to it takes longer"));
+            return Err(not_shown(
+                "the recording begins with it, and a history that leads to it takes longer",
+            ));
         }
         self.clock.shift_ms = 0;
         for (at_ms, call) in calls {
@@ -364,7 +368,9 @@ impl Effect {
         let step = |transition: &Transition| Step::of(transition, at);
         let next_step = |next: &Next| match next {
             Next::Act(transition) | Next::Abandon(transition) => Some(step(transition)),
-            Next::Commit | Next::Load | Next::Refuse | Next::Doubt | Next::Hold | Next::Leave => None,
+            Next::Commit | Next::Load | Next::Refuse | Next::Doubt | Next::Hold | Next::Leave => {
+                None
+            }
         };
         let next = next.as_ref().ok();
         Self {
@@ -380,8 +386,7 @@ impl Effect {
 impl Step {
     fn of(transition: &Transition, at: Monotonic) -> Self {
         let Transition { next, cause, act, deadline, answer } = transition;
-        let distance =
-            |moment: Monotonic| i128::from(moment.as_ms()) - i128::from(at.as_ms());
+        let distance = |moment: Monotonic| i128::from(moment.as_ms()) - i128::from(at.as_ms());
         let deadline = deadline.map(|(kind, moment)| (kind, distance(moment)));
         Self { next: Outline::of(next), cause: *cause, act: *act, deadline, answer: *answer }
     }

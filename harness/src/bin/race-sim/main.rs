@@ -68,8 +68,17 @@ fn main() -> ExitCode {
 }
 
 fn help() -> String {
-    [INTRODUCTION, replay::HELP, show::HELP, convert::HELP, import::HELP, command::HELP, "\n", codes::HELP]
-        .concat()
+    [
+        INTRODUCTION,
+        replay::HELP,
+        show::HELP,
+        convert::HELP,
+        import::HELP,
+        command::HELP,
+        "\n",
+        codes::HELP,
+    ]
+    .concat()
 }
 
 fn usage(message: &str) -> ExitCode {
