@@ -41,6 +41,10 @@ pub fn render(log: &[Entry], rest: &Rest) -> String {
     for (client, words) in &lines.clients {
         wrap(&mut block, &client.to_string(), words);
     }
+    for (client, words) in &lines.views {
+        wrap(&mut block, &format!("ui{}", client.number()), words);
+    }
+    wrap(&mut block, "asks", &lines.approvals);
     wrap(&mut block, "fx", &lines.effects);
     wrap(&mut block, "said", &lines.said);
     let end = [how_it_ends(rest).to_owned(), format!("hash {}", &hash(log)[..HASH_DIGITS])];
@@ -93,6 +97,9 @@ struct Lines {
     sessions: BTreeMap<SessionName, Vec<String>>,
     bus: Vec<String>,
     clients: BTreeMap<ClientName, Vec<String>>,
+    /// What each client shows.
+    views: BTreeMap<ClientName, Vec<String>>,
+    approvals: Vec<String>,
     effects: Vec<String>,
     said: Vec<String>,
     asked: Vec<String>,
@@ -113,6 +120,13 @@ impl Lines {
             Record::Delivered { client, seq } => {
                 self.clients.entry(*client).or_default().push(seq.to_string());
             }
+            Record::Shown { client, session, status, .. } => {
+                let shown = format!("{}={status}", SessionName::of(*session));
+                self.views.entry(*client).or_default().push(shown);
+            }
+            Record::Approval { approval, standing, .. } => {
+                self.approvals.push(format!("{approval} {standing};"));
+            }
             Record::Asked { session, request, .. } => {
                 self.asked.push(format!("{request} {}", SessionName::of(*session)));
             }
@@ -125,6 +139,9 @@ impl Lines {
                 self.effects.push(record.to_string());
             }
             Record::StoreCalled { .. }
+            | Record::SecondDaemon { .. }
+            | Record::Bypass { .. }
+            | Record::BypassTold { .. }
             | Record::LaunchCalled { .. }
             | Record::AttachCalled { .. }
             | Record::SignalCalled { .. }
@@ -135,6 +152,9 @@ impl Lines {
             | Record::SignalTaken { .. }
             | Record::Died { .. }
             | Record::Seen { .. }
+            | Record::Stalled { .. }
+            | Record::Listed { .. }
+            | Record::Said { .. }
             | Record::Reported { .. } => {}
         }
     }

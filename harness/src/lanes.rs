@@ -67,20 +67,28 @@ fn place(record: &Record) -> Option<(usize, String)> {
             let mark = if *writer == Writer::Intruder { " (second writer)" } else { "" };
             Some((STORE, format!("{}{mark}", row(&change.session))))
         }
+        Record::Bypass { .. } => Some((STORE, record.to_string())),
         Record::Forked { .. } | Record::Died { .. } | Record::Seen { .. } => {
             Some((PROCESS, record.to_string()))
         }
         Record::Published { .. }
         | Record::Connected { .. }
         | Record::Delivered { .. }
+        | Record::Shown { .. }
+        | Record::Listed { .. }
+        | Record::BypassTold { .. }
         | Record::Replied { .. } => Some((BUS, record.to_string())),
-        Record::Crashed | Record::Left { .. } | Record::Bug { .. } => {
-            Some((CORE, record.to_string()))
-        }
+        Record::SecondDaemon { .. }
+        | Record::Approval { .. }
+        | Record::Crashed
+        | Record::Left { .. }
+        | Record::Bug { .. } => Some((CORE, record.to_string())),
         Record::Asked { .. }
         | Record::Told { .. }
         | Record::SignalTaken { .. }
         | Record::Reported { .. }
+        | Record::Stalled { .. }
+        | Record::Said { .. }
         | Record::Booted { .. } => None,
     }
 }

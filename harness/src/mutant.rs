@@ -66,6 +66,20 @@ impl Mutants {
         }
     }
 
+    /// Says whether one of them writes rows without looking what they are at.
+    pub(crate) fn write_blind(self) -> bool {
+        const BLIND: [Mutant; 7] = [
+            Mutant::M02,
+            Mutant::M11,
+            Mutant::M28,
+            Mutant::M35,
+            Mutant::M42,
+            Mutant::M49,
+            Mutant::M51,
+        ];
+        BLIND.into_iter().any(|mutant| self.has(mutant))
+    }
+
     /// Says whether a mutant is in it.
     #[must_use]
     pub const fn has(self, mutant: Mutant) -> bool {

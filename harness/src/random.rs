@@ -7,6 +7,7 @@ use std::num::NonZeroU64;
 
 use crate::ghost::Entry;
 use crate::invariants::Violation;
+use crate::mutant::Mutants;
 use crate::replay::{Run, world_of};
 use crate::timeline::choice::{
     AttachAnswer, Boot, DueKind, LaunchOptions, SignalEffect, SpawnOutcome, WriteOutcome,
@@ -40,6 +41,8 @@ pub struct Budget {
     pub clients: u16,
     /// Reports and requests of agents.
     pub words: u32,
+    /// Choices about what the world has a small model of: pages, approvals, drafts, continuations.
+    pub features: u32,
 }
 
 impl Budget {
@@ -52,7 +55,11 @@ impl Budget {
         stops: 4,
         clients: 1,
         words: 4,
+        features: 0,
     };
+
+    /// The same, with what the world has a small model of.
+    pub const FEATURES: Self = Self { sessions: 3, features: 12, ..Self::DEFAULT };
 }
 
 /// One schedule that was run.
@@ -77,8 +84,18 @@ pub struct Schedule {
 /// If a choice that is listed as enabled is refused, which is a bug in the world.
 #[must_use]
 pub fn run(seed: u64, budget: Budget) -> Schedule {
+    run_on(seed, budget, Mutants::NONE)
+}
+
+/// Runs the schedule of a seed in a world that makes these mistakes, and a fair end after it.
+///
+/// # Panics
+///
+/// As [`run`].
+#[must_use]
+pub fn run_on(seed: u64, budget: Budget, mutants: Mutants) -> Schedule {
     let mut picker = Picker::new(seed, budget);
-    let mut run = Run::default();
+    let mut run = Run::of(mutants);
     let mut steps = Vec::new();
     while steps.len() < budget.choices && run.violations().is_empty() {
         let Some(Enabled { after_ms, choice }) = picker.pick(run.world()) else {
@@ -190,12 +207,13 @@ enum Class {
     AttachGone,
     Unreachable,
     Client,
+    Feature,
     /// What must go on, or nothing does.
     Progress,
 }
 
 impl Class {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::Launch,
         Self::Queue,
         Self::Stop,
@@ -217,6 +235,7 @@ impl Class {
         Self::AttachGone,
         Self::Unreachable,
         Self::Client,
+        Self::Feature,
         Self::Progress,
     ];
 
@@ -224,6 +243,17 @@ impl Class {
         match choice {
             Choice::Launch { .. } => Self::Launch,
             Choice::Queue { .. } => Self::Queue,
+            Choice::Continue { .. }
+            | Choice::Draft { .. }
+            | Choice::Start { .. }
+            | Choice::AskApproval { .. }
+            | Choice::Approve { .. }
+            | Choice::Bypass { .. }
+            | Choice::SecondDaemon
+            | Choice::Say { .. }
+            | Choice::Stall { .. }
+            | Choice::Fetch { .. }
+            | Choice::Show { .. } => Self::Feature,
             Choice::Stop { .. } => Self::Stop,
             Choice::Shutdown => Self::Shutdown,
             Choice::Fork { .. } => Self::Fork,
@@ -320,6 +350,9 @@ impl Picker {
         let left = &self.left;
         match choice {
             Choice::Launch { .. } | Choice::Queue { .. } => left.sessions > 0,
+            Choice::Continue { .. } | Choice::Draft { .. } => {
+                left.sessions > 0 && left.features > 0
+            }
             Choice::Stop { .. } => left.stops > 0,
             Choice::Crash { .. } => left.crashes > 0,
             Choice::Write { outcome: WriteOutcome::Ok, .. } | Choice::Read { ok: true, .. } => true,
@@ -328,6 +361,15 @@ impl Picker {
             Choice::Write { .. } | Choice::Read { .. } => left.store_faults > 0,
             Choice::Connect { .. } => left.clients > 0,
             Choice::Report { .. } | Choice::Request { .. } => left.words > 0,
+            Choice::Start { .. }
+            | Choice::AskApproval { .. }
+            | Choice::Approve { .. }
+            | Choice::Bypass { .. }
+            | Choice::SecondDaemon
+            | Choice::Say { .. }
+            | Choice::Stall { .. }
+            | Choice::Fetch { .. }
+            | Choice::Show { .. } => left.features > 0,
             Choice::Shutdown
             | Choice::Fork { .. }
             | Choice::Spawn { .. }
@@ -345,6 +387,10 @@ impl Picker {
         let left = &mut self.left;
         match choice {
             Choice::Launch { .. } | Choice::Queue { .. } => left.sessions -= 1,
+            Choice::Continue { .. } | Choice::Draft { .. } => {
+                left.sessions -= 1;
+                left.features -= 1;
+            }
             Choice::Stop { .. } => left.stops -= 1,
             Choice::Crash { .. } => left.crashes -= 1,
             Choice::Write { outcome: WriteOutcome::Ok, .. } | Choice::Read { ok: true, .. } => {}
@@ -353,6 +399,15 @@ impl Picker {
             }
             Choice::Connect { .. } => left.clients -= 1,
             Choice::Report { .. } | Choice::Request { .. } => left.words -= 1,
+            Choice::Start { .. }
+            | Choice::AskApproval { .. }
+            | Choice::Approve { .. }
+            | Choice::Bypass { .. }
+            | Choice::SecondDaemon
+            | Choice::Say { .. }
+            | Choice::Stall { .. }
+            | Choice::Fetch { .. }
+            | Choice::Show { .. } => left.features -= 1,
             Choice::Shutdown
             | Choice::Fork { .. }
             | Choice::Spawn { .. }

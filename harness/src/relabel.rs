@@ -21,8 +21,10 @@ impl Names {
     pub(crate) fn fit(&mut self, world: &World, choice: &Choice) -> Option<Choice> {
         let mut choice = choice.clone();
         match &mut choice {
-            Choice::Launch { session, .. } => self.introduce(world, session),
-            Choice::Queue { session, parent } => {
+            Choice::Launch { session, .. } | Choice::Draft { session } => {
+                self.introduce(world, session);
+            }
+            Choice::Queue { session, parent } | Choice::Continue { session, parent } => {
                 *parent = self.session(*parent)?;
                 self.introduce(world, session);
             }
@@ -40,6 +42,8 @@ impl Names {
                 }
             }
             Choice::Stop { session, .. }
+            | Choice::Start { session }
+            | Choice::Bypass { session, .. }
             | Choice::Due { session, .. }
             | Choice::Attach { session, .. } => *session = self.session(*session)?,
             Choice::Write { call, .. } => *call = self.call(world, *call, true)?,
@@ -48,7 +52,9 @@ impl Names {
             | Choice::Exit { process, .. }
             | Choice::Reap { process, .. }
             | Choice::Report { process, .. }
-            | Choice::Request { process, .. } => *process = *self.processes.get(process)?,
+            | Choice::Request { process, .. }
+            | Choice::Say { process, .. }
+            | Choice::AskApproval { process, .. } => *process = *self.processes.get(process)?,
             Choice::Crash { in_flight: Some(InFlight::KeepOnly(calls)) } => {
                 for call in calls {
                     *call = self.call(world, *call, true)?;
@@ -60,8 +66,13 @@ impl Names {
             Choice::Shutdown
             | Choice::Crash { .. }
             | Choice::Boot { .. }
+            | Choice::SecondDaemon
+            | Choice::Approve { .. }
             | Choice::Connect { .. }
-            | Choice::Drop { .. } => {}
+            | Choice::Drop { .. }
+            | Choice::Stall { .. }
+            | Choice::Fetch { .. }
+            | Choice::Show { .. } => {}
         }
         Some(choice)
     }

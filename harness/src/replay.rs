@@ -192,10 +192,15 @@ pub fn world_of<'a>(choices: impl IntoIterator<Item = &'a Choice>) -> String {
     let (mut sessions, mut clients, mut crashes, mut faults) = (0, 0, 0, 0);
     for choice in choices {
         match choice {
-            Choice::Launch { session, .. } | Choice::Queue { session, .. } => {
+            Choice::Launch { session, .. }
+            | Choice::Queue { session, .. }
+            | Choice::Continue { session, .. }
+            | Choice::Draft { session } => {
                 sessions = sessions.max(session.number());
             }
-            Choice::Connect { client } => clients = clients.max(client.number()),
+            Choice::Connect { client } | Choice::Fetch { client } => {
+                clients = clients.max(client.number());
+            }
             Choice::Crash { .. } => crashes += 1,
             Choice::Write { outcome: WriteOutcome::Ok, .. } | Choice::Read { ok: true, .. } => {}
             Choice::Write { .. } | Choice::Read { .. } => faults += 1,
@@ -211,7 +216,15 @@ pub fn world_of<'a>(choices: impl IntoIterator<Item = &'a Choice>) -> String {
             | Choice::Due { .. }
             | Choice::Boot { .. }
             | Choice::Attach { .. }
-            | Choice::Drop { .. } => {}
+            | Choice::Drop { .. }
+            | Choice::Stall { .. }
+            | Choice::Show { .. }
+            | Choice::Say { .. }
+            | Choice::SecondDaemon
+            | Choice::Start { .. }
+            | Choice::AskApproval { .. }
+            | Choice::Approve { .. }
+            | Choice::Bypass { .. } => {}
         }
     }
     format!("sessions={sessions} subs={clients} crash={crashes} dbfault={faults}")

@@ -4,9 +4,17 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use candor_harness::timeline::{HeadLine, Timeline, load};
+use candor_harness::world::MISTAKES;
 
-/// The races of the first floor.
-const RACES: [&str; 9] = ["A01", "A02", "A03", "A05", "A06", "A09", "D01", "D05", "D06"];
+/// The races that were found in the daemon that the idea of this one comes from.
+const RACES: [&str; 41] = [
+    "A01", "A02", "A03", "A05", "A06", "A08", "A09", "A11", "A12", "A14", // interrupt
+    "B01", "B02", "B04", "B05", "B06", "B08", // continue, draft, launch
+    "C01", "C02", "C03", "C06", "C07", "C08", "C10", "C11", // approval, settings
+    "D01", "D03", "D05", "D06", "D07", // shutdown, restart
+    "E01", "E02", "E04", "E06", "E07", "E08", "E09", // exit
+    "F01", "F02", "F04", "F06", "F08", // delivery, page
+];
 
 /// Keys that every timeline has.
 const KEYS: [&str; 5] = ["id", "title", "from", "world", "expect"];
@@ -18,13 +26,32 @@ fn corpus() -> Vec<(PathBuf, Timeline)> {
 }
 
 #[test]
-fn the_races_of_the_first_floor_are_there() {
+fn each_race_is_one_file_that_finds_the_mistake_it_is_about() {
     let corpus = corpus();
-    let from: BTreeSet<_> =
-        corpus.iter().flat_map(|(_, timeline)| timeline.values("from")).collect();
     for race in RACES {
-        assert!(from.contains(format!("races.jsonl#{race}").as_str()), "{race} is missing");
+        let from = format!("races.jsonl#{race}");
+        let files: Vec<_> = corpus
+            .iter()
+            .filter(|(_, timeline)| timeline.values("from").any(|value| value == from))
+            .collect();
+        let [(path, timeline)] = files.as_slice() else {
+            panic!("{race} has {} files", files.len());
+        };
+        assert_eq!(timeline.id(), race, "{}", path.display());
+        assert!(timeline.victims().next().is_some(), "{} names no mutant", path.display());
     }
+}
+
+/// A mistake that no timeline finds is one that the world cannot make, or that nobody looks for.
+#[test]
+fn each_mistake_of_the_world_is_found_by_a_timeline() {
+    let named: BTreeSet<_> = corpus()
+        .iter()
+        .flat_map(|(_, timeline)| timeline.victims().collect::<Vec<_>>())
+        .map(|victim| victim.mutant)
+        .collect();
+    let made: BTreeSet<_> = MISTAKES.iter().map(|(mutant, _)| mutant.to_string()).collect();
+    assert_eq!(named, made);
 }
 
 #[test]

@@ -5,17 +5,20 @@ use std::collections::BTreeSet;
 use candor_core::status::Status;
 use candor_core::stop::StopKind;
 use candor_core::verdict::{Completion, Verdict};
-use candor_harness::ghost::Record;
+use candor_harness::ghost::{Record, Reply};
 use candor_harness::random::{Budget, Schedule, run};
 use candor_harness::shrink::{shrink, shrink_while};
 use expect_test::expect;
 use proptest::prelude::{ProptestConfig, any, proptest};
 
 /// Seeds that every run tries, so that what passes here passes everywhere.
-const FIXED_SEEDS: u64 = 2_000;
+const FIXED_SEEDS: u64 = 5_000;
 
 /// Seeds of which two runs are compared, entry by entry.
 const COMPARED_SEEDS: u64 = 100;
+
+/// Seeds that are tried with the features that the world has a small model of.
+const FEATURE_SEEDS: u64 = 1_000;
 
 /// Fails with the schedule as a timeline, made short, to be kept in `harness/timelines`.
 fn pass(schedule: Schedule) {
@@ -108,6 +111,37 @@ proptest! {
     }
 }
 
+/// What is to come must not break what is there: a page shows what the store has, an approval is
+/// answered once, and who continues a session is alone.
+#[test]
+fn fixed_schedules_with_features_break_nothing() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..FEATURE_SEEDS {
+        let schedule = run(seed, Budget::FEATURES);
+        seen.extend(schedule.log.iter().filter_map(|entry| match &entry.record {
+            Record::Approval { standing, .. } => Some(format!("approval {standing}")),
+            Record::Replied { reply: Reply::TooLate, .. } => Some("too late".to_owned()),
+            Record::Replied { reply: Reply::AlreadyStarted, .. } => Some("started".to_owned()),
+            Record::Replied { reply: Reply::AlreadyContinued, .. } => Some("continued".to_owned()),
+            Record::Listed { .. } => Some("listed".to_owned()),
+            _ => None,
+        }));
+        pass(schedule);
+    }
+    let seen: Vec<_> = seen.into_iter().collect();
+    expect![[r#"
+        approval answered
+        approval answering
+        approval asked
+        approval open
+        approval withdrawn
+        continued
+        listed
+        started
+        too late"#]]
+    .assert_eq(&seen.join("\n"));
+}
+
 #[test]
 fn the_same_seed_is_the_same_run() {
     for seed in 0..COMPARED_SEEDS {
@@ -131,7 +165,7 @@ fn a_schedule_is_shrunk_to_what_it_takes() {
     let short = shrink_while(long.expect("one of so many sessions is interrupted"), is_interrupted);
     let choices: Vec<_> = short.steps.iter().map(|(_, choice)| choice.to_string()).collect();
     expect![[r#"
-        user launch s1 always_reports
+        user launch s1 timeout=5000
         write ok s1#1
         user interrupt s1"#]]
     .assert_eq(&choices.join("\n"));

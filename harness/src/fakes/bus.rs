@@ -4,11 +4,13 @@ use std::future::poll_fn;
 use std::task::{Poll, Waker};
 
 use async_trait::async_trait;
-use candor_core::event::Seq;
+use candor_core::event::{Cause, Seq};
 use candor_core::ports::{EventBus, Subscription};
+use candor_core::status::Status;
 
-use super::stage::Stage;
+use super::stage::{Stage, State};
 use crate::ghost::Record;
+use crate::mutant::Mutant;
 
 /// The bus of a stage.
 #[derive(Clone)]
@@ -24,6 +26,10 @@ pub(crate) struct Bus {
     /// Counts the daemons whose bus is gone; a subscription of an earlier one ends.
     closed: u32,
     wakers: Vec<Waker>,
+    /// For a mutant whose bus carries the events themselves: each, in the order of publishing.
+    pub(crate) carried: Vec<Seq>,
+    /// M03: what somebody has not come to publish.
+    held: Option<Seq>,
 }
 
 impl FakeBus {
@@ -36,6 +42,7 @@ impl Bus {
     /// Ends every subscription, as the end of the daemon does.
     pub(crate) fn close(&mut self) {
         self.closed += 1;
+        self.held = None;
         self.wake();
     }
 
@@ -46,14 +53,55 @@ impl Bus {
     }
 }
 
+impl State {
+    fn publish(&mut self, seq: Seq) {
+        self.log.push(Record::Published { seq });
+        let bus = &mut self.bus;
+        bus.highest = bus.highest.max(seq);
+        bus.wakes += 1;
+        bus.carried.push(seq);
+        bus.wake();
+    }
+
+    /// M04: tells of a change that is not stored yet.
+    pub(crate) fn announce_early(&mut self) {
+        if self.mutants.has(Mutant::M04) {
+            let next = Seq::from_number(self.store.last_seq().number() + 1);
+            self.publish(next);
+        }
+    }
+
+    /// M05, M56: some changes have no event.
+    fn keeps_silent(&self, seq: Seq) -> bool {
+        let status = self.store.event(seq).map(|event| event.event.to);
+        match status {
+            Some(Status::Failed) => self.mutants.has(Mutant::M05),
+            Some(Status::WaitingInput) => self.mutants.has(Mutant::M56),
+            Some(_) | None => false,
+        }
+    }
+
+    /// M03: whoever stops a session publishes that when it comes back to it, which may be late.
+    fn publish_and_held(&mut self, seq: Seq) {
+        let cause = self.store.event(seq).map(|event| event.event.cause);
+        let is_stop = matches!(cause, Some(Cause::Stop(_)));
+        if self.mutants.has(Mutant::M03) && is_stop && self.bus.held.is_none() {
+            self.bus.held = Some(seq);
+            return;
+        }
+        self.publish(seq);
+        if let Some(held) = self.bus.held.take() {
+            self.publish(held);
+        }
+    }
+}
+
 impl EventBus for FakeBus {
     fn publish(&self, seq: Seq) {
         let mut state = self.stage.lock();
-        state.log.push(Record::Published { seq });
-        let bus = &mut state.bus;
-        bus.highest = bus.highest.max(seq);
-        bus.wakes += 1;
-        bus.wake();
+        if !state.keeps_silent(seq) {
+            state.publish_and_held(seq);
+        }
     }
 
     fn subscribe(&self) -> Box<dyn Subscription> {

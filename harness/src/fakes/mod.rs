@@ -4,9 +4,11 @@
 //! a call is only issued, and whoever replays a timeline decides when it takes effect and what is
 //! answered.
 
+mod approvals;
 mod bus;
 mod calls;
 mod clock;
+mod forge;
 mod ids;
 mod process;
 mod programs;
@@ -15,6 +17,7 @@ mod repository;
 mod spawner;
 mod stage;
 mod store;
+mod words;
 
 pub use bus::FakeBus;
 pub use clock::FakeClock;

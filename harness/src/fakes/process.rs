@@ -12,6 +12,7 @@ use candor_core::verdict::{Exit, LostReason, Witness};
 use super::calls::Call;
 use super::stage::{Mode, Stage, State};
 use crate::ghost::Record;
+use crate::mutant::Mutant;
 use crate::timeline::names::ProcessName;
 
 /// What really is the case with one process.
@@ -107,6 +108,9 @@ impl State {
 
     /// Lets the parent of a process that has ended learn of it, or learn that it cannot know how.
     pub(crate) fn see(&mut self, process: ProcessName, lost: Option<LostReason>) {
+        if self.is_deaf_to(process) {
+            return;
+        }
         let Some(fact) = lost.map(Fact::Lost).or_else(|| self.ending(process).map(Fact::Ended))
         else {
             return;
@@ -186,10 +190,17 @@ impl State {
         match self.processes.get(&process)?.life {
             Life::Alive => None,
             Life::Dead { exit, oom_killed } => {
+                let exit = self.misread(process, exit);
                 let output = OutputSizes::default();
                 Some(Ending { exit, oom_killed, witness: Witness::Parent, output })
             }
         }
+    }
+
+    /// M52: takes a clean end for a failure where anything was written to standard error.
+    fn misread(&self, process: ProcessName, exit: Exit) -> Exit {
+        let is_mistaken = self.mutants.has(Mutant::M52) && self.has_complained(process);
+        if is_mistaken && exit == Exit::Code(0) { Exit::Code(1) } else { exit }
     }
 
     /// Lets a signal take effect on a stage that answers at once, where every process dies of it.

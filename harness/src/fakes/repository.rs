@@ -30,6 +30,8 @@ impl Repository for FakeRepository {
             let mut state = self.stage.lock();
             let name = state.name_store_call(change.session.id, true);
             let issued_at_ms = state.log.now_ms();
+            let change = &state.forged(change);
+            state.announce_early();
             state.call(
                 |state| {
                     let writer = Writer::Daemon(state.life);

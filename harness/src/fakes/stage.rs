@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use candor_core::event::Seq;
 use candor_core::ports::{Change, CommitError};
 use candor_core::recording::Entry;
-use candor_core::session::SessionId;
+use candor_core::session::{Session, SessionId};
 
+use super::approvals::Approvals;
 use super::bus::Bus;
 use super::calls::{Answer, Call};
 use super::process::ProcessState;
 use super::store::Store;
+use super::words::Words;
 use super::{FakeBus, FakeClock, FakeIds, FakePrograms, FakeRecorder, FakeRepository, FakeSpawner};
 use crate::contract::spawner::Behaviour;
 use crate::ghost::{Log, Record, Writer};
@@ -49,6 +51,10 @@ pub(crate) struct State {
     pub(crate) booted_at_ms: u64,
     pub(crate) sessions_named: u16,
     pub(crate) events_named: u128,
+    pub(crate) approvals: Approvals,
+    pub(crate) words: Words,
+    /// M28: a row that was read and is to be written back.
+    pub(crate) stale: Option<Box<Session>>,
 }
 
 /// Whether calls are answered at once.
@@ -88,6 +94,9 @@ impl Stage {
             booted_at_ms: 0,
             sessions_named: 0,
             events_named: 0,
+            approvals: Approvals::default(),
+            words: Words::default(),
+            stale: None,
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -167,8 +176,13 @@ impl State {
 
     /// Makes a change durable, if the row is where the change expects it.
     pub(crate) fn commit(&mut self, change: &Change, writer: Writer) -> Result<Seq, CommitError> {
-        let seq = self.store.apply(change)?;
+        let seq = if self.mutants.write_blind() {
+            self.store.overwrite(change)
+        } else {
+            self.store.apply(change)?
+        };
         self.log.push(Record::Durable { seq, change: Box::new(change.clone()), writer });
+        self.note_approvals(change);
         Ok(seq)
     }
 }

@@ -16,16 +16,21 @@ pub(crate) struct Store {
 impl Store {
     /// Stores row and event together, if the row is at the expected revision.
     pub(crate) fn apply(&mut self, change: &Change) -> Result<Seq, CommitError> {
-        let Change { expected, session, event } = change;
-        if self.revision(session.id) != *expected {
+        if self.revision(change.session.id) != change.expected {
             return Err(CommitError::Conflict);
         }
+        Ok(self.overwrite(change))
+    }
+
+    /// Stores row and event together, whatever the row is at.
+    pub(crate) fn overwrite(&mut self, change: &Change) -> Seq {
+        let Change { session, event, .. } = change;
         let last_seq = self.last_seq().number() + 1;
         let last_seq = Seq::from_number(last_seq);
         let row = StoredSession { session: session.clone(), last_event: event.id, last_seq };
         self.rows.insert(session.id, row);
         self.events.push(StoredEvent { seq: last_seq, event: *event });
-        Ok(last_seq)
+        last_seq
     }
 
     pub(crate) fn row(&self, id: SessionId) -> Option<&StoredSession> {
@@ -45,6 +50,15 @@ impl Store {
     pub(crate) fn live(&self) -> Vec<SessionId> {
         let live = self.rows.values().filter(|row| !row.session.status().is_terminal());
         live.map(|row| row.session.id).collect()
+    }
+
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &StoredSession> {
+        self.rows.values()
+    }
+
+    /// Returns the event at a place.
+    pub(crate) fn event(&self, seq: Seq) -> Option<&StoredEvent> {
+        self.events.iter().find(|event| event.seq == seq)
     }
 
     pub(crate) fn events_after(&self, cursor: Seq, limit: u32) -> &[StoredEvent] {

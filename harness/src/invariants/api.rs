@@ -3,10 +3,10 @@
 use candor_core::event::Cause;
 use candor_core::stop::{Rung, StopKind};
 
-use super::history::TicketHistory;
+use super::history::{SessionHistory, TicketHistory};
 use super::status::{durable, name};
 use super::{Finding, History};
-use crate::ghost::{Entry, Record, Reply, Request, Ticket, Writer};
+use crate::ghost::{Entry, Record, Reply, Request, Standing, Ticket, Writer};
 use crate::timeline::names::SessionName;
 
 /// Returns the request that an entry answers, and the answer.
@@ -25,6 +25,9 @@ fn told(asked: &TicketHistory, reply: Reply) -> String {
 /// INV-25.
 pub(super) fn accepted_is_durable(history: &History, entry: &Entry) -> Finding {
     let (_, asked, reply) = answered(history, entry)?;
+    if let (Request::Stop(_), Reply::NotNow) = (asked.request, reply) {
+        return Some(told(asked, reply));
+    }
     let (Request::Stop(kind), Reply::Accepted | Reply::AlreadyStopping(_)) = (asked.request, reply)
     else {
         return None;
@@ -60,6 +63,13 @@ pub(super) fn idempotent(history: &History, entry: &Entry) -> Finding {
         return was_stopping.then(|| format!("{}, and it was stopping", told(asked, reply)));
     }
     let (before, change) = durable(history, entry)?;
+    if let (None, Some(parent)) = (before, change.session.parent) {
+        let mut rows = history.sessions.values().filter_map(SessionHistory::row);
+        let other = rows.find(|row| row.parent == Some(parent) && !row.status().is_terminal());
+        return other.map(|row| {
+            format!("{} continues what {} continues", name(change), SessionName::of(row.id))
+        });
+    }
     let (Cause::Stop(kind), Some(before)) = (change.event.cause, before) else {
         return None;
     };
@@ -74,12 +84,15 @@ pub(super) fn truthful(history: &History, entry: &Entry) -> Finding {
         return (!is_true).then(|| format!("{}, which is not so", told(asked, reply)));
     }
     if let Record::LaunchCalled { session } = &entry.record {
-        let mut refused = history.tickets.values().filter(|asked| {
-            asked.session == *session && matches!(asked.request, Request::Launch | Request::Queue)
+        let births = history.tickets.values().filter(|asked| {
+            let is_birth = !matches!(asked.request, Request::Stop(_) | Request::Approve(_));
+            asked.session == *session && is_birth
         });
-        // A daemon that was started since knows only the row.
-        let asked = refused
-            .find(|asked| asked.reply == Some(Reply::Unclear) && asked.life == history.life)?;
+        // Only the last who asked counts: a draft may be started again. A daemon that was started
+        // since knows only the row.
+        let asked = births
+            .last()
+            .filter(|asked| asked.reply == Some(Reply::Unclear) && asked.life == history.life)?;
         return Some(format!("{}, and starts", told(asked, Reply::Unclear)));
     }
     let (_, change) = durable(history, entry)?;
@@ -103,7 +116,10 @@ fn is_true(history: &History, ticket: Ticket, asked: &TicketHistory, reply: Repl
     let row = history.row(asked.session);
     match reply {
         Reply::Accepted => match asked.request {
-            Request::Launch | Request::Queue => row.is_some(),
+            Request::Launch | Request::Queue | Request::Start | Request::Continue { .. } => {
+                row.is_some()
+            }
+            Request::Approve(approval) => history.standing(approval) == Some(Standing::Answered),
             Request::Stop(kind) => row.is_some_and(|row| {
                 row.intent.is_some_and(|intent| intent.kind == kind) || row.status().is_terminal()
             }),
@@ -115,6 +131,22 @@ fn is_true(history: &History, ticket: Ticket, asked: &TicketHistory, reply: Repl
         Reply::Unavailable => !was_done(history, ticket, asked),
         Reply::Unclear => true,
         Reply::Leaving | Reply::NoSession => row.is_none(),
+        Reply::AlreadyStarted => history.is_started(ticket, asked.session),
+        Reply::AlreadyContinued => history.is_continued(ticket),
+        Reply::TooLate => !is_open(history, asked.request),
+        Reply::NotNow => false,
+    }
+}
+
+/// Whether what was asked about is still open.
+fn is_open(history: &History, request: Request) -> bool {
+    match request {
+        Request::Approve(approval) => history.standing(approval) == Some(Standing::Open),
+        Request::Launch
+        | Request::Queue
+        | Request::Stop(_)
+        | Request::Continue { .. }
+        | Request::Start => true,
     }
 }
 
@@ -128,7 +160,10 @@ fn was_done(history: &History, ticket: Ticket, asked: &TicketHistory) -> bool {
         *other != ticket && theirs.session == asked.session && theirs.request == asked.request
     });
     match asked.request {
-        Request::Launch | Request::Queue => !since.is_empty(),
+        Request::Launch | Request::Queue | Request::Start | Request::Continue { .. } => {
+            !since.is_empty()
+        }
+        Request::Approve(approval) => history.standing(approval) == Some(Standing::Answered),
         Request::Stop(kind) => {
             let is_stop = |cause| cause == Cause::Stop(kind);
             !is_asked_by_others

@@ -4,11 +4,17 @@ use candor_core::session::{Revision, Session};
 
 use super::status::{durable, name};
 use super::{Finding, History};
-use crate::ghost::{Entry, Record, Writer};
-use crate::world::Rest;
+use crate::ghost::{Entry, Record, Standing, Writer};
+use crate::timeline::names::SessionName;
+use crate::world::{ClientRest, Rest};
 
 /// INV-09.
 pub(super) fn revisions(history: &History, entry: &Entry) -> Finding {
+    if let Record::Bypass { session, revision, replaces, .. } = &entry.record {
+        let last = history.bypasses.get(session).map_or(0, |bypass| bypass.revision);
+        let follows = (*replaces, *revision) == (last, last + 1);
+        return (!follows).then(|| format!("bypass {revision} was set over {last}, blind"));
+    }
     let (before, change) = durable(history, entry)?;
     let Record::Durable { seq, .. } = &entry.record else {
         return None;
@@ -77,18 +83,55 @@ pub(super) fn all_is_published(history: &History, rest: &Rest) -> Finding {
     if !rest.is_up || !rest.is_quiescent {
         return None;
     }
+    if history.bypasses.values().any(|bypass| bypass.told < bypass.revision) {
+        return Some("a bypass was changed, and nobody was told".to_owned());
+    }
     let present = Writer::Daemon(history.life + 1);
     let last = history.durable.iter().rev().find(|(_, writer)| *writer == present);
     let (seq, _) = last.filter(|(seq, _)| *seq > history.published)?;
     Some(format!("{seq} is durable, and {} was published last", history.published))
 }
 
-/// INV-14.
+/// INV-14, on entry.
+pub(super) fn views_do_not_go_back(history: &History, entry: &Entry) -> Finding {
+    let Record::Shown { client, session, revision, status } = &entry.record else {
+        return None;
+    };
+    let known = history.shown.get(&(*client, *session)).filter(|known| *known >= revision)?;
+    let name = SessionName::of(*session);
+    Some(format!("{client} shows {name} as {status} of {revision}, after {known}"))
+}
+
+/// INV-14, at rest.
 pub(super) fn clients_are_up_to_date(history: &History, rest: &Rest) -> Finding {
     if !rest.is_quiescent {
         return None;
     }
     let last = history.last_seq();
-    let behind = rest.clients.iter().find(|client| client.cursor != last)?;
-    Some(format!("{} has read {}, and {last} is durable", behind.client, behind.cursor))
+    let mut reading = rest.clients.iter().filter(|client| !client.is_stalled);
+    reading.find_map(|ClientRest { client, cursor, shown, .. }| {
+        if *cursor != last {
+            return Some(format!("{client} has read {cursor}, and {last} is durable"));
+        }
+        let wrong = shown
+            .iter()
+            .find(|(id, status)| history.row(*id).is_some_and(|row| row.status() != *status));
+        wrong.map(|(id, status)| format!("{client} shows {} as {status}", SessionName::of(*id)))
+    })
+}
+
+/// INV-15.
+pub(super) fn nobody_is_held_up(_history: &History, rest: &Rest) -> Finding {
+    let session = rest.held_up.first()?;
+    Some(format!("{} could go on, and waits", SessionName::of(*session)))
+}
+
+/// INV-28.
+pub(super) fn lists_are_the_store(history: &History, rest: &Rest) -> Finding {
+    let mut asked = history.approvals.iter();
+    let (approval, (session, standing)) = asked.find(|(name, (_, standing))| {
+        (*standing == Standing::Open) != rest.approvals_listed.contains(name)
+    })?;
+    let name = SessionName::of(*session);
+    Some(format!("{approval} of {name} is {standing}, and users are shown otherwise"))
 }

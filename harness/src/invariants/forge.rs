@@ -10,11 +10,12 @@ use serde_json::Value;
 
 use super::{Monitor, Violation};
 use crate::contract::repository::chain::{Chain, session_id};
-use crate::ghost::{Entry, Record, Reply, Request, Ticket, Told, Writer};
-use crate::timeline::names::ProcessName;
+use crate::ghost::{Entry, Record, Reply, Request, Standing, Ticket, Told, Writer};
+use crate::timeline::names::{ApprovalName, ProcessName};
 use crate::world::{ClientRest, Rest, SessionRest};
 
 pub(super) const P1: ProcessName = ProcessName::new(1);
+pub(super) const A1: ApprovalName = ApprovalName::new(1);
 
 /// A log that is being written, of one session and its process.
 pub(super) struct Forge {
@@ -121,6 +122,12 @@ impl Forge {
         self.push(Record::SignalTaken { process: P1, signal, delivery })
     }
 
+    /// Lets what the agent has asked for stand like this.
+    pub(super) fn approval(&mut self, standing: Standing) -> &mut Self {
+        let session = self.id();
+        self.push(Record::Approval { approval: A1, session, standing })
+    }
+
     /// Lets the process end, and the daemon see it.
     pub(super) fn goes(&mut self, exit: Exit) -> &mut Self {
         self.push(Record::Died { process: P1, exit, oom_killed: false });
@@ -156,7 +163,14 @@ impl Forge {
             deadlines: Vec::new(),
         };
         let clients: Vec<ClientRest> = Vec::new();
-        let mut rest = Rest { is_up: true, sessions: vec![session], is_quiescent: true, clients };
+        let mut rest = Rest {
+            is_up: true,
+            sessions: vec![session],
+            is_quiescent: true,
+            clients,
+            held_up: Vec::new(),
+            approvals_listed: Vec::new(),
+        };
         change(&mut rest);
         self.rest = Some(rest);
         self

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use candor_core::event::Seq;
 use candor_core::ports::{Change, Delivery};
-use candor_core::session::{Session, SessionId};
+use candor_core::session::{Revision, Session, SessionId};
 use candor_core::stop::{Rung, Signal};
 use candor_core::verdict::{Evidence, Exit, LostReason, Verdict};
 
-use crate::ghost::{Entry, Record, Reply, Request, Ticket, Told, Writer};
-use crate::timeline::names::{ClientName, ProcessName};
+use crate::ghost::{Entry, Record, Reply, Request, Standing, Ticket, Told, Writer};
+use crate::timeline::choice::Word;
+use crate::timeline::names::{ApprovalName, ClientName, ProcessName};
 
 /// Everything that happened before the entry that is judged.
 #[derive(Default)]
@@ -26,6 +27,10 @@ pub struct History {
     /// The daemon's life, counted from 0.
     pub(super) life: u32,
     pub(super) verdicts: Vec<(Evidence, Verdict)>,
+    pub(super) approvals: BTreeMap<ApprovalName, (SessionId, Standing)>,
+    pub(super) bypasses: BTreeMap<SessionId, BypassHistory>,
+    /// The revision of each session that each client shows.
+    pub(super) shown: BTreeMap<(ClientName, SessionId), Revision>,
     moment: (usize, u64),
 }
 
@@ -37,8 +42,17 @@ pub(super) struct SessionHistory {
     pub(super) processes: Vec<ProcessName>,
     /// What the agent reported, in order.
     pub(super) reports: Vec<bool>,
+    /// Whether it wrote one that was not read since.
+    pub(super) has_unread: bool,
     /// Signals that the present daemon has sent since it got hold of the process.
     pub(super) signals: Vec<Sent>,
+}
+
+/// What was set for a session, and what everybody was told of it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct BypassHistory {
+    pub(super) revision: u32,
+    pub(super) told: u32,
 }
 
 /// One durable version of a row.
@@ -105,6 +119,36 @@ impl History {
         Some((id, self.sessions.get(&id)?))
     }
 
+    pub(super) fn standing(&self, approval: ApprovalName) -> Option<Standing> {
+        self.approvals.get(&approval).map(|(_, standing)| *standing)
+    }
+
+    /// Returns something that a session's user has not answered.
+    pub(super) fn open_approval(&self, session: SessionId) -> Option<ApprovalName> {
+        let mut approvals = self.approvals.iter();
+        let open = approvals.find(|(_, known)| **known == (session, Standing::Open));
+        open.map(|(name, _)| *name)
+    }
+
+    /// Says whether somebody has asked before to start a draft, and was not refused.
+    pub(super) fn is_started(&self, ticket: Ticket, session: SessionId) -> bool {
+        let mut others = self.tickets.iter().filter(|(other, _)| **other != ticket);
+        others.any(|(_, asked)| {
+            let is_refused = matches!(asked.reply, Some(Reply::Unavailable | Reply::Leaving));
+            asked.session == session && asked.request == Request::Start && !is_refused
+        })
+    }
+
+    /// Says whether somebody else has asked to continue the same session, and was not refused.
+    pub(super) fn is_continued(&self, ticket: Ticket) -> bool {
+        let mut others = self.tickets.iter().filter(|(other, _)| **other != ticket);
+        others.any(|(_, other)| {
+            let is_taken = matches!(other.reply, None | Some(Reply::Accepted | Reply::Unclear));
+            let continues = matches!(other.request, Request::Queue | Request::Continue { .. });
+            continues && is_taken
+        })
+    }
+
     /// Says whether a process of this session lives.
     pub(super) fn has_live_process(&self, id: SessionId) -> bool {
         self.processes.values().any(|process| process.session == id && process.died.is_none())
@@ -140,6 +184,21 @@ impl History {
             Record::Published { seq } => self.published = self.published.max(*seq),
             Record::Delivered { client, seq } => {
                 self.cursors.insert(*client, *seq);
+            }
+            Record::Listed { client, seq } => {
+                self.cursors.insert(*client, *seq);
+            }
+            Record::Shown { client, session, revision, .. } => {
+                self.shown.insert((*client, *session), *revision);
+            }
+            Record::Approval { approval, session, standing } => {
+                self.approvals.insert(*approval, (*session, *standing));
+            }
+            Record::Bypass { session, revision, .. } => {
+                self.bypasses.entry(*session).or_default().revision = *revision;
+            }
+            Record::BypassTold { session, revision } => {
+                self.bypasses.entry(*session).or_default().told = *revision;
             }
             Record::Booted { .. } => {
                 self.life += 1;
@@ -200,19 +259,29 @@ impl History {
                 self.signal_called(at_ms, *process, *signal);
             }
             Record::SignalTaken { process, signal, delivery } => {
-                if let Some(process) = self.processes.get_mut(process) {
-                    process.owes_continue =
-                        *signal != Signal::Continue && *delivery == Delivery::Delivered;
-                    process.resists = *signal == Signal::Kill
-                        && matches!(delivery, Delivery::NotPermitted | Delivery::Unknown);
-                }
+                self.signal_taken(*process, *signal, *delivery);
             }
             Record::Reported { process, success } => {
                 if let Some(id) = self.processes.get(process).map(|process| process.session) {
-                    self.session(id).reports.push(*success);
+                    let session = self.session(id);
+                    session.reports.push(*success);
+                    session.has_unread = false;
+                }
+            }
+            Record::Said { process, word: Word::Unread { .. } } => {
+                if let Some(id) = self.processes.get(process).map(|process| process.session) {
+                    self.session(id).has_unread = true;
                 }
             }
             Record::Asked { .. }
+            | Record::Said { .. }
+            | Record::Stalled { .. }
+            | Record::Listed { .. }
+            | Record::Shown { .. }
+            | Record::SecondDaemon { .. }
+            | Record::Approval { .. }
+            | Record::Bypass { .. }
+            | Record::BypassTold { .. }
             | Record::Replied { .. }
             | Record::StoreCalled { .. }
             | Record::Durable { .. }
@@ -226,6 +295,14 @@ impl History {
             | Record::Left { .. }
             | Record::Booted { .. }
             | Record::Bug { .. } => {}
+        }
+    }
+
+    fn signal_taken(&mut self, process: ProcessName, signal: Signal, delivery: Delivery) {
+        if let Some(process) = self.processes.get_mut(&process) {
+            process.owes_continue = signal != Signal::Continue && delivery == Delivery::Delivered;
+            process.resists = signal == Signal::Kill
+                && matches!(delivery, Delivery::NotPermitted | Delivery::Unknown);
         }
     }
 

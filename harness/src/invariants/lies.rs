@@ -2,15 +2,16 @@
 
 use candor_core::event::{Cause, Seq};
 use candor_core::input::{Deadline, Input};
+use candor_core::session::Revision;
 use candor_core::status::Status;
 use candor_core::stop::{Rung, Signal, StopKind};
 use candor_core::verdict::{Completion, End, Exit, LostReason, Verdict};
 use serde_json::json;
 
-use super::forge::{Forge, P1, exited, tampered};
-use crate::contract::repository::chain::session_id;
-use crate::ghost::{Record, Reply, Request, Told, Writer};
-use crate::timeline::choice::Boot;
+use super::forge::{A1, Forge, P1, exited, tampered};
+use crate::contract::repository::chain::{Chain, session_id};
+use crate::ghost::{Record, Reply, Request, Standing, Told, Writer};
+use crate::timeline::choice::{Boot, Word};
 use crate::timeline::names::ClientName;
 use crate::world::ClientRest;
 
@@ -89,7 +90,18 @@ const STATUS: [Lie; 10] = [
     }),
 ];
 
-const VERDICTS: [Lie; 11] = [
+const VERDICTS: [Lie; 13] = [
+    ("INV-02", "a session that runs while a request is open", || {
+        lie(asking(), |forge| {
+            forge.step(Input::RequestClosed);
+        })
+    }),
+    ("INV-24", "an end before the last output is read", || {
+        lie(Forge::running(), |forge| {
+            let word = Word::Unread { success: true };
+            forge.push(Record::Said { process: P1, word }).ends(Exit::Code(0));
+        })
+    }),
     ("INV-02", "an exit that was another one", || {
         lie(Forge::running(), |forge| {
             forge.goes(Exit::Code(0)).step(exited(Exit::Code(3)));
@@ -161,7 +173,7 @@ const VERDICTS: [Lie; 11] = [
     }),
 ];
 
-const CHAIN: [Lie; 9] = [
+const CHAIN: [Lie; 16] = [
     ("INV-09", "a revision that was left out", || {
         lie(Forge::running(), |forge| {
             forge.lie(INTERRUPT, &[("/machine/revision", json!(4))]);
@@ -210,11 +222,72 @@ const CHAIN: [Lie; 9] = [
     }),
     ("INV-14", "a client that is behind", || {
         lie(Forge::running(), |forge| {
-            let cursor = Seq::from_number(1);
-            forge.at_rest(|rest| rest.clients.push(ClientRest { client: C1, cursor }));
+            let client = client_at(1);
+            forge.at_rest(|rest| rest.clients.push(client));
+        })
+    }),
+    ("INV-14", "a client that shows another status", || {
+        lie(Forge::running(), |forge| {
+            let shown = vec![(forge.id(), Status::Completed)];
+            let client = ClientRest { shown, ..client_at(2) };
+            forge.at_rest(|rest| rest.clients.push(client));
+        })
+    }),
+    ("INV-14", "a client that goes back", || {
+        lie(Forge::running(), |forge| {
+            for (number, status) in [(2, Status::Running), (1, Status::Starting)] {
+                let (session, revision) = (forge.id(), Revision::from_number(number));
+                forge.push(Record::Shown { client: C1, session, revision, status });
+            }
+        })
+    }),
+    ("INV-15", "a session that waits for a client", || {
+        lie(Forge::running(), |forge| {
+            let id = forge.id();
+            forge.at_rest(|rest| rest.held_up.push(id));
+        })
+    }),
+    ("INV-09", "a bypass that is set over another", || {
+        lie(Forge::running(), |forge| {
+            let session = forge.id();
+            for (revision, until_ms) in [(1, 10), (2, 0)] {
+                forge.push(Record::Bypass { session, revision, replaces: 0, until_ms });
+                forge.push(Record::BypassTold { session, revision });
+            }
+        })
+    }),
+    ("INV-13", "a bypass that nobody is told of", || {
+        lie(Forge::running(), |forge| {
+            let session = forge.id();
+            forge.push(Record::Bypass { session, revision: 1, replaces: 0, until_ms: 10 });
+            forge.at_rest(|_| {});
+        })
+    }),
+    ("INV-28", "an open request that nobody is shown", || {
+        lie(asking(), |forge| {
+            forge.at_rest(|_| {});
+        })
+    }),
+    ("INV-28", "a request that is shown and not open", || {
+        lie(Forge::running(), |forge| {
+            forge.approval(Standing::Withdrawn);
+            forge.at_rest(|rest| rest.approvals_listed.push(A1));
         })
     }),
 ];
+
+/// Returns a client that has read up to a place, and shows nothing.
+const fn client_at(seq: u64) -> ClientRest {
+    let cursor = Seq::from_number(seq);
+    ClientRest { client: C1, cursor, is_stalled: false, shown: Vec::new() }
+}
+
+/// A session whose agent waits for its user.
+fn asking() -> Forge {
+    lie(Forge::running(), |forge| {
+        forge.step(Input::RequestOpened).approval(Standing::Open);
+    })
+}
 
 const PROCESSES: [Lie; 19] = [
     ("INV-17", "a signal before its intent is durable", || {
@@ -326,7 +399,47 @@ const PROCESSES: [Lie; 19] = [
     }),
 ];
 
-const CALLERS: [Lie; 13] = [
+const CALLERS: [Lie; 19] = [
+    ("INV-25", "a stop that is refused for the status", || {
+        lie(Forge::running(), |forge| {
+            let ticket = forge.asks(Request::Stop(StopKind::Interrupt));
+            forge.replied(ticket, Reply::NotNow);
+        })
+    }),
+    ("INV-26", "a session that two continue", || {
+        lie(Forge::running(), |forge| {
+            let parent = Some(session_id(9));
+            for number in [3, 4] {
+                let mut change = Chain::launched(session_id(number)).change().clone();
+                change.session.parent = parent;
+                forge.durable(change);
+            }
+        })
+    }),
+    ("INV-27", "a continuation that is refused for the status", || {
+        lie(Forge::running(), |forge| {
+            let ticket = forge.asks(Request::Continue { parent: session_id(1) });
+            forge.replied(ticket, Reply::NotNow);
+        })
+    }),
+    ("INV-27", "an answer that is refused while somebody waits for it", || {
+        lie(asking(), |forge| {
+            let ticket = forge.asks(Request::Approve(A1));
+            forge.replied(ticket, Reply::TooLate);
+        })
+    }),
+    ("INV-27", "a draft that is refused, and that nobody has started", || {
+        lie(Forge::running(), |forge| {
+            let ticket = forge.asks(Request::Start);
+            forge.replied(ticket, Reply::AlreadyStarted);
+        })
+    }),
+    ("INV-27", "a continuation that is refused, and nobody continues it", || {
+        lie(Forge::running(), |forge| {
+            let ticket = forge.asks(Request::Continue { parent: session_id(1) });
+            forge.replied(ticket, Reply::AlreadyContinued);
+        })
+    }),
     ("INV-25", "an accepted stop that is not stored", || {
         lie(Forge::running(), |forge| {
             let ticket = forge.asks(Request::Stop(StopKind::Interrupt));
@@ -413,7 +526,7 @@ const CALLERS: [Lie; 13] = [
     }),
 ];
 
-const RECOVERY: [Lie; 7] = [
+const RECOVERY: [Lie; 9] = [
     ("INV-29", "memory ahead of the store", || {
         lie(Forge::running(), |forge| {
             forge.chain.step(Input::RequestOpened);
@@ -442,6 +555,16 @@ const RECOVERY: [Lie; 7] = [
             let limit = ("/machine/policy/timeout_ms", json!(1_000));
             let limited = tampered(forge.chain.change(), &[limit]).session;
             forge.at_rest(|rest| rest.sessions[0].session = limited);
+        })
+    }),
+    ("INV-30", "a daemon that leaves a session behind", || {
+        lie(Forge::running(), |forge| {
+            forge.push(Record::Left { usurped: false });
+        })
+    }),
+    ("INV-32", "a second daemon that is let in", || {
+        lie(Forge::running(), |forge| {
+            forge.push(Record::SecondDaemon { is_refused: false });
         })
     }),
     ("INV-31", "a process that is adopted twice", || {

@@ -61,7 +61,7 @@ impl Invariant {
 }
 
 /// Every invariant, in the order of its number.
-pub const ALL: [Invariant; 29] = [
+pub const ALL: [Invariant; 32] = [
     Invariant::new("INV-01", "every durable change follows the edge table").on_entry(status::edges),
     Invariant::new("INV-02", "no status contradicts the facts that are known at its revision")
         .on_entry(verdict::facts),
@@ -86,8 +86,10 @@ pub const ALL: [Invariant; 29] = [
         .on_entry(chain::delivered_in_order),
     Invariant::new("INV-13", "at rest, what was stored last was published")
         .at_rest(chain::all_is_published),
-    Invariant::new("INV-14", "at rest, a client that is connected has seen everything")
+    Invariant::new("INV-14", "a client shows nothing older, and at rest what the store has")
+        .on_entry(chain::views_do_not_go_back)
         .at_rest(chain::clients_are_up_to_date),
+    Invariant::new("INV-15", "nobody waits for a slow client").at_rest(chain::nobody_is_held_up),
     Invariant::new("INV-16", "a change touches only what its cause may change")
         .on_entry(status::touches_its_own),
     Invariant::new("INV-17", "a rung and its reason are durable before its signal")
@@ -102,12 +104,19 @@ pub const ALL: [Invariant; 29] = [
         .at_rest(process::ladder_is_armed),
     Invariant::new("INV-22", "a terminal session has no live process")
         .on_entry(process::terminal_is_gone),
-    Invariant::new("INV-25", "an accepted stop is durable").on_entry(api::accepted_is_durable),
-    Invariant::new("INV-26", "asking twice is one stop").on_entry(api::idempotent),
+    Invariant::new("INV-24", "the end is written after the last output is read")
+        .on_entry(verdict::output_is_read),
+    Invariant::new("INV-25", "every stop is taken, and an accepted one is durable")
+        .on_entry(api::accepted_is_durable),
+    Invariant::new("INV-26", "asking twice is one stop, and one session is continued by one")
+        .on_entry(api::idempotent),
     Invariant::new("INV-27", "replies tell the truth").on_entry(api::truthful),
+    Invariant::new("INV-28", "what users are shown as open is what is open")
+        .at_rest(chain::lists_are_the_store),
     Invariant::new("INV-29", "memory is never ahead of the store, and at rest not behind it")
         .at_rest(recovery::memory_is_the_store),
     Invariant::new("INV-30", "every live session is driven, and holds its process")
+        .on_entry(recovery::none_is_left_behind)
         .at_rest(recovery::live_is_driven),
     Invariant::new("INV-31", "taking over twice is taking over once")
         .on_entry(recovery::is_idempotent),

@@ -69,8 +69,21 @@ pub(super) fn is_idempotent(history: &History, entry: &Entry) -> Finding {
     is_again.then(|| format!("{} takes over what was taken over", name(change)))
 }
 
+/// INV-30, on entry: who leaves by itself takes its sessions along.
+pub(super) fn none_is_left_behind(history: &History, entry: &Entry) -> Finding {
+    let Record::Left { usurped: false } = &entry.record else {
+        return None;
+    };
+    let mut rows = history.sessions.values().filter_map(SessionHistory::row);
+    let live = rows.find(|row| !row.status().is_terminal())?;
+    Some(format!("the daemon leaves, and {} is {}", SessionName::of(live.id), live.status()))
+}
+
 /// INV-32.
 pub(super) fn usurped_is_silent(history: &History, entry: &Entry) -> Finding {
+    if let Record::SecondDaemon { is_refused: false } = &entry.record {
+        return Some("a second daemon was started beside the first".to_owned());
+    }
     let Record::Durable { change, writer: Writer::Daemon(life), .. } = &entry.record else {
         return None;
     };

@@ -20,6 +20,11 @@ pub(super) fn facts(history: &History, entry: &Entry) -> Finding {
     };
     let known = history.sessions.get(&change.session.id)?;
     let machine = &change.session.machine;
+    if machine.status() == Status::Running
+        && let Some(approval) = history.open_approval(change.session.id)
+    {
+        return Some(format!("{} runs, and {approval} is open", name(change)));
+    }
     if change.event.cause == Cause::Reported {
         let came_first = before.is_none_or(|before| before.intent.is_none());
         let says_first = machine.report().is_some_and(|mark| mark.before_intent);
@@ -64,6 +69,14 @@ fn is_known(history: &History, known: &SessionHistory, end: End) -> bool {
                     .any(|(_, state)| matches!(state.seen, Some((_, Some(seen))) if seen == reason))
         }
     }
+}
+
+/// INV-24.
+pub(super) fn output_is_read(history: &History, entry: &Entry) -> Finding {
+    let (_, change) = durable(history, entry)?;
+    let was_seen = matches!(change.session.machine.end(), Some(End::Exited { .. }));
+    let has_unread = history.sessions.get(&change.session.id)?.has_unread;
+    (was_seen && has_unread).then(|| format!("{} ends before its report is read", name(change)))
 }
 
 /// INV-03.

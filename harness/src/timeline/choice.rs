@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 use candor_core::stop::Rung;
 use candor_core::verdict::{Exit, LostReason, SpawnStage};
 
-use super::names::{CallName, ClientName, ProcessName, SessionName};
+use super::names::{ApprovalName, CallName, ClientName, ProcessName, SessionName};
 
 /// One decision of the world.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -137,6 +137,86 @@ pub enum Choice {
         /// Whose.
         client: ClientName,
     },
+    /// A client stops reading, or reads again. Its connection stays.
+    Stall {
+        /// Which.
+        client: ClientName,
+        /// Whether it stops.
+        stops: bool,
+    },
+    /// A client asks for the list of sessions, and the daemon reads it.
+    Fetch {
+        /// Which.
+        client: ClientName,
+    },
+    /// The list arrives at the client that asked for it.
+    Show {
+        /// Which.
+        client: ClientName,
+    },
+    /// An agent says something that the daemon reads, or has not read yet.
+    Say {
+        /// Whose agent.
+        process: ProcessName,
+        /// What.
+        word: Word,
+    },
+    /// A second daemon is started on the same store.
+    SecondDaemon,
+    /// A user continues a session, live or not. Of a feature to come.
+    Continue {
+        /// The new session, the next name that is free.
+        session: SessionName,
+        /// The session that it continues.
+        parent: SessionName,
+    },
+    /// A user writes down a session that is not to start yet. Of a feature to come.
+    Draft {
+        /// Its name, the next that is free.
+        session: SessionName,
+    },
+    /// A user starts a draft. Of a feature to come.
+    Start {
+        /// Which.
+        session: SessionName,
+    },
+    /// An agent asks its user to approve something. Of a feature to come.
+    AskApproval {
+        /// Whose agent.
+        process: ProcessName,
+        /// Its name, the next that is free.
+        approval: ApprovalName,
+    },
+    /// A user approves. Of a feature to come.
+    Approve {
+        /// What.
+        approval: ApprovalName,
+    },
+    /// A user lets everything be approved for a while. Of a feature to come.
+    Bypass {
+        /// In which session.
+        session: SessionName,
+        /// For how long.
+        ms: u64,
+    },
+}
+
+/// What an agent says, beside its final report when that is read at once.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Word {
+    /// Its final report, which the daemon has not read yet.
+    Unread {
+        /// What it says of itself.
+        success: bool,
+    },
+    /// How much it has used.
+    Usage,
+    /// Something on its standard error.
+    Stderr,
+    /// A line that is longer than any that is parsed.
+    Oversized,
+    /// A line of which the conversation keeps no row, because the store did not take it.
+    Unstored,
 }
 
 /// What a user may set at a launch.
@@ -329,6 +409,22 @@ impl fmt::Display for Choice {
             Self::Attach { session, answer } => write!(formatter, "attach {session} {answer}"),
             Self::Connect { client } => write!(formatter, "connect {client}"),
             Self::Drop { client } => write!(formatter, "drop {client}"),
+            Self::Stall { client, stops: true } => write!(formatter, "stall {client}"),
+            Self::Stall { client, stops: false } => write!(formatter, "go {client}"),
+            Self::Fetch { client } => write!(formatter, "fetch {client}"),
+            Self::Show { client } => write!(formatter, "show {client}"),
+            Self::Say { process, word } => write!(formatter, "say {process} {word}"),
+            Self::SecondDaemon => formatter.write_str("second daemon"),
+            Self::Continue { session, parent } => {
+                write!(formatter, "user continue {parent} as {session}")
+            }
+            Self::Draft { session } => write!(formatter, "user draft {session}"),
+            Self::Start { session } => write!(formatter, "user start {session}"),
+            Self::AskApproval { process, approval } => {
+                write!(formatter, "ask {process} {approval}")
+            }
+            Self::Approve { approval } => write!(formatter, "user approve {approval}"),
+            Self::Bypass { session, ms } => write!(formatter, "user bypass {session} {ms}"),
         }
     }
 }
@@ -416,6 +512,18 @@ impl fmt::Display for SignalEffect {
             Self::Denied => formatter.write_str("denied"),
             Self::Unknown => formatter.write_str("unknown"),
         }
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Unread { success } => report_word(*success),
+            Self::Usage => "usage",
+            Self::Stderr => "stderr",
+            Self::Oversized => "oversized",
+            Self::Unstored => "unstored",
+        })
     }
 }
 

@@ -19,8 +19,19 @@
 //! @+1     crash · crash lose|keep · crash keep s1#3                 of the commits on their way
 //! @+1     boot same|other                                           daemon alone, or machine too
 //! @+1     attach s1 up|ended|lost REASON|never_ran|unreachable
-//! @+1     connect c1 · drop c1
+//! @+1     connect c1 · drop c1 · stall c1 · go c1                   go: it reads again
+//! @+1     fetch c1 · show c1                                        the list is read, and arrives
+//! @+1     say p1 success|error                                      written, and not read yet
+//! @+1     say p1 usage|stderr|oversized|unstored                    lines that decide nothing
+//! @+1     second daemon                                             on the same store
 //! ...                                                               go on as a fair world does
+//! ```
+//!
+//! Of features that are to come, the world has a small model, so that they are born tested:
+//!
+//! ```text
+//! @+1     user continue s1 as s2 · user draft s1 · user start s1
+//! @+1     ask p1 a1 · user approve a1 · user bypass s1 MS
 //! ```
 //!
 //! Calls on the store are named by their place among those for their session, sessions, processes

@@ -85,6 +85,13 @@ name!(
     "a client such as c1"
 );
 
+name!(
+    /// Something that an agent asks its user to approve: `a1`.
+    ApprovalName,
+    'a',
+    "an approval such as a1"
+);
+
 impl SessionName {
     /// Returns the id that stands for this name in a replay.
     #[must_use]

@@ -7,13 +7,13 @@ use candor_core::verdict::{Exit, LostReason};
 
 use super::choice::{
     Ask, AttachAnswer, Boot, Choice, DueKind, InFlight, LaunchOptions, SPAWN_STAGES, SignalEffect,
-    SpawnOutcome, WriteOutcome,
+    SpawnOutcome, Word, WriteOutcome,
 };
 use super::names::{CallName, ProcessName};
 
 /// Every verb, as it is told to somebody who wrote another.
 const VERBS: &str = "user, shutdown, fork, spawn, write, read, signal, exit, reap, report, \
-    request, due, crash, boot, attach, connect, drop";
+    request, due, crash, boot, attach, connect, drop, stall, go, fetch, show, say, ask, second";
 
 /// What is wrong with a choice that cannot be read.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -97,6 +97,19 @@ impl FromStr for Choice {
             }
             "connect" => Self::Connect { client: words.name("a client")? },
             "drop" => Self::Drop { client: words.name("a client")? },
+            "stall" => Self::Stall { client: words.name("a client")?, stops: true },
+            "go" => Self::Stall { client: words.name("a client")?, stops: false },
+            "fetch" => Self::Fetch { client: words.name("a client")? },
+            "show" => Self::Show { client: words.name("a client")? },
+            "say" => Self::Say { process: words.name("a process")?, word: said(&mut words)? },
+            "ask" => Self::AskApproval {
+                process: words.name("a process")?,
+                approval: words.name("an approval")?,
+            },
+            "second" => {
+                words.word("daemon")?;
+                Self::SecondDaemon
+            }
             other => return Err(unexpected(&format!("one of {VERBS}"), other)),
         };
         words.end()?;
@@ -105,7 +118,8 @@ impl FromStr for Choice {
 }
 
 fn user(words: &mut Words<'_>) -> Read<Choice> {
-    const EXPECTED: &str = "launch, queue, interrupt or kill";
+    const EXPECTED: &str =
+        "launch, queue, interrupt, kill, continue, draft, start, approve or bypass";
     match words.next(EXPECTED)? {
         "launch" => Ok(Choice::Launch {
             session: words.name("a session")?,
@@ -118,6 +132,18 @@ fn user(words: &mut Words<'_>) -> Read<Choice> {
         }
         "interrupt" => Ok(Choice::Stop { session: words.name("a session")?, ask: Ask::Interrupt }),
         "kill" => Ok(Choice::Stop { session: words.name("a session")?, ask: Ask::Kill }),
+        "continue" => {
+            let parent = words.name("a session")?;
+            words.word("as")?;
+            Ok(Choice::Continue { session: words.name("a session")?, parent })
+        }
+        "draft" => Ok(Choice::Draft { session: words.name("a session")? }),
+        "start" => Ok(Choice::Start { session: words.name("a session")? }),
+        "approve" => Ok(Choice::Approve { approval: words.name("an approval")? }),
+        "bypass" => Ok(Choice::Bypass {
+            session: words.name("a session")?,
+            ms: words.number("how long, in milliseconds")?,
+        }),
         other => Err(unexpected(EXPECTED, other)),
     }
 }
@@ -272,6 +298,19 @@ fn report(words: &mut Words<'_>) -> Read<bool> {
     }
 }
 
+fn said(words: &mut Words<'_>) -> Read<Word> {
+    const EXPECTED: &str = "success, error, usage, stderr, oversized or unstored";
+    match words.next(EXPECTED)? {
+        "success" => Ok(Word::Unread { success: true }),
+        "error" => Ok(Word::Unread { success: false }),
+        "usage" => Ok(Word::Usage),
+        "stderr" => Ok(Word::Stderr),
+        "oversized" => Ok(Word::Oversized),
+        "unstored" => Ok(Word::Unstored),
+        other => Err(unexpected(EXPECTED, other)),
+    }
+}
+
 fn request(words: &mut Words<'_>) -> Read<Choice> {
     let process = words.name("a process")?;
     match words.next("opened or closed")? {
@@ -380,6 +419,22 @@ mod tests {
             "attach s1 never_ran",
             "connect c1",
             "drop c1",
+            "stall c1",
+            "go c1",
+            "fetch c1",
+            "show c1",
+            "say p1 success",
+            "say p1 usage",
+            "say p1 stderr",
+            "say p1 oversized",
+            "say p1 unstored",
+            "ask p1 a1",
+            "second daemon",
+            "user continue s1 as s2",
+            "user draft s1",
+            "user start s1",
+            "user approve a1",
+            "user bypass s1 60000",
         ] {
             assert_eq!(text.parse::<Choice>().unwrap().to_string(), text);
         }
@@ -389,8 +444,17 @@ mod tests {
     fn what_is_wrong_is_told_with_what_was_expected() {
         for (text, message) in [
             ("", "expected a verb, found the end"),
-            ("user", "expected launch, queue, interrupt or kill, found the end"),
-            ("user stop s1", "expected launch, queue, interrupt or kill, found `stop`"),
+            (
+                "user",
+                "expected launch, queue, interrupt, kill, continue, draft, start, approve or \
+                 bypass, found the end",
+            ),
+            ("user continue s1 s2", "expected `as`, found `s2`"),
+            ("second one", "expected `daemon`, found `one`"),
+            (
+                "say p1 hello",
+                "expected success, error, usage, stderr, oversized or unstored, found `hello`",
+            ),
             ("write ok p1#1", "expected a call such as s1#2, found `p1#1`"),
             ("write unknown s1#1", "expected kept or lost, found `s1#1`"),
             ("spawn ok s1 p1", "expected `->`, found `p1`"),

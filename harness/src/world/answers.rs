@@ -1,5 +1,6 @@
 //! How calls on the ports end: what each answer does, and whether it can be given.
 
+use candor_core::event::Seq;
 use candor_core::ports::{Attach, CommitError, Delivery, Launch, ReadError};
 use candor_core::stop::Rung;
 use candor_core::verdict::{Exit, LostReason};
@@ -8,6 +9,7 @@ use super::effects::Effect;
 use super::{Refusal, World};
 use crate::fakes::{Call, signal_number};
 use crate::ghost::Writer;
+use crate::mutant::Mutant;
 use crate::timeline::choice::{
     AttachAnswer, SignalEffect, SpawnOutcome, WriteOutcome, signal_word,
 };
@@ -69,7 +71,7 @@ impl World {
             return Refusal::because("it is no commit");
         };
         let (id, change) = (change.session.id, change.clone());
-        let fits = state.store.revision(id) == change.expected;
+        let fits = state.fits(&change);
         let stores = matches!(outcome, WriteOutcome::Ok | WriteOutcome::UnknownKept);
         if stores && !fits {
             return Refusal::because("the row has moved on, so that it can only be a conflict");
@@ -83,6 +85,9 @@ impl World {
         let writer = Writer::Daemon(state.life);
         let result = match outcome {
             WriteOutcome::Ok => state.commit(&change, writer),
+            WriteOutcome::Err if state.mutants.has(Mutant::M17) => {
+                Ok(Seq::from_number(state.store.last_seq().number() + 1))
+            }
             WriteOutcome::Err => {
                 Err(CommitError::NotStored { reason: "the timeline says so".to_owned() })
             }
@@ -156,7 +161,17 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn attach(&self, session: SessionName, answer: AttachAnswer) -> Effect {
+    pub(super) fn attach(&mut self, session: SessionName, answer: AttachAnswer) -> Effect {
+        let made = self.stage.lock().process_of(session.id());
+        self.answer_attach(session, answer)?;
+        // What was written before is read before anybody is told.
+        if let Some(process) = made {
+            self.read_report(process);
+        }
+        Ok(())
+    }
+
+    fn answer_attach(&self, session: SessionName, answer: AttachAnswer) -> Effect {
         let mut state = self.stage.lock();
         let id = session.id();
         let at = require(state.attach_call(id), || no_call("attach", session))?;

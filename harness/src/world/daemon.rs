@@ -23,28 +23,36 @@ pub(crate) const USER: Actor = Actor::User(1000);
 
 /// One daemon, from its start to its end.
 pub(crate) struct Daemon {
-    stage: Stage,
-    ports: Ports,
+    pub(super) stage: Stage,
+    pub(super) ports: Ports,
     pub(crate) tasks: BTreeMap<SessionId, SessionTask>,
     pub(crate) is_leaving: bool,
     pub(crate) is_usurped: bool,
+    /// Parents that are to end because somebody continues them.
+    pub(super) superseded: Vec<(SessionId, SessionId)>,
+    /// Who was continued in this life, and by whom.
+    pub(super) children: Vec<(SessionId, SessionId)>,
 }
 
 impl Daemon {
     /// Starts, and takes over what it finds in the store.
     pub(crate) fn boot(stage: Stage) -> Self {
-        let ports = Ports {
-            recorder: Arc::new(stage.recorder()),
-            repository: Arc::new(stage.repository()),
-            bus: Arc::new(stage.bus()),
-            clock: Arc::new(stage.clock()),
-            ids: Arc::new(stage.ids()),
-        };
+        let ports = ports(&stage);
         let tasks = BTreeMap::new();
-        let mut daemon = Self { stage, ports, tasks, is_leaving: false, is_usurped: false };
+        let mut daemon = Self {
+            stage,
+            ports,
+            tasks,
+            is_leaving: false,
+            is_usurped: false,
+            superseded: Vec::new(),
+            children: Vec::new(),
+        };
         let live = daemon.stage.lock().store.live();
         for id in live {
-            daemon.recover(id);
+            if !daemon.recovers_wrongly(id) {
+                daemon.recover(id);
+            }
         }
         daemon.tell_children();
         daemon
@@ -69,15 +77,28 @@ impl Daemon {
         options: &LaunchOptions,
         ticket: Ticket,
     ) {
-        let request = if parent.is_some() { Request::Queue } else { Request::Launch };
         let id = self.ports.ids.session_id();
+        let (request, start) = match parent {
+            Some(_) => (Request::Queue, Start::AfterParent),
+            None => (Request::Launch, Start::AtOnce),
+        };
+        let asked = Asked { ticket, request };
         self.log(Record::Asked { ticket, session: id, request });
+        if parent.is_some_and(|parent| self.is_continued(parent)) {
+            self.log(Record::Replied { ticket, reply: Reply::AlreadyContinued });
+            return;
+        }
+        self.bear(Birth { id, parent, spec: Arc::new(spec(options)), by: USER, start }, asked);
+    }
+
+    /// Takes a new session on, unless it leaves.
+    pub(super) fn bear(&mut self, birth: Birth, asked: Asked) {
+        let (id, Asked { ticket, request }) = (birth.id, asked);
         if self.is_leaving {
             self.log(Record::Replied { ticket, reply: Reply::Leaving });
             return;
         }
-        let start = if parent.is_some() { Start::AfterParent } else { Start::AtOnce };
-        let birth = Birth { id, parent, spec: Arc::new(spec(options)), by: USER, start };
+        self.children.extend(birth.parent.map(|parent| (parent, id)));
         let creation = Box::pin(Supervisor::create(self.ports.clone(), birth));
         let task = SessionTask::create(self.stage.clone(), id, creation, Asked { ticket, request });
         self.tasks.insert(id, task);
@@ -87,6 +108,10 @@ impl Daemon {
     pub(crate) fn stop(&mut self, session: SessionId, kind: StopKind, by: Actor, ticket: Ticket) {
         let request = Request::Stop(kind);
         self.log(Record::Asked { ticket, session, request });
+        if self.is_busy_asking(session) {
+            self.log(Record::Replied { ticket, reply: Reply::NotNow });
+            return;
+        }
         if let Some(task) = self.tasks.get_mut(&session) {
             task.ask(kind, by, Asked { ticket, request });
             return;
@@ -110,6 +135,7 @@ impl Daemon {
                 }
             }
         }
+        self.drop_as_mutant();
         let before = self.tasks.len();
         self.tasks.retain(|_, task| !task.is_over());
         self.tell_children() || is_busy || self.tasks.len() < before
@@ -132,12 +158,23 @@ impl Daemon {
         !heard.is_empty()
     }
 
-    fn log(&self, record: Record) {
+    pub(super) fn log(&self, record: Record) {
         self.stage.lock().log.push(record);
     }
 }
 
-fn spec(options: &LaunchOptions) -> Spec {
+/// Returns the ports of a supervisor on this stage.
+pub(super) fn ports(stage: &Stage) -> Ports {
+    Ports {
+        recorder: Arc::new(stage.recorder()),
+        repository: Arc::new(stage.repository()),
+        bus: Arc::new(stage.bus()),
+        clock: Arc::new(stage.clock()),
+        ids: Arc::new(stage.ids()),
+    }
+}
+
+pub(super) fn spec(options: &LaunchOptions) -> Spec {
     let mut graces = Graces::DEFAULT;
     if let Some((interrupt_ms, terminate_ms)) = options.grace_ms {
         graces = Graces { interrupt_ms, terminate_ms, ..graces };

@@ -35,6 +35,7 @@ impl World {
                 if self.stage.lock().is_alive(*process) {
                     return Refusal::because(format!("{process} is alive"));
                 }
+                self.read_report(*process);
                 self.stage.lock().see(*process, *lost);
                 Ok(())
             }
@@ -45,6 +46,9 @@ impl World {
             }
             Choice::Request { process, opened } => {
                 self.require_heard(*process)?;
+                if !self.stage.lock().asks_without_names(*process) {
+                    return Refusal::because(format!("what {process} asks has names"));
+                }
                 let happening =
                     if *opened { Happening::RequestOpened } else { Happening::RequestClosed };
                 self.post(*process, happening);
@@ -56,6 +60,17 @@ impl World {
             Choice::Attach { session, answer } => self.attach(*session, *answer),
             Choice::Connect { client } => self.connect(*client),
             Choice::Drop { client } => self.disconnect(*client),
+            Choice::Stall { client, stops } => self.stall(*client, *stops),
+            Choice::Fetch { client } => self.fetch(*client),
+            Choice::Show { client } => self.show(*client),
+            Choice::Say { process, word } => self.say(*process, *word),
+            Choice::SecondDaemon => self.second_daemon(),
+            Choice::Continue { session, parent } => self.continue_session(*session, *parent),
+            Choice::Draft { session } => self.draft(*session),
+            Choice::Start { session } => self.start_draft(*session),
+            Choice::AskApproval { process, approval } => self.ask_approval(*process, *approval),
+            Choice::Approve { approval } => self.approve(*approval),
+            Choice::Bypass { session, ms } => self.bypass(*session, *ms),
         }
     }
 
@@ -65,10 +80,7 @@ impl World {
         parent: Option<SessionName>,
         options: &LaunchOptions,
     ) -> Effect {
-        let next = self.next_session();
-        if session != next {
-            return Refusal::because(format!("the next session is {next}"));
-        }
+        self.require_next_session(session)?;
         if let Some(parent) = parent
             && !self.stage.lock().is_live(parent.id())
         {
@@ -117,7 +129,7 @@ impl World {
     }
 
     /// Hands something to the task of the session whose process it is.
-    fn post(&mut self, process: ProcessName, happening: Happening) {
+    pub(super) fn post(&mut self, process: ProcessName, happening: Happening) {
         let session = self.stage.lock().processes.get(&process).map(|state| state.session);
         let tasks = self.daemon.as_mut().map(|daemon| &mut daemon.tasks);
         if let Some(task) = tasks.zip(session).and_then(|(tasks, id)| tasks.get_mut(&id)) {
@@ -209,7 +221,7 @@ impl World {
         Ok(())
     }
 
-    fn require_heard(&self, process: ProcessName) -> Effect {
+    pub(super) fn require_heard(&self, process: ProcessName) -> Effect {
         if self.is_up() && self.stage.lock().is_heard(process) {
             return Ok(());
         }

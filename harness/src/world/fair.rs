@@ -51,6 +51,7 @@ const fn rank(choice: &Choice) -> Option<u8> {
         Choice::Reap { lost: None, .. } => Some(9),
         Choice::Due { kind: DueKind::Retry, .. } => Some(10),
         Choice::Due { .. } => Some(11),
+        Choice::Stall { stops: false, .. } | Choice::Show { .. } => Some(12),
         Choice::Launch { .. }
         | Choice::Queue { .. }
         | Choice::Stop { .. }
@@ -66,7 +67,17 @@ const fn rank(choice: &Choice) -> Option<u8> {
         | Choice::Crash { .. }
         | Choice::Boot { .. }
         | Choice::Connect { .. }
-        | Choice::Drop { .. } => None,
+        | Choice::Drop { .. }
+        | Choice::Stall { .. }
+        | Choice::Fetch { .. }
+        | Choice::Say { .. }
+        | Choice::SecondDaemon
+        | Choice::Continue { .. }
+        | Choice::Draft { .. }
+        | Choice::Start { .. }
+        | Choice::AskApproval { .. }
+        | Choice::Approve { .. }
+        | Choice::Bypass { .. } => None,
     }
 }
 

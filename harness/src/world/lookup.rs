@@ -150,6 +150,12 @@ impl State {
         Some(Change { expected: before.revision(), session, event })
     }
 
+    /// Says whether the store would take a change.
+    pub(crate) fn fits(&self, change: &Change) -> bool {
+        let is_blind = self.mutants.write_blind();
+        is_blind || self.store.revision(change.session.id) == change.expected
+    }
+
     /// Refuses every name for a new process but the next.
     pub(crate) fn require_next(&self, process: ProcessName) -> Result<(), Refusal> {
         let next = self.next_process();

@@ -7,10 +7,13 @@ use super::World;
 use crate::fakes::{Call, State};
 use crate::timeline::Choice;
 use crate::timeline::choice::{
-    Ask, AttachAnswer, Boot, DueKind, InFlight, LaunchOptions, SignalEffect, SpawnOutcome,
+    Ask, AttachAnswer, Boot, DueKind, InFlight, LaunchOptions, SignalEffect, SpawnOutcome, Word,
     WriteOutcome,
 };
 use crate::timeline::names::{CallName, ProcessName, SessionName};
+
+/// How long a bypass lasts.
+const BYPASS_MS: u64 = 5_000;
 
 /// The error number for "no such file or directory".
 const ENOENT: i32 = 2;
@@ -90,18 +93,12 @@ impl World {
     }
 
     fn offer_users(&self, menu: &mut Vec<Enabled>) {
-        for client in self.clients.names().filter(|name| self.clients.is_connected(*name)) {
-            menu.push(Enabled::now(Choice::Drop { client }));
-        }
+        self.offer_clients(menu);
         if !self.is_up() {
             return;
         }
-        let next = self.clients.next_name();
-        for client in self.clients.names().chain([next]) {
-            if !self.clients.is_connected(client) {
-                menu.push(Enabled::now(Choice::Connect { client }));
-            }
-        }
+        self.offer_drafts(menu);
+        menu.push(Enabled::now(Choice::SecondDaemon));
         let session = self.next_session();
         menu.push(Enabled::now(Choice::Launch { session, options: LaunchOptions::default() }));
         let state = self.stage.lock();
@@ -111,6 +108,9 @@ impl World {
                 menu.push(Enabled::now(Choice::Queue { session, parent: known }));
             }
             if state.status(known.id()).is_some() {
+                menu.push(Enabled::now(Choice::Continue { session, parent: known }));
+                let bypass = Choice::Bypass { session: known, ms: BYPASS_MS };
+                menu.push(Enabled::now(bypass));
                 for ask in [Ask::Interrupt, Ask::Kill] {
                     menu.push(Enabled::now(Choice::Stop { session: known, ask }));
                 }
@@ -119,11 +119,49 @@ impl World {
     }
 }
 
+impl World {
+    fn offer_clients(&self, menu: &mut Vec<Enabled>) {
+        for client in self.clients.names() {
+            if self.clients.is_connected(client) {
+                menu.push(Enabled::now(Choice::Drop { client }));
+                let stops = !self.clients.is_stalled(client);
+                menu.push(Enabled::now(Choice::Stall { client, stops }));
+            }
+            if self.clients.awaits_list(client) {
+                menu.push(Enabled::now(Choice::Show { client }));
+            }
+        }
+        if !self.is_up() {
+            return;
+        }
+        let next = self.clients.next_name();
+        for client in self.clients.names().chain([next]) {
+            if !self.clients.is_connected(client) {
+                menu.push(Enabled::now(Choice::Connect { client }));
+            }
+            if !self.clients.awaits_list(client) {
+                menu.push(Enabled::now(Choice::Fetch { client }));
+            }
+        }
+    }
+
+    fn offer_drafts(&self, menu: &mut Vec<Enabled>) {
+        menu.push(Enabled::now(Choice::Draft { session: self.next_session() }));
+        for id in &self.drafts {
+            menu.push(Enabled::now(Choice::Start { session: SessionName::of(*id) }));
+        }
+        let approvals = self.stage.lock().approvals_asked();
+        menu.extend(
+            approvals.into_iter().map(|approval| Enabled::now(Choice::Approve { approval })),
+        );
+    }
+}
+
 impl State {
     fn offer_answers(&self, call: &Call, menu: &mut Vec<Enabled>) {
         match call {
             Call::Commit { name, change, .. } => {
-                let fits = self.store.revision(change.session.id) == change.expected;
+                let fits = self.fits(change);
                 self.offer_commit(*name, fits, menu);
             }
             Call::Load { name, .. } => {
@@ -246,8 +284,25 @@ impl State {
         for success in [true, false] {
             menu.push(Enabled::now(Choice::Report { process, success }));
         }
-        for opened in [true, false] {
-            menu.push(Enabled::now(Choice::Request { process, opened }));
+        if self.names_requests(process) != Some(true) {
+            for opened in [true, false] {
+                menu.push(Enabled::now(Choice::Request { process, opened }));
+            }
         }
+        if self.names_requests(process) != Some(false) {
+            let approval = self.next_approval();
+            menu.push(Enabled::now(Choice::AskApproval { process, approval }));
+        }
+        if is_alive {
+            self.offer_words(process, menu);
+        }
+    }
+
+    fn offer_words(&self, process: ProcessName, menu: &mut Vec<Enabled>) {
+        let mut words = vec![Word::Usage, Word::Stderr, Word::Oversized, Word::Unstored];
+        if self.may_report(process) {
+            words.extend([true, false].map(|success| Word::Unread { success }));
+        }
+        menu.extend(words.into_iter().map(|word| Enabled::now(Choice::Say { process, word })));
     }
 }

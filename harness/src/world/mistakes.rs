@@ -1,4 +1,4 @@
-//! The mistakes that the world makes when it is a mutant, where they are the session task's.
+//! The mistakes that the world makes when it is a mutant, where they are the daemon's.
 //!
 //! Each is a switch of its own. The supervisor that runs in the world is the shipped one whatever
 //! they say: a mistake is made around it.
@@ -7,14 +7,103 @@ use std::sync::Arc;
 
 use candor_core::happening::Happening;
 use candor_core::ports::Target;
+use candor_core::session::SessionId;
+use candor_core::status::Status;
 use candor_core::stop::Signal;
 use candor_core::supervisor::Supervisor;
 
+use super::daemon::Daemon;
 use super::task::{Mail, SessionTask};
 use crate::executor::poll_once;
+use crate::ghost::Writer;
 use crate::mutant::Mutant;
 
+/// Every mistake that the world can make, and what it is.
+pub const MISTAKES: [(Mutant, &str); 34] = [
+    (Mutant::M01, "signal first, store the intent after"),
+    (Mutant::M02, "two writers a session, and no compare-and-set"),
+    (Mutant::M03, "two publishers, and events that are carried by the bus"),
+    (Mutant::M04, "publish before it is durable"),
+    (Mutant::M05, "failed has no event"),
+    (Mutant::M10, "recovery skips completing rows"),
+    (Mutant::M11, "recovery fails every live row"),
+    (Mutant::M14, "a report writes a terminal status"),
+    (Mutant::M17, "a write error is ignored"),
+    (Mutant::M20, "no escalation"),
+    (Mutant::M27, "who comes second launches once more"),
+    (Mutant::M28, "a line about usage writes a stale row back"),
+    (Mutant::M29, "a shutdown drops the last write"),
+    (Mutant::M31, "snapshot, then subscribe, with a gap"),
+    (Mutant::M32, "a full queue drops events"),
+    (Mutant::M35, "a second daemon is let in, and both write"),
+    (Mutant::M40, "an end without its reason"),
+    (Mutant::M42, "an answered request sets running, whatever was"),
+    (Mutant::M43, "the end is written before the last output is read"),
+    (Mutant::M45, "what a status could take is refused"),
+    (Mutant::M46, "a refused spawn is not written"),
+    (Mutant::M47, "a slow client holds up every session"),
+    (Mutant::M48, "a shutdown forgets who is ending already"),
+    (Mutant::M49, "the first answer sets running, whoever else waits"),
+    (Mutant::M50, "a line that is too long ends the reading"),
+    (Mutant::M51, "a request sets waiting_input, whatever was"),
+    (Mutant::M52, "a word on standard error is a failure"),
+    (Mutant::M53, "what the store refused is not tried again"),
+    (Mutant::M54, "a page shows what it expects of an answer"),
+    (Mutant::M55, "a page shows every list, however old"),
+    (Mutant::M56, "waiting_input has no event"),
+    (Mutant::M57, "a bypass ends without an event"),
+    (Mutant::M58, "a request without a line in the conversation is not shown"),
+    (Mutant::M59, "a bypass is switched off by whoever saw it end"),
+];
+
+impl Daemon {
+    /// Says whether this world makes a mistake.
+    pub(super) fn has(&self, mutant: Mutant) -> bool {
+        self.stage.lock().mutants.has(mutant)
+    }
+
+    /// M10 and M11: leaves a live session alone, or fails it, where it should be taken over.
+    pub(super) fn recovers_wrongly(&self, id: SessionId) -> bool {
+        if self.has(Mutant::M11) {
+            let mut state = self.stage.lock();
+            let writer = Writer::Daemon(state.life);
+            state.fail(id, writer);
+            return true;
+        }
+        let is_completing = self.stage.lock().status(id) == Some(Status::Completing);
+        is_completing && self.has(Mutant::M10)
+    }
+
+    /// M45: says whether a stop is refused because the session waits for its user.
+    pub(super) fn is_busy_asking(&self, id: SessionId) -> bool {
+        self.has(Mutant::M45) && self.stage.lock().status(id) == Some(Status::WaitingInput)
+    }
+
+    /// M29: a daemon that leaves does not wait for the last write. M48: nor for who is ending.
+    pub(super) fn drop_as_mutant(&mut self) {
+        if !self.is_leaving {
+            return;
+        }
+        let (drops_last, drops_ending) = (self.has(Mutant::M29), self.has(Mutant::M48));
+        self.tasks.retain(|_, task| {
+            let is_ending = task.view().session.is_some_and(|session| session.intent.is_some());
+            !(drops_last && task.has_seen_end() || drops_ending && is_ending)
+        });
+    }
+
+    /// M47: lets every session wait for a client that does not read.
+    pub(super) fn hold_up(&mut self, is_full: bool) {
+        let is_held_up = is_full && self.has(Mutant::M47);
+        self.tasks.values_mut().for_each(|task| task.is_held_up = is_held_up);
+    }
+}
+
 impl SessionTask {
+    /// Says whether the end of the process is in the mailbox, or being handled.
+    fn has_seen_end(&self) -> bool {
+        self.mailbox.iter().any(|mail| matches!(mail.happening, Happening::Fact(_)))
+    }
+
     /// M01: sends the signal of a stop at once, and keeps the stop until it is delivered. Returns
     /// the mail where nothing is wrong with it.
     pub(super) fn signal_early(&mut self, supervisor: &Supervisor, mail: Mail) -> Option<Mail> {

@@ -8,6 +8,7 @@ mod clients;
 mod daemon;
 mod effects;
 mod fair;
+mod features;
 mod lookup;
 mod menu;
 mod mistakes;
@@ -19,6 +20,7 @@ use candor_core::session::SessionId;
 use candor_core::stop::{Actor, StopKind};
 
 pub use menu::Enabled;
+pub use mistakes::MISTAKES;
 pub use rest::{ClientRest, Rest, SessionRest};
 
 use crate::fakes::Stage;
@@ -38,6 +40,7 @@ pub struct World {
     stage: Stage,
     daemon: Option<Daemon>,
     clients: Clients,
+    drafts: Vec<SessionId>,
     tickets: u32,
 }
 
@@ -64,7 +67,7 @@ impl World {
     pub fn of(mutants: Mutants) -> Self {
         let stage = Stage::held(mutants);
         let daemon = Some(Daemon::boot(stage.clone()));
-        Self { stage, daemon, clients: Clients::default(), tickets: 0 }
+        Self { stage, daemon, clients: Clients::default(), drafts: Vec::new(), tickets: 0 }
     }
 
     /// Returns the time that has passed, in milliseconds.
@@ -118,15 +121,36 @@ impl World {
     /// Lets everything run until each task waits for the next choice.
     fn settle(&mut self) {
         for _ in 0..TURNS_MAX {
-            let mut is_busy = self.daemon.as_mut().is_some_and(Daemon::turn);
+            let is_full = self.clients.has_full_queue(&self.stage);
+            let mut is_busy = self.daemon.as_mut().is_some_and(|daemon| {
+                daemon.hold_up(is_full);
+                daemon.turn()
+            });
+            is_busy |= self.supersede();
             self.leave_if_done();
             is_busy |= self.clients.turn(&self.stage);
             if !is_busy {
+                self.tidy_up();
                 return;
             }
         }
         let message = format!("it does not come to rest within {TURNS_MAX} turns");
         self.stage.lock().log.push(Record::Bug { message });
+    }
+
+    /// Does what follows from everything having come to rest.
+    fn tidy_up(&self) {
+        let tasks = self.daemon.iter().flat_map(|daemon| &daemon.tasks);
+        let still: Vec<_> = tasks
+            .filter(|(_, task)| task.view().is_idle && !task.view().is_blocked)
+            .map(|(id, _)| *id)
+            .collect();
+        let mut state = self.stage.lock();
+        for session in still {
+            state.withdraw_ignored(session);
+        }
+        state.monitor_bypasses();
+        state.write_usage();
     }
 
     /// Lets the daemon go when it has nothing left to do, or must not go on.

@@ -4,9 +4,10 @@
 use candor_core::event::Seq;
 use candor_core::input::Deadline;
 use candor_core::session::{Session, SessionId};
+use candor_core::status::Status;
 
 use super::World;
-use crate::timeline::names::ClientName;
+use crate::timeline::names::{ApprovalName, ClientName};
 
 /// The world between two choices.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +20,10 @@ pub struct Rest {
     pub is_quiescent: bool,
     /// The clients that are connected.
     pub clients: Vec<ClientRest>,
+    /// The sessions of which something could be handled now, and is not.
+    pub held_up: Vec<SessionId>,
+    /// What users are shown as waiting for their approval.
+    pub approvals_listed: Vec<ApprovalName>,
 }
 
 /// One session whose task is still.
@@ -37,12 +42,16 @@ pub struct SessionRest {
 }
 
 /// One client that is connected.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClientRest {
     /// Which.
     pub client: ClientName,
     /// The last event that it has read.
     pub cursor: Seq,
+    /// Whether it does not read.
+    pub is_stalled: bool,
+    /// The status of each session as it shows it.
+    pub shown: Vec<(SessionId, Status)>,
 }
 
 impl SessionRest {
@@ -62,6 +71,8 @@ impl World {
         let views: Vec<_> = tasks.map(|task| task.view()).collect();
         let is_quiescent =
             views.iter().all(|view| view.is_idle && !view.is_under_way && !view.is_blocked);
+        let tasks = self.daemon.iter().flat_map(|daemon| &daemon.tasks);
+        let held_up = tasks.filter(|(_, task)| task.could_go_on()).map(|(id, _)| *id).collect();
         let sessions = views.iter().filter(|view| view.is_idle).filter_map(|view| {
             Some(SessionRest {
                 session: view.session?.clone(),
@@ -80,6 +91,8 @@ impl World {
             sessions: sessions.collect(),
             is_quiescent,
             clients: self.clients.connected().collect(),
+            held_up,
+            approvals_listed: self.stage.lock().approvals_listed(),
         }
     }
 }

@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use candor_core::happening::Happening;
 use candor_core::input::Deadline;
-use candor_core::ports::{Attach, Environment, Fact, Launch, ProcessSpawner};
+use candor_core::ports::{Attach, Environment, Fact, Launch, Process, ProcessSpawner};
 use candor_core::session::{Revision, Session, SessionId};
 use candor_core::step::Answer;
 use candor_core::stop::{Actor, StopKind};
 use candor_core::supervisor::{HandleError, Orders, Supervisor, Task};
 use candor_core::time::Monotonic;
 
+use super::daemon::ports;
 use crate::executor::{Running, poll_once};
 use crate::fakes::{FakeSpawner, Stage};
 use crate::ghost::{Record, Reply, Request, Ticket};
@@ -26,13 +27,13 @@ use crate::timeline::choice::DueKind;
 
 /// What the daemon's task of one session holds.
 pub(crate) struct SessionTask {
-    id: SessionId,
+    pub(super) id: SessionId,
     stage: Stage,
-    spawner: Arc<FakeSpawner>,
+    pub(super) spawner: Arc<FakeSpawner>,
     /// Away while it is at work.
     supervisor: Option<Supervisor>,
     work: Option<Work>,
-    mailbox: VecDeque<Mail>,
+    pub(super) mailbox: VecDeque<Mail>,
     /// A launch or an attach that runs beside.
     beside: Option<Running<Happening>>,
     facts: Option<Running<Fact>>,
@@ -41,6 +42,12 @@ pub(crate) struct SessionTask {
     is_retry_due: bool,
     /// M01: a signal that goes out before its reason is stored, and the stop that is handled after.
     pub(super) early: Option<(Running<()>, Mail)>,
+    /// M02: what is handled beside what is handled.
+    second: Option<Running<Handled>>,
+    /// M27: a launch that is called once more.
+    pub(super) again: Option<Running<Launch>>,
+    /// M47: a slow client holds it up.
+    pub(super) is_held_up: bool,
     /// The daemon leaves, and the store did not take that intent yet.
     owes_shutdown: bool,
 }
@@ -134,6 +141,9 @@ impl SessionTask {
             facts: None,
             deadlines: BTreeMap::new(),
             early: None,
+            second: None,
+            again: None,
+            is_held_up: false,
             is_settled_in: true,
             is_retry_due: false,
             owes_shutdown: false,
@@ -157,6 +167,7 @@ impl SessionTask {
     /// Returns when something of this kind is due at the earliest.
     pub(crate) fn due_at(&self, kind: DueKind) -> Option<Monotonic> {
         match kind {
+            DueKind::Retry if self.has(Mutant::M53) => None,
             DueKind::Retry => self.waits_for_retry().then_some(Monotonic::default()),
             DueKind::Timeout | DueKind::Linger | DueKind::Rung => {
                 self.deadline(kind).map(|(_, at)| at)
@@ -216,13 +227,23 @@ impl SessionTask {
         } else if self.begin_next() {
             return Turn::Busy;
         }
+        if self.turn_second() {
+            return Turn::Busy;
+        }
+        if self.again.as_mut().is_some_and(|again| poll_once(again).is_some()) {
+            self.again = None;
+            return Turn::Busy;
+        }
         if let Some(mail) = self.take_early() {
             self.mailbox.push_front(mail);
             return Turn::Busy;
         }
         if let Some(happening) = self.beside.as_mut().and_then(poll_once) {
             self.beside = None;
-            self.post(happening);
+            let is_refusal = matches!(happening, Happening::Launched(Launch::Refused { .. }));
+            if !(is_refusal && self.has(Mutant::M46)) {
+                self.post(happening);
+            }
             return Turn::Busy;
         }
         if let Some(fact) = self.facts.as_mut().and_then(poll_once) {
@@ -236,6 +257,9 @@ impl SessionTask {
 
     /// Begins the next thing that may be taken now.
     fn begin_next(&mut self) -> bool {
+        if self.is_held_up {
+            return false;
+        }
         let Some(supervisor) = self.supervisor.take() else {
             return false;
         };
@@ -244,12 +268,7 @@ impl SessionTask {
             self.begin_retry(supervisor);
             return true;
         }
-        let is_settled_in = self.is_settled_in;
-        let next = self.mailbox.iter().position(|mail| {
-            let is_command = mail.for_whom.is_some();
-            if is_blocked { is_command } else { is_settled_in || !is_command }
-        });
-        let Some(mail) = next.and_then(|at| self.mailbox.remove(at)) else {
+        let Some(mail) = self.next_mail(is_blocked).and_then(|at| self.mailbox.remove(at)) else {
             self.supervisor = Some(supervisor);
             return false;
         };
@@ -265,6 +284,20 @@ impl SessionTask {
         };
         self.begin(supervisor, mail);
         true
+    }
+
+    /// Returns the place of the mail that may be taken now.
+    fn next_mail(&self, is_blocked: bool) -> Option<usize> {
+        self.mailbox.iter().position(|mail| {
+            let is_command = mail.for_whom.is_some();
+            if is_blocked { is_command } else { self.is_settled_in || !is_command }
+        })
+    }
+
+    /// Says whether there is something that it could do now.
+    pub(super) fn could_go_on(&self) -> bool {
+        let view = self.view();
+        view.session.is_some() && self.next_mail(view.is_blocked).is_some()
     }
 
     fn begin(&mut self, mut supervisor: Supervisor, mail: Mail) {
@@ -315,7 +348,10 @@ impl SessionTask {
     }
 
     fn follow(&mut self, orders: Orders) {
-        if let Some((deadline, at)) = orders.deadline {
+        let is_climb = matches!(orders.deadline, Some((Deadline::RungOver(_), _)));
+        if let Some((deadline, at)) = orders.deadline
+            && !(is_climb && self.has(Mutant::M20))
+        {
             self.deadlines.insert(deadline, at);
         }
         match orders.task {
@@ -344,9 +380,41 @@ impl SessionTask {
         }));
     }
 
+    /// M02: handles a fact or an answer beside what is being handled, from the row as it is stored
+    /// now.
+    fn turn_second(&mut self) -> bool {
+        if let Some((supervisor, result)) = self.second.as_mut().and_then(poll_once) {
+            self.second = None;
+            self.listen_to(supervisor.process());
+            if let Ok(orders) = result {
+                self.follow(orders);
+            }
+            return true;
+        }
+        let is_free = self.work.is_some() && self.second.is_none();
+        let is_fact = self.mailbox.front().is_some_and(|mail| mail.for_whom.is_none());
+        if !self.has(Mutant::M02) || !is_free || !is_fact {
+            return false;
+        }
+        let row = self.stage.lock().store.row(self.id).map(|row| row.session.clone());
+        let (Some(row), Some(mail)) = (row, self.mailbox.pop_front()) else {
+            return false;
+        };
+        let mut supervisor = Supervisor::resume(ports(&self.stage), row);
+        self.second = Some(Box::pin(async move {
+            let result = supervisor.handle(mail.happening).await;
+            (supervisor, result)
+        }));
+        true
+    }
+
     /// Listens to the process, once it is known.
     fn listen(&mut self) {
-        let process = self.supervisor.as_ref().and_then(Supervisor::process);
+        let process = self.supervisor.as_ref().and_then(Supervisor::process).map(Arc::clone);
+        self.listen_to(process.as_ref());
+    }
+
+    fn listen_to(&mut self, process: Option<&Arc<dyn Process>>) {
         if let (Some(process), None) = (process, &self.facts) {
             let process = Arc::clone(process);
             self.facts = Some(Box::pin(async move { process.next_fact().await }));

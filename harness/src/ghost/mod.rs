@@ -4,16 +4,19 @@
 //! became of each process (P), and what everybody was told (R). Invariants read it and nothing else,
 //! never the memory that they are to judge.
 
-use std::fmt;
+mod words;
 
 use candor_core::event::Seq;
 use candor_core::ports::{Attach, Change, Delivery, Launch};
-use candor_core::session::SessionId;
+use candor_core::session::{Revision, SessionId};
+use candor_core::status::Status;
 use candor_core::stop::{Signal, StopKind};
 use candor_core::verdict::{Exit, LostReason, SpawnStage, Verdict};
 
-use crate::timeline::choice::{Boot, report_word, write_exit};
-use crate::timeline::names::{CallName, ClientName, ProcessName, SessionName};
+use crate::timeline::choice::{Boot, Word};
+use crate::timeline::names::{ApprovalName, CallName, ClientName, ProcessName};
+
+pub(crate) use words::word_of;
 
 /// What happened, with its moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +82,70 @@ pub enum Record {
         client: ClientName,
         /// What.
         seq: Seq,
+    },
+    /// B: a client stops reading, or reads again.
+    Stalled {
+        /// Which.
+        client: ClientName,
+        /// Whether it stops.
+        stops: bool,
+    },
+    /// B: a client has the list of sessions as it was when the store was at `seq`.
+    Listed {
+        /// Which.
+        client: ClientName,
+        /// The last event before the list was read.
+        seq: Seq,
+    },
+    /// B: a client shows another status of a session than before.
+    Shown {
+        /// Which.
+        client: ClientName,
+        /// Whose status.
+        session: SessionId,
+        /// The revision that it takes it from.
+        revision: Revision,
+        /// What it shows.
+        status: Status,
+    },
+    /// P: an agent has said something, whether or not the daemon has read it.
+    Said {
+        /// Whose agent.
+        process: ProcessName,
+        /// What.
+        word: Word,
+    },
+    /// A second daemon was started on the same store.
+    SecondDaemon {
+        /// Whether it was refused.
+        is_refused: bool,
+    },
+    /// D: an approval stands like this now.
+    Approval {
+        /// Which.
+        approval: ApprovalName,
+        /// Whose agent asks.
+        session: SessionId,
+        /// How it stands.
+        standing: Standing,
+    },
+    /// D: from now on everything is approved, until a moment.
+    Bypass {
+        /// In which session.
+        session: SessionId,
+        /// How often this was set.
+        revision: u32,
+        /// The revision that whoever sets it knows of.
+        replaces: u32,
+        /// Until when, in milliseconds from the beginning.
+        until_ms: u64,
+    },
+    /// B: everybody is told of a bypass.
+    BypassTold {
+        /// In which session.
+        session: SessionId,
+        /// Which.
+        revision: u32,
     },
     /// P: the spawner was asked to launch.
     LaunchCalled {
@@ -176,6 +243,30 @@ pub enum Request {
     Queue,
     /// The end of a session.
     Stop(StopKind),
+    /// A new session that continues another one.
+    Continue {
+        /// Which.
+        parent: SessionId,
+    },
+    /// The start of a draft.
+    Start,
+    /// To approve something.
+    Approve(ApprovalName),
+}
+
+/// How an approval stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// The agent has asked, and the row does not say so yet.
+    Asked,
+    /// The row says so.
+    Open,
+    /// The user has answered, and the row does not say so yet.
+    Answering,
+    /// The agent has its answer.
+    Answered,
+    /// It is moot.
+    Withdrawn,
 }
 
 /// What they are told.
@@ -195,6 +286,14 @@ pub enum Reply {
     Leaving,
     /// There is no such session.
     NoSession,
+    /// It was started before.
+    AlreadyStarted,
+    /// Somebody continues it already.
+    AlreadyContinued,
+    /// Nobody waits for that any more.
+    TooLate,
+    /// Where it stands, this cannot be done. Never true: everything can be done everywhere.
+    NotNow,
 }
 
 /// Who wrote a change.
@@ -247,149 +346,6 @@ impl Told {
             (Attach::Unreachable, _) | (Attach::Up(_) | Attach::Ended(_), None) => {
                 Self::AttachUnreachable
             }
-        }
-    }
-}
-
-/// One line for a person, which holds everything that decides.
-impl fmt::Display for Record {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Asked { ticket, session, request } => {
-                write!(formatter, "asked {} {request} {}", ticket.0, SessionName::of(*session))
-            }
-            Self::Replied { ticket, reply } => write!(formatter, "replied {} {reply}", ticket.0),
-            Self::StoreCalled { call, is_commit: true } => write!(formatter, "write {call}"),
-            Self::StoreCalled { call, is_commit: false } => write!(formatter, "read {call}"),
-            Self::Durable { seq, change, writer } => {
-                write_durable(formatter, *seq, change, *writer)
-            }
-            Self::Published { seq } => write!(formatter, "published {seq}"),
-            Self::Connected { client, cursor } => {
-                write!(formatter, "connected {client} after {cursor}")
-            }
-            Self::Delivered { client, seq } => write!(formatter, "delivered {client} {seq}"),
-            Self::LaunchCalled { session } => {
-                write!(formatter, "spawn {}", SessionName::of(*session))
-            }
-            Self::Forked { process, session } => {
-                write!(formatter, "forked {process} of {}", SessionName::of(*session))
-            }
-            Self::Told { session, told } => {
-                write!(formatter, "told {} {told}", SessionName::of(*session))
-            }
-            Self::AttachCalled { session } => {
-                write!(formatter, "attach {}", SessionName::of(*session))
-            }
-            Self::SignalCalled { process, signal } => {
-                write!(formatter, "{} {process}", word_of(*signal))
-            }
-            Self::SignalTaken { process, signal, delivery } => {
-                write!(formatter, "{} {process} {}", word_of(*signal), delivery_word(*delivery))
-            }
-            Self::Died { process, exit, oom_killed } => {
-                write!(formatter, "died {process} ")?;
-                write_exit(formatter, *exit)?;
-                formatter.write_str(if *oom_killed { " oom" } else { "" })
-            }
-            Self::Seen { process, lost: None } => write!(formatter, "seen {process}"),
-            Self::Seen { process, lost: Some(reason) } => {
-                write!(formatter, "seen {process} lost {}", reason.as_str())
-            }
-            Self::Reported { process, success } => {
-                write!(formatter, "reported {process} {}", report_word(*success))
-            }
-            Self::Crashed => formatter.write_str("crash"),
-            Self::Left { usurped: false } => formatter.write_str("leave"),
-            Self::Left { usurped: true } => formatter.write_str("leave(usurped)"),
-            Self::Booted { boot: Boot::Same } => formatter.write_str("boot"),
-            Self::Booted { boot: Boot::Other } => formatter.write_str("boot(other)"),
-            Self::Bug { message } => write!(formatter, "bug {message}"),
-        }
-    }
-}
-
-fn write_durable(
-    formatter: &mut fmt::Formatter<'_>,
-    seq: Seq,
-    change: &Change,
-    writer: Writer,
-) -> fmt::Result {
-    let Change { session, event, .. } = change;
-    let name = SessionName::of(session.id);
-    write!(formatter, "durable {seq} {name}.{} {} {}", event.revision, event.to, event.cause)?;
-    if let Some(intent) = session.intent {
-        write!(formatter, " intent {} {}", intent.kind, intent.by)?;
-    }
-    if let Some(rung) = session.machine.rung() {
-        write!(formatter, " rung {rung}")?;
-    }
-    if let Some(verdict) = session.verdict() {
-        write!(formatter, " verdict {}", verdict.outcome())?;
-    }
-    if let Some(exit) = session.exit() {
-        formatter.write_str(" exit ")?;
-        write_exit(formatter, exit)?;
-    }
-    formatter.write_str(if writer == Writer::Intruder { " intruder" } else { "" })
-}
-
-/// Returns the word for a signal, as it stands in a timeline.
-pub(crate) const fn word_of(signal: Signal) -> &'static str {
-    match signal {
-        Signal::Interrupt => "INT",
-        Signal::Terminate => "TERM",
-        Signal::Kill => "KILL",
-        Signal::Continue => "CONT",
-    }
-}
-
-const fn delivery_word(delivery: Delivery) -> &'static str {
-    match delivery {
-        Delivery::Delivered => "delivered",
-        Delivery::AlreadyEnded => "already ended",
-        Delivery::NotPermitted => "not permitted",
-        Delivery::Unknown => "unknown",
-    }
-}
-
-impl fmt::Display for Told {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LaunchedUp(process) => write!(formatter, "launched {process}"),
-            Self::LaunchRefused(stage, errno) => {
-                write!(formatter, "launch refused {} {errno}", stage.as_str())
-            }
-            Self::LaunchUnknown => formatter.write_str("launch unknown"),
-            Self::AttachedUp(process) => write!(formatter, "attached {process}"),
-            Self::AttachEnded(process) => write!(formatter, "ended {process}"),
-            Self::AttachLost(reason) => write!(formatter, "lost {}", reason.as_str()),
-            Self::AttachNeverRan => formatter.write_str("never ran"),
-            Self::AttachUnreachable => formatter.write_str("unreachable"),
-        }
-    }
-}
-
-impl fmt::Display for Reply {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Accepted => formatter.write_str("accepted"),
-            Self::AlreadyStopping(kind) => write!(formatter, "already stopping: {kind}"),
-            Self::AlreadyEnded(verdict) => write!(formatter, "already ended: {verdict}"),
-            Self::Unavailable => formatter.write_str("store unavailable, nothing changed"),
-            Self::Unclear => formatter.write_str("store unavailable, outcome open"),
-            Self::Leaving => formatter.write_str("refused: the daemon is leaving"),
-            Self::NoSession => formatter.write_str("no such session"),
-        }
-    }
-}
-
-impl fmt::Display for Request {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Launch => formatter.write_str("launch"),
-            Self::Queue => formatter.write_str("queue"),
-            Self::Stop(kind) => fmt::Display::fmt(kind, formatter),
         }
     }
 }

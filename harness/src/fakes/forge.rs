@@ -1,0 +1,132 @@
+//! Rows that no step of core makes: what the mutants store.
+
+use candor_core::event::{Cause, Event};
+use candor_core::input::Input;
+use candor_core::machine::Machine;
+use candor_core::ports::Change;
+use candor_core::session::{EventId, Session, SessionId};
+use candor_core::status::Status;
+use candor_core::stop::Actor;
+use candor_core::time::Now;
+use candor_core::verdict::{End, Exit};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::stage::State;
+use crate::ghost::Writer;
+use crate::mutant::Mutant;
+use crate::timeline::names::ProcessName;
+
+/// Event ids of forged changes start here, far above all others.
+const FORGED_EVENTS: u128 = 1 << 101;
+
+impl State {
+    /// Returns what the mutants want to store where core wants to store this.
+    pub(crate) fn forged(&self, change: &Change) -> Change {
+        let mut forged = change.clone();
+        let is_report = change.event.cause == Cause::Reported;
+        if self.mutants.has(Mutant::M14) && is_report {
+            let success = change.session.machine.report().is_some_and(|report| report.success);
+            end_by_report(&mut forged, success, self.now());
+        }
+        if self.mutants.has(Mutant::M40) && change.session.status().is_terminal() {
+            forged.session.report = None;
+            forged.session.sighting.witness = None;
+        }
+        forged
+    }
+
+    /// Sets a status over whatever the row says.
+    pub(crate) fn force(&mut self, id: SessionId, status: Status, cause: Cause, writer: Writer) {
+        let Some(row) = self.store.row(id) else { return };
+        let mut session = row.session.clone();
+        session.machine = edited(&session.machine, |row| {
+            row["status"] = json!(status.as_str());
+            row["verdict"] = Value::Null;
+            row["end"] = Value::Null;
+        });
+        self.write_forged(session, cause, writer);
+    }
+
+    /// Ends a live session as failed, whatever its process does.
+    pub(crate) fn fail(&mut self, id: SessionId, writer: Writer) {
+        let Some(row) = self.store.row(id) else { return };
+        let mut session = row.session.clone();
+        session.machine = edited(&session.machine, |row| {
+            row["status"] = json!("failed");
+            row["requests_open"] = json!(0);
+            row["end"] = json!("never_ran");
+            row["verdict"] = json!({ "failed": "never_ran" });
+        });
+        session.ended_at = Some(self.now().wall);
+        self.write_forged(session, Cause::Gone, writer);
+    }
+
+    /// M28: reads the row in order to write back how much the agent has used.
+    pub(crate) fn read_for_usage(&mut self, process: ProcessName) {
+        let Some(id) = self.processes.get(&process).map(|state| state.session) else { return };
+        self.stale = self.store.row(id).map(|row| Box::new(row.session.clone()));
+    }
+
+    /// M28: writes the row back that was read, in the worst moment: when another one is stored.
+    pub(crate) fn write_usage(&mut self) {
+        let store = &self.store;
+        let is_stale = |row: &mut Box<Session>| store.revision(row.id) != row.revision();
+        if let Some(session) = self.stale.take_if(is_stale) {
+            let writer = Writer::Daemon(self.life);
+            self.write_forged(*session, Cause::Reported, writer);
+        }
+    }
+
+    /// Stores a row one revision further than it says, with an event that fits.
+    fn write_forged(&mut self, mut session: Session, cause: Cause, writer: Writer) {
+        let expected = session.revision();
+        session.machine = edited(&session.machine, |row| {
+            row["revision"] = json!(expected.number() + 1);
+        });
+        let number = FORGED_EVENTS + u128::from(self.store.last_seq().number());
+        let event = Event {
+            id: EventId::from_uuid(Uuid::from_u128(number)),
+            session: session.id,
+            revision: session.revision(),
+            at: self.now().wall,
+            from: self.store.row(session.id).map(|row| row.session.status()),
+            to: session.status(),
+            cause,
+            by: Actor::Daemon,
+            verdict: session.verdict(),
+        };
+        // A mutant that forges writes blind, so that nothing is in its way.
+        let _stored = self.commit(&Change { expected, session, event }, writer);
+    }
+}
+
+/// M14: makes a report the end, as it would be had the process left at once and nobody asked.
+fn end_by_report(change: &mut Change, success: bool, now: Now) {
+    let policy = *change.session.machine.policy();
+    let end = End::Exited { exit: Exit::Code(0), oom_killed: false };
+    let inputs = [Input::Spawned, Input::FinalReport { success }, Input::Gone(end)];
+    let born = Machine::launch(policy).next;
+    let ended = inputs
+        .into_iter()
+        .try_fold(born, |machine, input| machine.step(input, now).map(|step| step.next));
+    let Ok(ended) = ended else { return };
+    let Change { session, event, .. } = change;
+    let revision = session.revision().number();
+    session.machine = edited(&ended, |row| row["revision"] = json!(revision));
+    session.ended_at = Some(event.at);
+    event.to = session.status();
+    event.verdict = session.verdict();
+}
+
+/// Changes a row where only core may: in what it is written as.
+fn edited(machine: &Machine, edit: impl FnOnce(&mut Value)) -> Machine {
+    let changed = serde_json::to_value(machine).map(|mut row| {
+        edit(&mut row);
+        row
+    });
+    match changed.and_then(serde_json::from_value) {
+        Ok(machine) => machine,
+        Err(error) => panic!("a forged row cannot be read: {error}"),
+    }
+}

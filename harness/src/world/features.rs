@@ -1,0 +1,305 @@
+//! A model of features that are to come: drafts, and the continuation of a session.
+//!
+//! It holds what the real ones must keep. A draft is started once, whoever asks how often. A
+//! session that lives is continued by one other: its row comes first, then the parent is asked to
+//! end, and its end starts the child. A session that has ended is continued at once.
+
+use std::sync::Arc;
+
+use candor_core::event::Cause;
+use candor_core::happening::Happening;
+use candor_core::ports::{Environment, ProcessSpawner as _};
+use candor_core::session::SessionId;
+use candor_core::status::Status;
+use candor_core::stop::{Actor, StopKind};
+use candor_core::supervisor::{Birth, Start};
+
+use super::daemon::{Daemon, USER, spec};
+use super::effects::Effect;
+use super::task::{Asked, SessionTask};
+use super::{Refusal, World};
+use crate::ghost::{Record, Reply, Request, Standing, Ticket, Writer};
+use crate::mutant::Mutant;
+use crate::timeline::choice::{LaunchOptions, Word};
+use crate::timeline::names::{ApprovalName, ClientName, ProcessName, SessionName};
+
+impl World {
+    pub(super) fn continue_session(&mut self, session: SessionName, parent: SessionName) -> Effect {
+        self.require_next_session(session)?;
+        self.require_up()?;
+        if self.stage.lock().status(parent.id()).is_none() {
+            return Refusal::because(format!("there is no {parent} in the store"));
+        }
+        let ticket = self.next_ticket();
+        if let Some(daemon) = &mut self.daemon {
+            daemon.continue_session(parent.id(), ticket);
+        }
+        Ok(())
+    }
+
+    pub(super) fn draft(&mut self, session: SessionName) -> Effect {
+        self.require_next_session(session)?;
+        self.require_up()?;
+        let id = self.daemon.as_ref().map(|daemon| daemon.ports.ids.session_id());
+        self.drafts.extend(id);
+        Ok(())
+    }
+
+    pub(super) fn start_draft(&mut self, session: SessionName) -> Effect {
+        self.require_up()?;
+        if !self.drafts.contains(&session.id()) {
+            return Refusal::because(format!("{session} is no draft"));
+        }
+        let ticket = self.next_ticket();
+        if let Some(daemon) = &mut self.daemon {
+            daemon.start_draft(session.id(), ticket);
+        }
+        Ok(())
+    }
+
+    pub(super) fn require_next_session(&self, session: SessionName) -> Effect {
+        let next = self.next_session();
+        if session == next {
+            return Ok(());
+        }
+        Refusal::because(format!("the next session is {next}"))
+    }
+
+    /// Asks the parents of continuations to end, once the continuation is in the store. Returns
+    /// whether there was one.
+    pub(super) fn supersede(&mut self) -> bool {
+        let Some(daemon) = &mut self.daemon else { return false };
+        let superseded = std::mem::take(&mut daemon.superseded);
+        let is_stored = |child: SessionId| self.stage.lock().store.row(child).is_some();
+        let (due, waiting): (Vec<_>, Vec<_>) =
+            superseded.into_iter().partition(|(_, child)| is_stored(*child));
+        daemon.superseded = waiting;
+        for (parent, child) in &due {
+            let by = Actor::Session(*child);
+            self.stop(SessionName::of(*parent), StopKind::Superseded, by);
+        }
+        !due.is_empty()
+    }
+
+    pub(super) fn ask_approval(&mut self, process: ProcessName, name: ApprovalName) -> Effect {
+        self.require_heard(process)?;
+        let session = self.owner(process)?;
+        let must_ask = {
+            let mut state = self.stage.lock();
+            if !state.asks_with_names(process) {
+                return Refusal::because(format!("what {process} asks has no names"));
+            }
+            let next = state.next_approval();
+            if name != next {
+                return Refusal::because(format!("the next approval is {next}"));
+            }
+            let is_linked = state.take_link(process);
+            let must_ask = state.ask_approval(session, is_linked);
+            if state.mutants.has(Mutant::M51) && state.status(session) == Some(Status::Completing) {
+                let writer = Writer::Daemon(state.life);
+                let cause = Cause::RequestOpened;
+                state.force(session, Status::WaitingInput, cause, writer);
+            }
+            must_ask
+        };
+        if must_ask {
+            self.post(process, Happening::RequestOpened);
+        }
+        Ok(())
+    }
+
+    pub(super) fn approve(&mut self, name: ApprovalName) -> Effect {
+        self.require_up()?;
+        let Some(session) = self.stage.lock().session_of(name) else {
+            return Refusal::because(format!("nobody has asked for {name}"));
+        };
+        let ticket = self.next_ticket();
+        let request = Request::Approve(name);
+        self.stage.lock().log.push(Record::Asked { ticket, session, request });
+        if self.stage.lock().mutants.has(Mutant::M54) {
+            self.clients.presume_running(&self.stage, session);
+        }
+        if self.set_running_as_mutant(session, ticket) {
+            return Ok(());
+        }
+        let is_awaited = self.stage.lock().answer_approval(name, ticket);
+        if !is_awaited {
+            self.stage.lock().log.push(Record::Replied { ticket, reply: Reply::TooLate });
+            return Ok(());
+        }
+        self.close_request(session);
+        Ok(())
+    }
+
+    fn close_request(&mut self, session: SessionId) {
+        let tasks = self.daemon.as_mut().map(|daemon| &mut daemon.tasks);
+        if let Some(task) = tasks.and_then(|tasks| tasks.get_mut(&session)) {
+            task.post(Happening::RequestClosed);
+        }
+    }
+
+    /// M42 and M49: whatever is answered, the session runs.
+    fn set_running_as_mutant(&self, session: SessionId, ticket: Ticket) -> bool {
+        let mut state = self.stage.lock();
+        if !state.mutants.has(Mutant::M42) && !state.mutants.has(Mutant::M49) {
+            return false;
+        }
+        let writer = Writer::Daemon(state.life);
+        let cause = Cause::RequestClosed;
+        state.force(session, Status::Running, cause, writer);
+        state.log.push(Record::Replied { ticket, reply: Reply::Accepted });
+        true
+    }
+
+    pub(super) fn bypass(&mut self, session: SessionName, ms: u64) -> Effect {
+        self.require_up()?;
+        let id = session.id();
+        if self.stage.lock().status(id).is_none() {
+            return Refusal::because(format!("there is no {session} in the store"));
+        }
+        self.stage.lock().set_bypass(id, ms);
+        let open = {
+            let state = self.stage.lock();
+            let mut asked = state.approvals_asked();
+            asked.retain(|name| {
+                let is_open = state.standing_of(*name) == Some(Standing::Open);
+                let is_ours = state.session_of(*name) == Some(id);
+                is_ours && (is_open || state.mutants.has(Mutant::M42))
+            });
+            asked
+        };
+        open.into_iter().try_for_each(|name| self.approve(name))
+    }
+
+    pub(super) fn say(&mut self, process: ProcessName, word: Word) -> Effect {
+        self.require_heard(process)?;
+        let mut state = self.stage.lock();
+        if !state.is_alive(process) {
+            return Refusal::because(format!("{process} is not alive"));
+        }
+        if matches!(word, Word::Unread { .. }) && !state.may_report(process) {
+            return Refusal::because(format!("{process} has nothing to report now"));
+        }
+        state.say(process, word);
+        Ok(())
+    }
+
+    fn owner(&self, process: ProcessName) -> Result<SessionId, Refusal> {
+        let owner = self.stage.lock().processes.get(&process).map(|state| state.session);
+        owner.ok_or_else(|| Refusal(format!("there is no {process}")))
+    }
+
+    /// Reads the final report of a process that was not read yet.
+    pub(super) fn read_report(&mut self, process: ProcessName) {
+        let unread = self.stage.lock().read_report(process);
+        if let Some(success) = unread {
+            self.report(process, success);
+        }
+    }
+
+    pub(super) fn second_daemon(&self) -> Effect {
+        self.require_up()?;
+        let mut state = self.stage.lock();
+        let is_refused = !state.mutants.has(Mutant::M35);
+        state.log.push(Record::SecondDaemon { is_refused });
+        if !is_refused {
+            for id in state.store.live() {
+                state.fail(id, Writer::Intruder);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn stall(&mut self, client: ClientName, stops: bool) -> Effect {
+        if !self.clients.is_connected(client) || self.clients.is_stalled(client) == stops {
+            return Refusal::because(format!("{client} cannot do that now"));
+        }
+        self.clients.stall(&self.stage, client, stops);
+        Ok(())
+    }
+
+    pub(super) fn fetch(&mut self, client: ClientName) -> Effect {
+        self.require_up()?;
+        let next = self.clients.next_name();
+        if client > next {
+            return Refusal::because(format!("the next client is {next}"));
+        }
+        if self.clients.awaits_list(client) {
+            return Refusal::because(format!("{client} waits for a list already"));
+        }
+        self.clients.fetch(&self.stage, client);
+        Ok(())
+    }
+
+    pub(super) fn show(&mut self, client: ClientName) -> Effect {
+        if !self.clients.awaits_list(client) {
+            return Refusal::because(format!("{client} waits for no list"));
+        }
+        self.clients.show(&self.stage, client);
+        Ok(())
+    }
+}
+
+impl Daemon {
+    fn continue_session(&mut self, parent: SessionId, ticket: Ticket) {
+        let id = self.ports.ids.session_id();
+        let request = Request::Continue { parent };
+        self.log(Record::Asked { ticket, session: id, request });
+        let is_live = self.tasks.contains_key(&parent);
+        let reply = if self.is_continued(parent) {
+            Some(Reply::AlreadyContinued)
+        } else {
+            (!is_live && self.has(Mutant::M45)).then_some(Reply::NotNow)
+        };
+        if let Some(reply) = reply {
+            self.log(Record::Replied { ticket, reply });
+            return;
+        }
+        let start = if is_live { Start::AfterParent } else { Start::AtOnce };
+        let spec = Arc::new(spec(&LaunchOptions::default()));
+        let birth = Birth { id, parent: Some(parent), spec, by: USER, start };
+        self.bear(birth, Asked { ticket, request });
+        if is_live && self.tasks.contains_key(&id) {
+            self.superseded.push((parent, id));
+        }
+    }
+
+    /// Says whether somebody continues a session and has not ended.
+    pub(super) fn is_continued(&self, parent: SessionId) -> bool {
+        let is_child = |id: &SessionId| {
+            let asked = self.children.contains(&(parent, *id));
+            let row = self.stage.lock().store.row(*id).and_then(|row| row.session.parent);
+            asked || row == Some(parent)
+        };
+        !self.has(Mutant::M27) && self.tasks.keys().any(is_child)
+    }
+
+    fn start_draft(&mut self, id: SessionId, ticket: Ticket) {
+        let request = Request::Start;
+        self.log(Record::Asked { ticket, session: id, request });
+        let is_known = self.tasks.contains_key(&id) || self.stage.lock().store.row(id).is_some();
+        if is_known {
+            if self.has(Mutant::M27)
+                && let Some(task) = self.tasks.get_mut(&id)
+            {
+                task.launch_again();
+            }
+            self.log(Record::Replied { ticket, reply: Reply::AlreadyStarted });
+            return;
+        }
+        let spec = Arc::new(spec(&LaunchOptions::default()));
+        let birth = Birth { id, parent: None, spec, by: USER, start: Start::AtOnce };
+        self.bear(birth, Asked { ticket, request });
+    }
+}
+
+impl SessionTask {
+    /// M27: calls the launch once more, and does not care for the answer.
+    fn launch_again(&mut self) {
+        let spawner = Arc::clone(&self.spawner);
+        let spec = Arc::new(spec(&LaunchOptions::default()));
+        let id = self.id;
+        self.again =
+            Some(Box::pin(async move { spawner.launch(id, &spec, &Environment::default()).await }));
+    }
+}
