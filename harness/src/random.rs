@@ -10,8 +10,9 @@ use crate::invariants::Violation;
 use crate::mutant::Mutants;
 use crate::replay::{Run, world_of};
 use crate::timeline::choice::{
-    AttachAnswer, Boot, DueKind, LaunchOptions, SignalEffect, SpawnOutcome, WriteOutcome,
+    Ask, AttachAnswer, Boot, DueKind, LaunchOptions, SignalEffect, SpawnOutcome, WriteOutcome,
 };
+use crate::timeline::names::SessionName;
 use crate::timeline::{BodyLine, Choice, HeadLine, Moment, Step, Timeline};
 use crate::world::{Enabled, World};
 
@@ -98,20 +99,71 @@ pub fn run_on(seed: u64, budget: Budget, mutants: Mutants) -> Schedule {
     let mut run = Run::of(mutants);
     let mut steps = Vec::new();
     while steps.len() < budget.choices && run.violations().is_empty() {
-        let Some(Enabled { after_ms, choice }) = picker.pick(run.world()) else {
+        if !picker.draw_into(&mut run, &mut steps) {
             break;
-        };
-        let at_ms = run.world().now_ms().saturating_add(after_ms);
-        if let Err(refusal) = run.choose(at_ms, &choice) {
-            panic!("seed {seed}: `{choice}` is listed as enabled, and refused: {refusal}");
         }
-        steps.push((at_ms, choice));
     }
     let ends_fair = run.violations().is_empty();
     if ends_fair {
         run.finish_fair();
     }
     Schedule::of(seed, steps, ends_fair, &run)
+}
+
+/// One thing that a user asks for, in any world. Sessions are counted from 0, around and around.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// A new session.
+    Launch(LaunchOptions),
+    /// A new session after this one.
+    Queue(u16),
+    /// The end of this one.
+    Stop(u16, Ask),
+    /// The daemon leaves.
+    Shutdown,
+}
+
+/// Runs a script of users, each command after so many choices that are drawn by a seed, and a fair
+/// end after it. The budget holds for what is drawn; what the world refuses is left out.
+///
+/// # Panics
+///
+/// As [`run`].
+#[must_use]
+pub fn run_script(seed: u64, script: &[(u8, Command)], budget: Budget) -> Schedule {
+    let mut picker = Picker::new(seed, budget);
+    let mut run = Run::default();
+    let mut steps = Vec::new();
+    for (pause, command) in script {
+        for _ in 0..*pause {
+            if run.violations().is_empty() {
+                picker.draw_into(&mut run, &mut steps);
+            }
+        }
+        let at_ms = run.world().now_ms();
+        let choice = command.in_world(run.world());
+        if run.violations().is_empty() && run.choose(at_ms, &choice).is_ok() {
+            steps.push((at_ms, choice));
+        }
+    }
+    let ends_fair = run.violations().is_empty();
+    if ends_fair {
+        run.finish_fair();
+    }
+    Schedule::of(seed, steps, ends_fair, &run)
+}
+
+impl Command {
+    fn in_world(&self, world: &World) -> Choice {
+        let session = world.next_session();
+        let known = |at: u16| SessionName::new(1 + at % session.number().saturating_sub(1).max(1));
+        match self {
+            Self::Launch(options) => Choice::Launch { session, options: options.clone() },
+            Self::Queue(parent) => Choice::Queue { session, parent: known(*parent) },
+            Self::Stop(at, ask) => Choice::Stop { session: known(*at), ask: *ask },
+            Self::Shutdown => Choice::Shutdown,
+        }
+    }
 }
 
 impl Schedule {
@@ -294,6 +346,19 @@ impl Picker {
         weights[Class::Progress as usize] = weights[Class::Progress as usize].max(3);
         weights[Class::Launch as usize] = weights[Class::Launch as usize].max(1);
         Self { numbers, weights, left: budget }
+    }
+
+    /// Draws a choice and makes it. Says whether there was one.
+    fn draw_into(&mut self, run: &mut Run, steps: &mut Vec<(u64, Choice)>) -> bool {
+        let Some(Enabled { after_ms, choice }) = self.pick(run.world()) else {
+            return false;
+        };
+        let at_ms = run.world().now_ms().saturating_add(after_ms);
+        if let Err(refusal) = run.choose(at_ms, &choice) {
+            panic!("`{choice}` is listed as enabled, and refused: {refusal}");
+        }
+        steps.push((at_ms, choice));
+        true
     }
 
     /// Draws one of the choices that the budget still allows: first a class, then one of it, so

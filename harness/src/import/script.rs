@@ -35,6 +35,8 @@ pub(super) struct Script<'a> {
     run: Run,
     /// How many entries of the replay were looked at.
     seen: usize,
+    /// What is enabled now, in words.
+    menu: Vec<String>,
     body: Vec<BodyLine>,
     moved: usize,
 }
@@ -59,7 +61,9 @@ impl<'a> Script<'a> {
     ) -> Result<Vec<BodyLine>, ImportError> {
         let done = vec![0; tracks.len()];
         let run = Run::default();
-        let mut script = Self { tracks, done, run, seen: 0, body: Vec::new(), moved: 0 };
+        let (menu, body) = (Vec::new(), Vec::new());
+        let mut script = Self { tracks, done, run, seen: 0, menu, body, moved: 0 };
+        script.read_menu();
         while let Some(at) = script.next_track() {
             let before = script.done[at];
             let made = script.advance(at);
@@ -433,6 +437,7 @@ impl<'a> Script<'a> {
         self.run
             .choose(at_ms, &choice)
             .map_err(|refusal| Stuck(format!("`{words}` is not enabled: {refusal}")))?;
+        self.read_menu();
         let is_first = self.body.is_empty();
         let moment = if is_first { Moment::At(at_ms) } else { Moment::After(at_ms - now_ms) };
         let comment = comment.or(self.is_made_up().then_some(MADE_UP)).map(str::to_owned);
@@ -473,18 +478,21 @@ impl<'a> Script<'a> {
     /// Returns the call on the store that waits for its answer.
     fn call(&self, verb: &str, session: SessionName) -> Result<String, Stuck> {
         let (verb, call) = (format!("{verb} "), format!(" {session}#"));
-        let enabled = self.run.world().enabled();
-        let words = enabled.iter().map(|enabled| enabled.choice.to_string());
-        let mut answers = words.filter(|words| words.starts_with(&verb) && words.contains(&call));
+        let mut answers =
+            self.menu.iter().filter(|words| words.starts_with(&verb) && words.contains(&call));
         let answer = answers.next();
-        let name = answer.as_deref().and_then(|words| words.rsplit(' ').next()).map(str::to_owned);
+        let name = answer.and_then(|words| words.rsplit(' ').next()).map(str::to_owned);
         name.ok_or_else(|| Stuck(format!("no {verb}of {session} is on its way")))
     }
 
     /// Says whether a choice that begins with these words is enabled.
     fn offers(&self, words: &str) -> bool {
+        self.menu.iter().any(|enabled| enabled.starts_with(words))
+    }
+
+    fn read_menu(&mut self) {
         let enabled = self.run.world().enabled();
-        enabled.iter().any(|enabled| enabled.choice.to_string().starts_with(words))
+        self.menu = enabled.iter().map(|enabled| enabled.choice.to_string()).collect();
     }
 
     /// Returns the process of a track's session, or the name that it will have.
