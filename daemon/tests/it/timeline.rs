@@ -1,6 +1,7 @@
 //! `candor timeline`: the flight recording of a real session replays, in another process and without
 //! any of what was there, to the same.
 
+use std::ffi::OsString;
 use std::fs;
 
 use candor_harness::import::{Imported, Recording, import};
@@ -26,6 +27,15 @@ fn replay_of(place: &Place, id: &str, name: &str) -> Imported {
     imported
 }
 
+/// Launches an agent that does this until it is made to end, and waits until it is there.
+fn launch_ready(place: &Place, options: &[&str], script: &[&str]) -> String {
+    let ready = place.fifo("ready");
+    let script = script.iter().map(Into::into).chain(words!["--ready", &ready, "--hang"]);
+    let id = place.launch_with(options, agent(script.collect::<Vec<OsString>>()));
+    fs::read(ready).unwrap();
+    id
+}
+
 /// Returns the statuses that the replay of an import came to.
 fn statuses(imported: &Imported) -> &str {
     imported.outcome.golden.lines().next().unwrap_or_default()
@@ -34,9 +44,7 @@ fn statuses(imported: &Imported) -> &str {
 #[test]
 fn the_recording_of_an_interrupted_session_replays_alike() {
     let place = Place::new();
-    let ready = place.fifo("ready");
-    let id = place.launch(agent(words!["--on", "INT=exit:1", "--ready", &ready, "--hang"]));
-    fs::read(ready).unwrap();
+    let id = launch_ready(&place, &[], &["--on", "INT=exit:1"]);
     place.run(["interrupt", &id]).expect(0);
     place.run(["wait", &id]);
     let imported = replay_of(&place, &id, "interrupted_session.recording");
@@ -50,10 +58,8 @@ fn the_recording_of_an_interrupted_session_replays_alike() {
 #[test]
 fn the_recording_of_a_session_that_climbs_the_ladder_replays_alike() {
     let place = Place::new();
-    let ready = place.fifo("ready");
-    let script = words!["--ignore", "INT", "--ignore", "TERM", "--ready", &ready, "--hang"];
-    let id = place.launch_with(["--grace", "5ms,5ms"], agent(script));
-    fs::read(ready).unwrap();
+    let deaf = ["--ignore", "INT", "--ignore", "TERM"];
+    let id = launch_ready(&place, &["--grace", "5ms,5ms"], &deaf);
     place.run(["interrupt", &id]).expect(0);
     place.run(["wait", &id]);
     let imported = replay_of(&place, &id, "stubborn_session.recording");
@@ -71,10 +77,7 @@ fn the_recording_of_a_session_that_climbs_the_ladder_replays_alike() {
 #[test]
 fn the_recording_of_a_session_that_outlives_its_daemon_replays_alike() {
     let place = Place::new();
-    let ready = place.fifo("ready");
-    let script = words!["--ignore", "INT", "--ready", &ready, "--hang"];
-    let id = place.launch_with(["--grace", "1h,1h"], agent(script));
-    fs::read(ready).unwrap();
+    let id = launch_ready(&place, &["--grace", "1h,1h"], &["--ignore", "INT"]);
     place.run(["interrupt", &id]).expect(0);
     place.kill_daemon();
     place.run(["wait", &id]).expect(130);
@@ -98,9 +101,7 @@ fn the_recording_of_a_launch_that_is_refused_replays_alike() {
 #[test]
 fn a_recording_that_began_with_a_later_daemon_replays_alike() {
     let place = Place::new();
-    let ready = place.fifo("ready");
-    let id = place.launch(agent(words!["--ready", &ready, "--hang"]));
-    fs::read(ready).unwrap();
+    let id = launch_ready(&place, &[], &[]);
     place.kill_daemon();
     fs::remove_file(place.home().join("sessions").join(format!("{id}.recording"))).unwrap();
     place.run(["wait", &id]).expect(120);

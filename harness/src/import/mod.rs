@@ -37,6 +37,7 @@
 
 mod file;
 mod history;
+mod inferred;
 mod script;
 mod track;
 

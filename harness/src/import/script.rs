@@ -13,9 +13,9 @@ use candor_core::session::Revision;
 use candor_core::stop::{Graces, Rung, StopKind};
 use candor_core::verdict::{End, Exit, SuccessCodes};
 
+use super::inferred::{self, Fate, death_by};
 use super::track::{Expected, Track};
 use super::{ImportError, describe, describe_call};
-use crate::fakes::signal_number;
 use crate::replay::Run;
 use crate::timeline::choice::{LaunchOptions, signal_word};
 use crate::timeline::names::{ProcessName, SessionName};
@@ -86,7 +86,7 @@ impl<'a> Script<'a> {
 
     fn stuck(&self, at: usize, reason: String) -> ImportError {
         let track = &self.tracks[at];
-        let next = track.entries.get(self.done[at]).or(track.entries.last());
+        let next = track.entries.get(self.done[at]).or_else(|| track.entries.last());
         ImportError::NotShown {
             at: track.place(next.map_or(0, |next| next.line)),
             entry: next.map_or_else(String::new, |next| describe_call(&next.entry.call)),
@@ -151,7 +151,9 @@ impl<'a> Script<'a> {
                 let word = match answer {
                     CommitAnswer::Stored => "ok",
                     CommitAnswer::NotStored => "err",
-                    CommitAnswer::InDoubt => self.fate_of_doubt(at),
+                    CommitAnswer::InDoubt => {
+                        inferred::end_of_doubt(self.coming(at).skip(1), self.offered(at))
+                    }
                 };
                 self.say(at_ms, format!("write {word} {call}"), None)
             }
@@ -180,7 +182,7 @@ impl<'a> Script<'a> {
         if expected.protocol.machine().verdict().is_none() {
             return Ok(());
         }
-        let rest: Vec<Call> = self.tracks[at].calls(self.done[at] + 1).copied().collect();
+        let rest: Vec<Call> = self.coming(at).skip(1).copied().collect();
         for call in rest {
             let Call::Take { input, .. } = call else { return Ok(()) };
             self.take(at, expected.at_ms, input)?;
@@ -242,7 +244,7 @@ impl<'a> Script<'a> {
                 self.say(at_ms, words, None)
             }
             End::Unknown(reason) => {
-                let ended = match self.fate_of_process(at) {
+                let ended = match inferred::fate_of_process(self.coming(at)) {
                     _ if !is_alive => None,
                     Fate::Ended(exit, oom_killed) => Some((exit, oom_killed)),
                     Fate::Unseen | Fate::FoundAlive if attaches => None,
@@ -284,7 +286,7 @@ impl<'a> Script<'a> {
         for at in 0..self.tracks.len() {
             let process = self.process(at);
             if self.offers(&format!("exit {process} "))
-                && let Fate::Ended(exit, oom_killed) = self.fate_of_process(at)
+                && let Fate::Ended(exit, oom_killed) = inferred::fate_of_process(self.coming(at))
             {
                 let now_ms = self.run.world().now_ms();
                 self.say(now_ms, exit_words(process, exit, oom_killed), Some(INFERRED))?;
@@ -299,7 +301,7 @@ impl<'a> Script<'a> {
         for at in 0..self.tracks.len() {
             let Ok(call) = self.call("write", session(at)) else { continue };
             let offered = self.offered(at);
-            let next = self.tracks[at].calls(self.done[at]).next();
+            let next = self.coming(at).next();
             match next {
                 Some(Call::Resume { machine }) if Some(machine.revision()) >= offered => {
                     kept.push(call);
@@ -315,24 +317,6 @@ impl<'a> Script<'a> {
         }
     }
 
-    /// Returns how a commit ended whose answer left it open.
-    fn fate_of_doubt(&self, at: usize) -> &'static str {
-        let offered = self.offered(at);
-        let fate = self.tracks[at].calls(self.done[at] + 1).find_map(|call| match call {
-            Call::Looked(RowSeen::Ours) => Some("unknown kept"),
-            Call::Looked(RowSeen::Before) => Some("unknown lost"),
-            Call::Looked(RowSeen::Others) => Some("conflict"),
-            Call::Resume { machine } if Some(machine.revision()) >= offered => Some("unknown kept"),
-            Call::Resume { .. } => Some("unknown lost"),
-            Call::Looked(RowSeen::NoAnswer)
-            | Call::Retry
-            | Call::Take { .. }
-            | Call::Answered(_)
-            | Call::Create { .. } => None,
-        });
-        fate.unwrap_or("unknown lost")
-    }
-
     /// Returns the revision that a track's session offers to the store, if it does.
     fn offered(&self, at: usize) -> Option<Revision> {
         let last = self.done[at].checked_sub(1).and_then(|last| self.tracks[at].entries.get(last));
@@ -340,24 +324,15 @@ impl<'a> Script<'a> {
         transition.map(|transition| transition.next.revision())
     }
 
-    /// Says whether anything that is still to come was heard of a process.
-    fn had_process(&self, at: usize) -> bool {
-        use candor_core::verdict::LostReason::LaunchUnknown;
+    /// Returns what a track's session is still handed.
+    fn coming(&self, at: usize) -> impl Iterator<Item = &Call> {
+        self.tracks[at].calls(self.done[at])
+    }
 
-        self.offers(&format!("exit {} ", self.process(at)))
-            || self.tracks[at].calls(self.done[at]).any(|call| match call {
-                Call::Take { input: Input::Adopted, .. } => true,
-                Call::Take { input: Input::Gone(End::Unknown(reason)), .. } => {
-                    *reason != LaunchUnknown
-                }
-                Call::Take { input: Input::Gone(End::Exited { .. }), .. } => true,
-                Call::Take { .. }
-                | Call::Create { .. }
-                | Call::Resume { .. }
-                | Call::Answered(_)
-                | Call::Looked(_)
-                | Call::Retry => false,
-            })
+    /// Says whether there is a process, or anything that is still to come was heard of one.
+    fn had_process(&self, at: usize) -> bool {
+        let is_there = self.offers(&format!("exit {} ", self.process(at)));
+        is_there || inferred::was_heard_of(self.coming(at))
     }
 
     /// Answers each signal that is on its way, until there is none.
@@ -380,8 +355,8 @@ impl<'a> Script<'a> {
         let is_alive = self.offers(&format!("exit {process} "));
         let effect = match rung {
             _ if !is_alive => "gone".to_owned(),
-            Rung::Interrupt | Rung::Terminate => self.effect_of(at, rung),
-            Rung::Kill => match self.fate_of_process(at) {
+            Rung::Interrupt | Rung::Terminate => inferred::effect_of(self.coming(at), rung),
+            Rung::Kill => match inferred::fate_of_process(self.coming(at)) {
                 Fate::FoundAlive => "unknown".to_owned(),
                 Fate::Ended(exit, oom_killed) if exit != death_by(rung) || oom_killed => {
                     let words = exit_words(process, exit, oom_killed);
@@ -392,41 +367,6 @@ impl<'a> Script<'a> {
             },
         };
         self.say(now_ms, format!("{signal} {effect}"), Some(INFERRED))
-    }
-
-    /// Returns what INT or TERM did, as far as the next thing that happened tells.
-    fn effect_of(&self, at: usize, rung: Rung) -> String {
-        let next = self.tracks[at]
-            .calls(self.done[at])
-            .find(|call| matches!(call, Call::Take { .. } | Call::Resume { .. }));
-        match next {
-            Some(Call::Take {
-                input: Input::Gone(End::Exited { exit, oom_killed: false }),
-                ..
-            }) => match exit {
-                Exit::Code(code) => format!("exits {code}"),
-                Exit::Signal { .. } if *exit == death_by(rung) => "kills".to_owned(),
-                Exit::Signal { .. } => "ignored".to_owned(),
-            },
-            Some(_) | None => "ignored".to_owned(),
-        }
-    }
-
-    /// Returns what became of a process from here on.
-    fn fate_of_process(&self, at: usize) -> Fate {
-        let fate = self.tracks[at].calls(self.done[at]).find_map(|call| match call {
-            Call::Take { input: Input::Adopted, .. } => Some(Fate::FoundAlive),
-            Call::Take { input: Input::Gone(End::Exited { exit, oom_killed }), .. } => {
-                Some(Fate::Ended(*exit, *oom_killed))
-            }
-            Call::Take { .. }
-            | Call::Create { .. }
-            | Call::Resume { .. }
-            | Call::Answered(_)
-            | Call::Looked(_)
-            | Call::Retry => None,
-        });
-        fate.unwrap_or(Fate::Unseen)
     }
 
     /// Makes a choice, as late as it can be made where that is before its moment.
@@ -440,7 +380,7 @@ impl<'a> Script<'a> {
         self.read_menu();
         let is_first = self.body.is_empty();
         let moment = if is_first { Moment::At(at_ms) } else { Moment::After(at_ms - now_ms) };
-        let comment = comment.or(self.is_made_up().then_some(MADE_UP)).map(str::to_owned);
+        let comment = comment.or_else(|| self.is_made_up().then_some(MADE_UP)).map(str::to_owned);
         self.body.push(BodyLine::Step(Step { line: 0, moment, choice, comment }));
         self.compare()
     }
@@ -499,20 +439,6 @@ impl<'a> Script<'a> {
     fn process(&self, at: usize) -> ProcessName {
         self.run.world().process_to_be(session(at))
     }
-}
-
-/// What became of a process, as far as the recording knows.
-enum Fate {
-    /// It ended like this.
-    Ended(Exit, bool),
-    /// Nobody saw its end.
-    Unseen,
-    /// It was found by a later daemon.
-    FoundAlive,
-}
-
-const fn death_by(rung: Rung) -> Exit {
-    Exit::Signal { number: signal_number(rung.signal()), core_dumped: false }
 }
 
 fn session(at: usize) -> SessionName {

@@ -299,7 +299,7 @@ impl Layer<'_> {
         let Some(before) = self.replay.protocol() else { return *row };
         let offered = before.offered().map(|transition| transition.next);
         let is_like = |machine: &Machine| Outline::of(machine) == Outline::of(row);
-        offered.filter(is_like).unwrap_or(*before.machine())
+        offered.filter(is_like).unwrap_or_else(|| *before.machine())
     }
 }
 

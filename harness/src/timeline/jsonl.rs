@@ -303,12 +303,12 @@ mod tests {
 
     const TEXT: &str = "\
 timeline 1
-# A race.
 id      A01
+# A race.
 from    races.jsonl#A01                      # kept
 
 @0      user launch s1
-# the order that matters
+# it matters
 @+2     write ok s1#1                        # stored
 
 @40     spawn ok s1 -> p1
@@ -317,9 +317,9 @@ from    races.jsonl#A01                      # kept
 s1   starting
 ";
 
-    const TWIN: &str = r##"{"v":1,"k":"timeline","head":[{"comment":" A race."},{"key":"id","value":"A01"},{"key":"from","value":"races.jsonl#A01","comment":" kept"},{}]}
+    const TWIN: &str = r##"{"v":1,"k":"timeline","head":[{"key":"id","value":"A01"},{"comment":" A race."},{"key":"from","value":"races.jsonl#A01","comment":" kept"},{}]}
 {"k":"choice","t":0,"do":["user","launch","s1"]}
-{"k":"comment","text":" the order that matters"}
+{"k":"comment","text":" it matters"}
 {"k":"choice","t":2,"after":2,"do":["write","ok","s1#1"],"comment":" stored"}
 {"k":"blank"}
 {"k":"choice","t":40,"do":["spawn","ok","s1","->","p1"]}
@@ -366,7 +366,7 @@ s1   starting
                 "\"do\":[\"spawn\",\"ok\",\"s1\",\"->\",\"p1\"]",
                 "invalid type: integer `7`, expected a seq",
             ),
-            ("\"a\\nb\"", "\" the order that matters\"", "line 3: expected what can stand in one"),
+            ("\"a\\nb\"", "\" it matters\"", "line 3: expected what can stand in one"),
         ] {
             let twin = TWIN.replacen(right, wrong, 1);
             assert_ne!(twin, TWIN, "{right}");
