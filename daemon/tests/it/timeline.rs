@@ -27,9 +27,19 @@ fn replay_of(place: &Place, id: &str, name: &str) -> Imported {
     imported
 }
 
+/// Returns what a session recorded.
+#[track_caller]
+fn recording_of(place: &Place, id: &str) -> Recording {
+    let said = place.run(["timeline", id]).expect(0);
+    Recording::read(id, &said.output).unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// Launches an agent that does this until it is made to end, and waits until it is there.
 fn launch_ready(place: &Place, options: &[&str], script: &[&str]) -> String {
-    let ready = place.fifo("ready");
+    let ready = place.path("ready");
+    if !ready.exists() {
+        place.fifo("ready");
+    }
     let script = script.iter().map(Into::into).chain(words!["--ready", &ready, "--hang"]);
     let id = place.launch_with(options, agent(script.collect::<Vec<OsString>>()));
     fs::read(ready).unwrap();
@@ -108,4 +118,19 @@ fn a_recording_that_began_with_a_later_daemon_replays_alike() {
     let imported = replay_of(&place, &id, "session_of_a_later_daemon.recording");
     assert!(imported.timeline.to_string().contains("# made up"), "{}", imported.timeline);
     assert_eq!(statuses(&imported), "s1   starting  > running  > lost(daemon_killed)");
+}
+
+#[test]
+fn the_recordings_of_two_sessions_that_lose_their_daemon_replay_alike_together() {
+    let place = Place::new();
+    let deaf = launch_ready(&place, &["--grace", "1h,1h"], &["--ignore", "INT"]);
+    let other = launch_ready(&place, &[], &[]);
+    place.run(["interrupt", &deaf]).expect(0);
+    place.kill_daemon();
+    place.run(["wait", &deaf, &other]);
+    let recordings = [recording_of(&place, &other), recording_of(&place, &deaf)];
+    let imported = import(&recordings).unwrap_or_else(|error| panic!("{error}"));
+    imported.judge().unwrap_or_else(|error| panic!("{error}\n{}", imported.timeline));
+    let ends = "recorded sessions are completed(interrupted), lost(daemon_killed)";
+    assert_eq!(imported.timeline.title(), ends);
 }

@@ -31,6 +31,11 @@
 //! Moments are counted from the beginning, so that no uptime shows. Where the recording begins with
 //! a row, because what came before is gone, a history that leads to that row is made up and marked.
 //!
+//! Several recordings make one timeline where the order of what happened in the same millisecond can
+//! be found; a daemon that was killed shows in all of them. A reboot, a row at the beginning, and a
+//! shutdown that reached sessions at different moments keep a recording from being imported with
+//! others.
+//!
 //! Then the text of the timeline is replayed, and the entries of that replay are compared with the
 //! recording's, one by one. A fingerprint covers moments, so it is taken anew after they are moved;
 //! whatever else came of an entry must be what it was.
@@ -38,6 +43,7 @@
 mod file;
 mod history;
 mod inferred;
+mod launch;
 mod script;
 mod track;
 

@@ -3,21 +3,20 @@
 //! What a session waits for is read from the list of choices that are enabled, in the words of the
 //! format, so that nothing here knows how the world works inside.
 
-use std::num::NonZeroU64;
-
 use candor_core::input::{Deadline, Input};
 use candor_core::machine::Policy;
 use candor_core::protocol::{CommitAnswer, RowSeen};
 use candor_core::recording::Call;
 use candor_core::session::Revision;
-use candor_core::stop::{Graces, Rung, StopKind};
-use candor_core::verdict::{End, Exit, SuccessCodes};
+use candor_core::stop::{Rung, StopKind};
+use candor_core::verdict::{End, Exit};
 
 use super::inferred::{self, Fate, death_by};
+use super::launch::options;
 use super::track::{Expected, Track};
 use super::{ImportError, describe, describe_call};
 use crate::replay::Run;
-use crate::timeline::choice::{LaunchOptions, signal_word};
+use crate::timeline::choice::signal_word;
 use crate::timeline::names::{ProcessName, SessionName};
 use crate::timeline::{BodyLine, Choice, Moment, Step};
 
@@ -39,6 +38,19 @@ pub(super) struct Script<'a> {
     menu: Vec<String>,
     body: Vec<BodyLine>,
     moved: usize,
+    tie: Tie,
+}
+
+/// Whose entry comes first where several sessions have one in the same millisecond. The recordings
+/// do not say, so each order is tried.
+#[derive(Clone, Copy)]
+enum Tie {
+    /// That of the session that began first.
+    First,
+    /// That of the session that began last.
+    Last,
+    /// That of the session that is most behind.
+    Behind,
 }
 
 /// Why an entry cannot be made to happen.
@@ -56,13 +68,30 @@ impl<'a> Script<'a> {
     /// Returns choices that lead a world through the tracks. Moments that turn out to decide nothing
     /// are moved to those of the world.
     pub(super) fn write(
+        tracks: &mut Vec<Track>,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<BodyLine>, ImportError> {
+        let mut attempt = |tie| {
+            let mut fresh = tracks.clone();
+            let body = Script::write_in_order(&mut fresh, notes, tie)?;
+            *tracks = fresh;
+            Ok(body)
+        };
+        let first = attempt(Tie::First);
+        first.or_else(|error| {
+            attempt(Tie::Last).or_else(|_: ImportError| attempt(Tie::Behind)).map_err(|_| error)
+        })
+    }
+
+    fn write_in_order(
         tracks: &'a mut [Track],
         notes: &mut Vec<String>,
+        tie: Tie,
     ) -> Result<Vec<BodyLine>, ImportError> {
         let done = vec![0; tracks.len()];
         let run = Run::default();
         let (menu, body) = (Vec::new(), Vec::new());
-        let mut script = Self { tracks, done, run, seen: 0, menu, body, moved: 0 };
+        let mut script = Self { tracks, done, run, seen: 0, menu, body, moved: 0, tie };
         script.read_menu();
         while let Some(at) = script.next_track() {
             let before = script.done[at];
@@ -98,7 +127,24 @@ impl<'a> Script<'a> {
     fn next_track(&self) -> Option<usize> {
         let next = |at: &usize| self.tracks[*at].entries.get(self.done[*at]);
         let open = (0..self.tracks.len()).filter(|at| next(at).is_some());
-        open.min_by_key(|at| next(at).map(|expected| expected.at_ms))
+        open.min_by_key(|at| {
+            let rank = match self.tie {
+                Tie::First => *at,
+                Tie::Last => self.tracks.len() - at,
+                Tie::Behind => self.done[*at],
+            };
+            (next(at).map(|expected| expected.at_ms), self.is_queueable(*at), rank)
+        })
+    }
+
+    /// Ranks a session that is to be queued: first as soon as it can be, so that the one that it
+    /// waits for does not end before, and last until then.
+    fn is_queueable(&self, at: usize) -> u8 {
+        if !matches!(self.coming(at).next(), Some(Call::Create { queued: true, .. })) {
+            return 1;
+        }
+        let queue = |parent| format!("user queue {} after {parent}", session(at));
+        if self.parent(at).is_some_and(|parent| self.offers(&queue(parent))) { 0 } else { 2 }
     }
 
     /// Makes the next entry of a track happen.
@@ -128,7 +174,10 @@ impl<'a> Script<'a> {
         let at_ms = expected.at_ms;
         match expected.entry.call {
             Call::Create { policy, queued: false } => {
-                let options = options(&policy)?;
+                let options = options(&policy).ok_or_else(|| {
+                    let reason = "`user launch` has no word for a session without a good code";
+                    Stuck(reason.to_owned())
+                })?;
                 self.be_up(at_ms)?;
                 self.say(at_ms, format!("user launch {session}{options}"), None)
             }
@@ -447,25 +496,4 @@ fn session(at: usize) -> SessionName {
 
 fn exit_words(process: ProcessName, exit: Exit, oom_killed: bool) -> String {
     Choice::Exit { process, exit, oom_killed }.to_string()
-}
-
-/// Returns the options of a launch with this policy.
-fn options(policy: &Policy) -> Result<LaunchOptions, Stuck> {
-    let Policy { graces, timeout_ms, always_reports, success_codes } = *policy;
-    let usual = Graces::DEFAULT;
-    let grace_ms = (graces.interrupt_ms, graces.terminate_ms);
-    let codes: Vec<u8> = (0..=u8::MAX).filter(|code| success_codes.contains(*code)).collect();
-    if codes.is_empty() {
-        return Err(Stuck(
-            "`user launch` has no word for a session without a good code".to_owned(),
-        ));
-    }
-    let timeout_ms: Option<NonZeroU64> = timeout_ms;
-    Ok(LaunchOptions {
-        timeout_ms,
-        grace_ms: (grace_ms != (usual.interrupt_ms, usual.terminate_ms)).then_some(grace_ms),
-        linger_ms: (graces.linger_ms != usual.linger_ms).then_some(graces.linger_ms),
-        codes: (success_codes != SuccessCodes::ZERO).then_some(codes),
-        always_reports,
-    })
 }

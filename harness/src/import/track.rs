@@ -16,6 +16,7 @@ use super::file::{Recorded, Recording};
 use super::{ImportError, Place, describe, describe_call, history};
 
 /// What one session's replay must record.
+#[derive(Clone)]
 pub(super) struct Track {
     name: String,
     pub(super) entries: Vec<Expected>,
