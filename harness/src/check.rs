@@ -97,12 +97,8 @@ fn hunt(timeline: &Timeline, victim: &Victim) -> Result<(), Failure> {
     let Ok(mutant) = victim.mutant.parse::<Mutant>() else {
         return Err(survived("no such mutant is known, so that nothing".to_owned()));
     };
-    let mut timeline = timeline.clone();
-    if !timeline.ends_fair() {
-        timeline.body.push(BodyLine::Fair);
-    }
     let breaks = |mutants: Mutants| -> Result<_, Failure> {
-        let broken = replay_on(&timeline, Mode::Lenient, mutants)?.violations;
+        let broken = broken_on(timeline, mutants)?;
         let is_broken = |id: &String| broken.iter().any(|violation| violation.id == id);
         Ok((victim.violates.iter().filter(|id| is_broken(id)).count(), ids_of(&broken)))
     };
@@ -114,6 +110,20 @@ fn hunt(timeline: &Timeline, victim: &Victim) -> Result<(), Failure> {
         (0, _) => Ok(()),
         (_, found) => Err(survived(format!("without it {found}"))),
     }
+}
+
+/// Makes a timeline's choices in a world that makes these mistakes, as far as they are enabled
+/// there, goes on as a fair world does, and returns what breaks.
+///
+/// # Errors
+///
+/// [`ReplayError`] of a timeline that does not fit its own header.
+pub fn broken_on(timeline: &Timeline, mutants: Mutants) -> Result<Vec<Violation>, ReplayError> {
+    let mut timeline = timeline.clone();
+    if !timeline.ends_fair() {
+        timeline.body.push(BodyLine::Fair);
+    }
+    Ok(replay_on(&timeline, Mode::Lenient, mutants)?.violations)
 }
 
 fn ids_of(violations: &[Violation]) -> String {

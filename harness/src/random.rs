@@ -10,9 +10,8 @@ use crate::invariants::Violation;
 use crate::mutant::Mutants;
 use crate::replay::{Run, world_of};
 use crate::timeline::choice::{
-    Ask, AttachAnswer, Boot, DueKind, LaunchOptions, SignalEffect, SpawnOutcome, WriteOutcome,
+    AttachAnswer, Boot, DueKind, LaunchOptions, SignalEffect, SpawnOutcome, WriteOutcome,
 };
-use crate::timeline::names::SessionName;
 use crate::timeline::{BodyLine, Choice, HeadLine, Moment, Step, Timeline};
 use crate::world::{Enabled, World};
 
@@ -85,85 +84,39 @@ pub struct Schedule {
 /// If a choice that is listed as enabled is refused, which is a bug in the world.
 #[must_use]
 pub fn run(seed: u64, budget: Budget) -> Schedule {
-    run_on(seed, budget, Mutants::NONE)
+    go(Picker::new(seed, budget), Run::default(), |run| run.violations().is_empty())
 }
 
-/// Runs the schedule of a seed in a world that makes these mistakes, and a fair end after it.
+/// Runs a schedule of choices that are allowed, in a world that makes these mistakes, whatever
+/// breaks, and a fair end after it.
 ///
 /// # Panics
 ///
 /// As [`run`].
 #[must_use]
-pub fn run_on(seed: u64, budget: Budget, mutants: Mutants) -> Schedule {
-    let mut picker = Picker::new(seed, budget);
-    let mut run = Run::of(mutants);
+pub fn run_to_end(
+    seed: u64,
+    budget: Budget,
+    mutants: Mutants,
+    allows: fn(&Choice) -> bool,
+) -> Schedule {
+    let picker = Picker { allows, ..Picker::new(seed, budget) };
+    go(picker, Run::of(mutants), |_| true)
+}
+
+fn go(mut picker: Picker, mut run: Run, goes_on: fn(&Run) -> bool) -> Schedule {
+    let Picker { seed, budget, .. } = picker;
     let mut steps = Vec::new();
-    while steps.len() < budget.choices && run.violations().is_empty() {
+    while steps.len() < budget.choices && goes_on(&run) {
         if !picker.draw_into(&mut run, &mut steps) {
             break;
         }
     }
-    let ends_fair = run.violations().is_empty();
+    let ends_fair = goes_on(&run);
     if ends_fair {
         run.finish_fair();
     }
     Schedule::of(seed, steps, ends_fair, &run)
-}
-
-/// One thing that a user asks for, in any world. Sessions are counted from 0, around and around.
-#[derive(Clone, Debug)]
-pub enum Command {
-    /// A new session.
-    Launch(LaunchOptions),
-    /// A new session after this one.
-    Queue(u16),
-    /// The end of this one.
-    Stop(u16, Ask),
-    /// The daemon leaves.
-    Shutdown,
-}
-
-/// Runs a script of users, each command after so many choices that are drawn by a seed, and a fair
-/// end after it. The budget holds for what is drawn; what the world refuses is left out.
-///
-/// # Panics
-///
-/// As [`run`].
-#[must_use]
-pub fn run_script(seed: u64, script: &[(u8, Command)], budget: Budget) -> Schedule {
-    let mut picker = Picker::new(seed, budget);
-    let mut run = Run::default();
-    let mut steps = Vec::new();
-    for (pause, command) in script {
-        for _ in 0..*pause {
-            if run.violations().is_empty() {
-                picker.draw_into(&mut run, &mut steps);
-            }
-        }
-        let at_ms = run.world().now_ms();
-        let choice = command.in_world(run.world());
-        if run.violations().is_empty() && run.choose(at_ms, &choice).is_ok() {
-            steps.push((at_ms, choice));
-        }
-    }
-    let ends_fair = run.violations().is_empty();
-    if ends_fair {
-        run.finish_fair();
-    }
-    Schedule::of(seed, steps, ends_fair, &run)
-}
-
-impl Command {
-    fn in_world(&self, world: &World) -> Choice {
-        let session = world.next_session();
-        let known = |at: u16| SessionName::new(1 + at % session.number().saturating_sub(1).max(1));
-        match self {
-            Self::Launch(options) => Choice::Launch { session, options: options.clone() },
-            Self::Queue(parent) => Choice::Queue { session, parent: known(*parent) },
-            Self::Stop(at, ask) => Choice::Stop { session: known(*at), ask: *ask },
-            Self::Shutdown => Choice::Shutdown,
-        }
-    }
 }
 
 impl Schedule {
@@ -229,7 +182,10 @@ impl SplitMix64 {
 }
 
 /// Draws choices, and keeps within a budget.
-struct Picker {
+pub(crate) struct Picker {
+    seed: u64,
+    budget: Budget,
+    allows: fn(&Choice) -> bool,
     numbers: SplitMix64,
     weights: [u64; Class::ALL.len()],
     left: Budget,
@@ -340,16 +296,16 @@ impl Class {
 }
 
 impl Picker {
-    fn new(seed: u64, budget: Budget) -> Self {
+    pub(crate) fn new(seed: u64, budget: Budget) -> Self {
         let mut numbers = SplitMix64(seed);
         let mut weights = Class::ALL.map(|_| WEIGHTS[numbers.below(5) as usize]);
         weights[Class::Progress as usize] = weights[Class::Progress as usize].max(3);
         weights[Class::Launch as usize] = weights[Class::Launch as usize].max(1);
-        Self { numbers, weights, left: budget }
+        Self { seed, budget, allows: |_| true, numbers, weights, left: budget }
     }
 
     /// Draws a choice and makes it. Says whether there was one.
-    fn draw_into(&mut self, run: &mut Run, steps: &mut Vec<(u64, Choice)>) -> bool {
+    pub(crate) fn draw_into(&mut self, run: &mut Run, steps: &mut Vec<(u64, Choice)>) -> bool {
         let Some(Enabled { after_ms, choice }) = self.pick(run.world()) else {
             return false;
         };
@@ -367,7 +323,7 @@ impl Picker {
         let menu: Vec<_> = world
             .enabled()
             .into_iter()
-            .filter(|enabled| self.is_affordable(&enabled.choice))
+            .filter(|enabled| self.is_affordable(&enabled.choice) && (self.allows)(&enabled.choice))
             .map(|enabled| (Class::of(&enabled.choice), enabled))
             .collect();
         let is_offered = |class: Class| menu.iter().any(|(other, _)| *other == class);

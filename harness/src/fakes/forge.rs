@@ -3,17 +3,17 @@
 use candor_core::event::{Cause, Event};
 use candor_core::input::Input;
 use candor_core::machine::Machine;
-use candor_core::ports::Change;
+use candor_core::ports::{Change, Delivery};
 use candor_core::session::{EventId, Session, SessionId};
 use candor_core::status::Status;
-use candor_core::stop::Actor;
+use candor_core::stop::{Actor, Signal};
 use candor_core::time::Now;
 use candor_core::verdict::{End, Exit};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::stage::State;
-use crate::ghost::Writer;
+use crate::ghost::{Record, Writer};
 use crate::mutant::Mutant;
 use crate::timeline::names::ProcessName;
 
@@ -29,11 +29,25 @@ impl State {
             let success = change.session.machine.report().is_some_and(|report| report.success);
             end_by_report(&mut forged, success, self.now());
         }
+        if self.mutants.has(Mutant::M26) && self.signal_came_late(change.session.id) {
+            succeed(&mut forged);
+        }
         if self.mutants.has(Mutant::M40) && change.session.status().is_terminal() {
             forged.session.report = None;
             forged.session.sighting.witness = None;
         }
         forged
+    }
+
+    /// Says whether a signal to a session's process found it dead.
+    fn signal_came_late(&self, id: SessionId) -> bool {
+        let own = self.process_of(id);
+        self.log.entries().iter().any(|entry| match entry.record {
+            Record::SignalTaken { process, signal, delivery: Delivery::AlreadyEnded } => {
+                own == Some(process) && signal != Signal::Continue
+            }
+            _ => false,
+        })
     }
 
     /// Sets a status over whatever the row says.
@@ -99,6 +113,18 @@ impl State {
         // A mutant that forges writes blind, so that nothing is in its way.
         let _stored = self.commit(&Change { expected, session, event }, writer);
     }
+}
+
+/// M26: makes a clean exit a success, whoever asked for it.
+fn succeed(change: &mut Change) {
+    let Change { session, event, .. } = change;
+    if session.exit() != Some(Exit::Code(0)) {
+        return;
+    }
+    session.machine = edited(&session.machine, |row| {
+        row["verdict"] = json!({ "completed": "succeeded" });
+    });
+    event.verdict = session.verdict();
 }
 
 /// M14: makes a report the end, as it would be had the process left at once and nobody asked.

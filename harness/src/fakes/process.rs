@@ -27,6 +27,8 @@ pub(crate) struct ProcessState {
     has_witness: bool,
     /// What its parent has learned of its end, and whether it was handed out.
     seen: Seen,
+    /// M15: whether it was handed out once.
+    was_told: bool,
     waker: Option<Waker>,
 }
 
@@ -69,6 +71,7 @@ impl State {
             heard_in: 0,
             has_witness: true,
             seen: Seen::NotYet,
+            was_told: false,
             waker: None,
         };
         self.processes.insert(process, state);
@@ -172,6 +175,7 @@ impl State {
     pub(crate) fn forget_parent(&mut self) {
         for state in self.processes.values_mut() {
             state.seen = Seen::NotYet;
+            state.was_told = false;
             state.heard_in = 0;
         }
     }
@@ -242,6 +246,7 @@ impl Process for FakeProcess {
     async fn next_fact(&self) -> Fact {
         poll_fn(|context| {
             let mut state = self.stage.lock();
+            let mutants = state.mutants;
             let Some(process) = state.processes.get_mut(&self.name) else {
                 return Poll::Pending;
             };
@@ -249,7 +254,9 @@ impl Process for FakeProcess {
                 process.waker = Some(context.waker().clone());
                 return Poll::Pending;
             };
-            process.seen = Seen::HandedOut;
+            let is_twice = mutants.has(Mutant::M15) && !process.was_told;
+            process.was_told = true;
+            process.seen = if is_twice { Seen::Waiting(fact) } else { Seen::HandedOut };
             let lost = match fact {
                 Fact::Ended(_) => None,
                 Fact::Lost(reason) => Some(reason),

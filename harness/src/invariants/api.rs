@@ -84,14 +84,14 @@ pub(super) fn truthful(history: &History, entry: &Entry) -> Finding {
         return (!is_true).then(|| format!("{}, which is not so", told(asked, reply)));
     }
     if let Record::LaunchCalled { session } = &entry.record {
-        let births = history.tickets.values().filter(|asked| {
+        let mut births = history.tickets.values().filter(|asked| {
             let is_birth = !matches!(asked.request, Request::Stop(_) | Request::Approve(_));
             asked.session == *session && is_birth
         });
         // Only the last who asked counts: a draft may be started again. A daemon that was started
         // since knows only the row.
         let asked = births
-            .last()
+            .next_back()
             .filter(|asked| asked.reply == Some(Reply::Unclear) && asked.life == history.life)?;
         return Some(format!("{}, and starts", told(asked, Reply::Unclear)));
     }

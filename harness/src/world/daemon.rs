@@ -50,6 +50,7 @@ impl Daemon {
         };
         let live = daemon.stage.lock().store.live();
         for id in live {
+            daemon.adopt_again(id);
             if !daemon.recovers_wrongly(id) {
                 daemon.recover(id);
             }
@@ -117,6 +118,7 @@ impl Daemon {
             return;
         }
         // The mailbox has closed: the row says how it ended.
+        self.signal_late(session);
         let verdict = self.stage.lock().store.row(session).and_then(|row| row.session.verdict());
         let reply = verdict.map_or(Reply::NoSession, Reply::AlreadyEnded);
         self.log(Record::Replied { ticket, reply });

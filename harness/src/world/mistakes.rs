@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
+use candor_core::event::Cause;
 use candor_core::happening::Happening;
+use candor_core::machine::Machine;
 use candor_core::ports::Target;
 use candor_core::session::SessionId;
 use candor_core::status::Status;
@@ -19,7 +21,7 @@ use crate::ghost::Writer;
 use crate::mutant::Mutant;
 
 /// Every mistake that the world can make, and what it is.
-pub const MISTAKES: [(Mutant, &str); 34] = [
+pub const MISTAKES: [(Mutant, &str); 38] = [
     (Mutant::M01, "signal first, store the intent after"),
     (Mutant::M02, "two writers a session, and no compare-and-set"),
     (Mutant::M03, "two publishers, and events that are carried by the bus"),
@@ -27,9 +29,13 @@ pub const MISTAKES: [(Mutant, &str); 34] = [
     (Mutant::M05, "failed has no event"),
     (Mutant::M10, "recovery skips completing rows"),
     (Mutant::M11, "recovery fails every live row"),
+    (Mutant::M12, "recovery writes again"),
     (Mutant::M14, "a report writes a terminal status"),
+    (Mutant::M15, "an exit is told twice"),
     (Mutant::M17, "a write error is ignored"),
+    (Mutant::M19, "a stop signals who has ended"),
     (Mutant::M20, "no escalation"),
+    (Mutant::M26, "a clean exit just before the signal of a stop is a success"),
     (Mutant::M27, "who comes second launches once more"),
     (Mutant::M28, "a line about usage writes a stale row back"),
     (Mutant::M29, "a shutdown drops the last write"),
@@ -72,6 +78,31 @@ impl Daemon {
         }
         let is_completing = self.stage.lock().status(id) == Some(Status::Completing);
         is_completing && self.has(Mutant::M10)
+    }
+
+    /// M12: writes down once more what it takes over.
+    pub(super) fn adopt_again(&self, id: SessionId) {
+        let mut state = self.stage.lock();
+        let row = state.store.row(id).map(|row| row.session.machine);
+        if let Some(machine) = row.filter(Machine::is_up)
+            && state.mutants.has(Mutant::M12)
+        {
+            let writer = Writer::Daemon(state.life);
+            state.force(id, machine.status(), Cause::Adopted, writer);
+        }
+    }
+
+    /// M19: signals the process of a session that has ended.
+    pub(super) fn signal_late(&self, id: SessionId) {
+        let process = self.stage.lock().process_of(id);
+        if let Some(process) = process.filter(|_| self.has(Mutant::M19)) {
+            let handle = self.stage.handle(process);
+            let mut signal = Box::pin(async move {
+                let _delivery = handle.signal(Target::Group, Signal::Interrupt).await;
+            });
+            // It is on its way then, and nobody waits for it.
+            let _done = poll_once(&mut signal);
+        }
     }
 
     /// M45: says whether a stop is refused because the session waits for its user.

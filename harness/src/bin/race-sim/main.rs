@@ -10,8 +10,10 @@
 )]
 
 mod codes;
+mod compare;
 mod convert;
 mod import;
+mod mutants;
 mod replay;
 mod show;
 
@@ -58,6 +60,10 @@ fn main() -> ExitCode {
         },
         ["show", file] if !file.starts_with('-') => guarded(|| show::run(Path::new(file))),
         ["show", ..] => usage("`show` takes one file"),
+        ["compare", rest @ ..] => {
+            guarded(|| compare::run(rest).unwrap_or_else(|message| misuse(&message)))
+        }
+        ["mutants"] => guarded(|| mutants::run().max(run_model(&["mutants"]))),
         ["help" | "--help" | "-h"] => {
             print!("{}", help());
             ExitCode::SUCCESS
@@ -72,6 +78,7 @@ fn help() -> String {
         INTRODUCTION,
         replay::HELP,
         show::HELP,
+        compare::HELP,
         convert::HELP,
         import::HELP,
         command::HELP,
@@ -86,6 +93,12 @@ fn usage(message: &str) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
+/// Says what is wrong with the words, and returns the exit code for it.
+fn misuse(message: &str) -> u8 {
+    let _code = usage(message);
+    USAGE
+}
+
 /// Turns a panic, which has told its message already, into its exit code.
 fn guarded(work: impl FnOnce() -> u8 + UnwindSafe) -> ExitCode {
     ExitCode::from(catch_unwind(work).unwrap_or(CRASH))
@@ -93,7 +106,7 @@ fn guarded(work: impl FnOnce() -> u8 + UnwindSafe) -> ExitCode {
 
 /// Everything that is looked at on every push.
 fn push_tier() -> u8 {
-    Replay::corpus().run().max(run_model(&["push"]))
+    Replay::corpus().run().max(mutants::run()).max(run_model(&["push"]))
 }
 
 fn run_model(words: &[&str]) -> u8 {
@@ -101,8 +114,7 @@ fn run_model(words: &[&str]) -> u8 {
         Ok(Some(code)) => code,
         Ok(None) => {
             let verb = words.first().copied().unwrap_or_default();
-            let _code = usage(&format!("there is no verb `{verb}`"));
-            USAGE
+            misuse(&format!("there is no verb `{verb}`"))
         }
         Err(error) => {
             eprintln!("race-sim: {error}");

@@ -12,7 +12,7 @@ use crate::codes::{LIVENESS, NONDETERMINISM, SAFETY, SURVIVOR, USAGE};
 use crate::complain;
 
 /// Where the corpus lies, seen from the folder of the workspace.
-const CORPUS: &str = "harness/timelines";
+pub(crate) const CORPUS: &str = "harness/timelines";
 
 /// What the verb does, for the help.
 pub(crate) const HELP: &str = "\
