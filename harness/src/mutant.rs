@@ -21,6 +21,11 @@ macro_rules! mutants {
             $($name),*
         }
 
+        impl Mutant {
+            /// All of them, by their numbers.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+        }
+
         impl FromStr for Mutant {
             type Err = NoSuchMutant;
 
@@ -90,5 +95,14 @@ impl Mutants {
 impl fmt::Display for Mutant {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, formatter)
+    }
+}
+
+/// The ids with commas between them.
+impl fmt::Display for Mutants {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let present = Mutant::ALL.iter().filter(|mutant| self.has(**mutant));
+        let ids: Vec<_> = present.map(ToString::to_string).collect();
+        formatter.write_str(&ids.join(","))
     }
 }

@@ -30,7 +30,7 @@ pub struct Budget {
     /// Choices before the fair end.
     pub choices: usize,
     /// Sessions that are launched.
-    pub sessions: u16,
+    pub sessions: u32,
     /// Daemons that are killed.
     pub crashes: u32,
     /// Calls on the store that do not end well.
@@ -38,7 +38,7 @@ pub struct Budget {
     /// Stops that users ask for.
     pub stops: u32,
     /// Clients that follow the events.
-    pub clients: u16,
+    pub clients: u32,
     /// Reports and requests of agents.
     pub words: u32,
     /// Choices about what the world has a small model of: pages, approvals, drafts, continuations.
@@ -368,77 +368,93 @@ impl Picker {
     }
 
     const fn is_affordable(&self, choice: &Choice) -> bool {
-        let left = &self.left;
-        match choice {
-            Choice::Launch { .. } | Choice::Queue { .. } => left.sessions > 0,
-            Choice::Continue { .. } | Choice::Draft { .. } => {
-                left.sessions > 0 && left.features > 0
-            }
-            Choice::Stop { .. } => left.stops > 0,
-            Choice::Crash { .. } => left.crashes > 0,
-            Choice::Write { outcome: WriteOutcome::Ok, .. } | Choice::Read { ok: true, .. } => true,
-            // Where the row has moved on, no other answer is left.
-            Choice::Write { outcome: WriteOutcome::Conflict, .. } => true,
-            Choice::Write { .. } | Choice::Read { .. } => left.store_faults > 0,
-            Choice::Connect { .. } => left.clients > 0,
-            Choice::Report { .. } | Choice::Request { .. } => left.words > 0,
-            Choice::Start { .. }
-            | Choice::AskApproval { .. }
-            | Choice::Approve { .. }
-            | Choice::Bypass { .. }
-            | Choice::SecondDaemon
-            | Choice::Say { .. }
-            | Choice::Stall { .. }
-            | Choice::Fetch { .. }
-            | Choice::Show { .. } => left.features > 0,
-            Choice::Shutdown
-            | Choice::Fork { .. }
-            | Choice::Spawn { .. }
-            | Choice::Signal { .. }
-            | Choice::Exit { .. }
-            | Choice::Reap { .. }
-            | Choice::Due { .. }
-            | Choice::Boot { .. }
-            | Choice::Attach { .. }
-            | Choice::Drop { .. } => true,
+        // Where the row has moved on, no other answer is left.
+        if matches!(choice, Choice::Write { outcome: WriteOutcome::Conflict, .. }) {
+            return true;
         }
+        let (first, second) = purses(choice);
+        self.left.of(first) > 0 && self.left.of(second) > 0
     }
 
     const fn charge(&mut self, choice: &Choice) {
-        let left = &mut self.left;
-        match choice {
-            Choice::Launch { .. } | Choice::Queue { .. } => left.sessions -= 1,
-            Choice::Continue { .. } | Choice::Draft { .. } => {
-                left.sessions -= 1;
-                left.features -= 1;
-            }
-            Choice::Stop { .. } => left.stops -= 1,
-            Choice::Crash { .. } => left.crashes -= 1,
-            Choice::Write { outcome: WriteOutcome::Ok, .. } | Choice::Read { ok: true, .. } => {}
-            Choice::Write { .. } | Choice::Read { .. } => {
-                left.store_faults = left.store_faults.saturating_sub(1);
-            }
-            Choice::Connect { .. } => left.clients -= 1,
-            Choice::Report { .. } | Choice::Request { .. } => left.words -= 1,
-            Choice::Start { .. }
-            | Choice::AskApproval { .. }
-            | Choice::Approve { .. }
-            | Choice::Bypass { .. }
-            | Choice::SecondDaemon
-            | Choice::Say { .. }
-            | Choice::Stall { .. }
-            | Choice::Fetch { .. }
-            | Choice::Show { .. } => left.features -= 1,
-            Choice::Shutdown
-            | Choice::Fork { .. }
-            | Choice::Spawn { .. }
-            | Choice::Signal { .. }
-            | Choice::Exit { .. }
-            | Choice::Reap { .. }
-            | Choice::Due { .. }
-            | Choice::Boot { .. }
-            | Choice::Attach { .. }
-            | Choice::Drop { .. } => {}
+        let (first, second) = purses(choice);
+        self.left.spend(first);
+        self.left.spend(second);
+    }
+}
+
+/// What of the budget pays for a choice.
+#[derive(Clone, Copy)]
+enum Purse {
+    Free,
+    Sessions,
+    Crashes,
+    StoreFaults,
+    Stops,
+    Clients,
+    Words,
+    Features,
+}
+
+impl Budget {
+    const fn of(&self, purse: Purse) -> u32 {
+        match purse {
+            Purse::Free => 1,
+            Purse::Sessions => self.sessions,
+            Purse::Crashes => self.crashes,
+            Purse::StoreFaults => self.store_faults,
+            Purse::Stops => self.stops,
+            Purse::Clients => self.clients,
+            Purse::Words => self.words,
+            Purse::Features => self.features,
         }
+    }
+
+    const fn spend(&mut self, purse: Purse) {
+        let left = match purse {
+            Purse::Free => return,
+            Purse::Sessions => &mut self.sessions,
+            Purse::Crashes => &mut self.crashes,
+            Purse::StoreFaults => &mut self.store_faults,
+            Purse::Stops => &mut self.stops,
+            Purse::Clients => &mut self.clients,
+            Purse::Words => &mut self.words,
+            Purse::Features => &mut self.features,
+        };
+        *left = left.saturating_sub(1);
+    }
+}
+
+const fn purses(choice: &Choice) -> (Purse, Purse) {
+    match choice {
+        Choice::Launch { .. } | Choice::Queue { .. } => (Purse::Sessions, Purse::Free),
+        Choice::Continue { .. } | Choice::Draft { .. } => (Purse::Sessions, Purse::Features),
+        Choice::Stop { .. } => (Purse::Stops, Purse::Free),
+        Choice::Crash { .. } => (Purse::Crashes, Purse::Free),
+        Choice::Write { outcome: WriteOutcome::Ok, .. } | Choice::Read { ok: true, .. } => {
+            (Purse::Free, Purse::Free)
+        }
+        Choice::Write { .. } | Choice::Read { .. } => (Purse::StoreFaults, Purse::Free),
+        Choice::Connect { .. } => (Purse::Clients, Purse::Free),
+        Choice::Report { .. } | Choice::Request { .. } => (Purse::Words, Purse::Free),
+        Choice::Start { .. }
+        | Choice::AskApproval { .. }
+        | Choice::Approve { .. }
+        | Choice::Bypass { .. }
+        | Choice::SecondDaemon
+        | Choice::Say { .. }
+        | Choice::Stall { .. }
+        | Choice::Fetch { .. }
+        | Choice::Show { .. } => (Purse::Features, Purse::Free),
+        Choice::Shutdown
+        | Choice::Fork { .. }
+        | Choice::Spawn { .. }
+        | Choice::Signal { .. }
+        | Choice::Exit { .. }
+        | Choice::Reap { .. }
+        | Choice::Due { .. }
+        | Choice::Boot { .. }
+        | Choice::Attach { .. }
+        | Choice::Drop { .. } => (Purse::Free, Purse::Free),
     }
 }

@@ -102,21 +102,24 @@ impl Run {
         Ok(())
     }
 
-    /// Goes on as a fair world does, until nothing is left to do, and returns its choices.
-    pub fn finish_fair(&mut self) -> Vec<Enabled> {
-        let mut made = Vec::new();
-        while made.len() < FAIR_CHOICES_MAX {
-            let Some(enabled) = self.world.fair_choice() else {
+    /// Goes on as a fair world does, until nothing is left to do.
+    pub fn finish_fair(&mut self) {
+        self.finish_fair_watched(|_, _, _| {});
+    }
+
+    /// Goes on as a fair world does, and hands over the run after each of its choices.
+    pub(crate) fn finish_fair_watched(&mut self, mut look: impl FnMut(&Self, u64, &Choice)) {
+        for _ in 0..FAIR_CHOICES_MAX {
+            let Some(Enabled { after_ms, choice }) = self.world.fair_choice() else {
                 break;
             };
-            let at_ms = self.world.now_ms().saturating_add(enabled.after_ms);
-            if self.choose(at_ms, &enabled.choice).is_err() {
+            let at_ms = self.world.now_ms().saturating_add(after_ms);
+            if self.choose(at_ms, &choice).is_err() {
                 break;
             }
-            made.push(enabled);
+            look(self, at_ms, &choice);
         }
         self.monitor.fair_end(&self.world.rest());
-        made
     }
 
     /// Returns the world.
@@ -134,7 +137,7 @@ impl Run {
     fn outcome(&self, skipped: Vec<usize>) -> Outcome {
         let log = self.world.log().entries().to_vec();
         let golden = golden::render(&log, &self.world.rest());
-        let recorded = self.world.recorded();
+        let recorded = self.world.recording();
         Outcome { golden, log, recorded, violations: self.violations().to_vec(), skipped }
     }
 }

@@ -1,9 +1,11 @@
 //! The binary: what it says, what it returns, and that it changes nothing unless it is told to.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
+use candor_harness::handle::handle_of;
 use tempfile::TempDir;
 
 const GOOD: &str = "\
@@ -25,7 +27,10 @@ struct Ran {
 
 fn race_sim(arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_race-sim"));
-    let output = command.args(arguments).output().unwrap();
+    ran(command.args(arguments).output().unwrap())
+}
+
+fn ran(output: Output) -> Ran {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
@@ -199,4 +204,173 @@ fn a_torn_twin_is_mended_by_convert_and_refused_by_replay() {
     let ran = race_sim(&["convert", name(&twin)]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
     assert!(ran.err.contains("one.jsonl: line 1: expected what can stand in"), "{}", ran.err);
+}
+
+const ORIGINAL_BUG: &str = "timelines/exit_meets_unstored_interrupt.timeline";
+
+/// Returns the name of a file of the harness.
+fn ours(path: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path).to_str().unwrap().to_owned()
+}
+
+/// Runs a verb that reads from standard input.
+fn fed(arguments: &[&str], input: &str) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_race-sim"));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    ran(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn show_tells_what_a_mutant_breaks_and_which_order_matters() {
+    let file = ours(ORIGINAL_BUG);
+    let ran = race_sim(&["show", &file, "--mutant", "M01"]);
+    assert_eq!(ran.code, Some(129), "{}", ran.err);
+    assert!(ran.out.contains("INV-05: what somebody asked to end"), "{}", ran.out);
+    assert!(ran.out.contains("A01 under M01, 10 of 10 choices kept"), "{}", ran.out);
+    let last = ran.out.lines().last().unwrap();
+    assert!(last.starts_with("the order that matters: [") && last.contains("] before ["), "{last}");
+    let ran = race_sim(&["show", &file]);
+    assert_eq!((ran.code, ran.out.contains("the order that matters")), (Some(0), false));
+}
+
+#[test]
+fn show_writes_a_page_and_says_when_it_cannot() {
+    let (folder, path) = file(GOOD);
+    let html = folder.path().join("one.html");
+    let ran = race_sim(&["show", name(&path), "--html", name(&html)]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(fs::read_to_string(&html).unwrap().starts_with("<!doctype html>"));
+    let ran = race_sim(&["show", name(&path), "--html", "/no/such/folder/one.html"]);
+    assert_eq!((ran.code, ran.err.contains("cannot write ")), (Some(1), true), "{}", ran.err);
+}
+
+#[test]
+fn shrink_writes_a_witness_that_replays() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("short.timeline");
+    let file = ours(ORIGINAL_BUG);
+    let ran = race_sim(&["shrink", &file, "--mutant", "M01", "--out", name(&out)]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.err.contains("A01 under M01, 6 of 10 choices kept"), "{}", ran.err);
+    let short = fs::read_to_string(&out).unwrap();
+    assert!(short.contains("mutant  M01 violates INV-05\n"), "{short}");
+    let ran = race_sim(&["replay", name(&out)]);
+    assert_eq!(ran.code, Some(0), "{}", ran.out);
+    let ran = race_sim(&["shrink", &file]);
+    assert_eq!((ran.code, ran.err.contains("breaks nothing")), (Some(1), true), "{}", ran.err);
+}
+
+#[test]
+fn explain_finds_a_timeline_or_says_how_far_it_got() {
+    let log =
+        "see s1 running\nask s1 interrupt\nsee p1 exit code 42\nsee s1 completed(interrupted)\n";
+    let (_folder, path) = file(log);
+    let ran = race_sim(&["explain", name(&path)]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.err.contains("4 of 4 observations explained"), "{}", ran.err);
+    assert!(ran.out.contains("# see p1 exit code 42\n"), "{}", ran.out);
+    let (_folder, found) = file(&ran.out);
+    assert_eq!(race_sim(&["replay", name(&found)]).code, Some(0), "what is found replays");
+
+    let (_folder, path) = file("see s1 completed\nsee s1 running\n");
+    let ran = race_sim(&["explain", name(&path), "--worlds", "200"]);
+    assert_eq!(ran.code, Some(129), "{}", ran.err);
+    assert!(ran.err.contains("line 2: expected `see s1 running` next"), "{}", ran.err);
+
+    let (_folder, path) = file("see s1 running\nlook s1\n");
+    let ran = race_sim(&["explain", name(&path)]);
+    assert_eq!((ran.code, ran.err.contains(": line 2: expected `see`, `ask`")), (Some(1), true));
+}
+
+#[test]
+fn repl_steps_goes_back_branches_and_saves() {
+    let (folder, path) = file(GOOD);
+    let saved = folder.path().join("branch.timeline");
+    let script = format!(
+        "step 2\nstep\nback\nlist\nchoose 3\nstate\nlanes\nsave {}\nquit\nstep\n",
+        name(&saved)
+    );
+    let ran = fed(&["repl", name(&path)], &script);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    for said in [
+        "   1  @0 user launch s1\n",
+        "the file has no further choice\n",
+        "1 choices made\n",
+        "   3  @+0 write err s1#1\n",
+        "the file goes on with: write ok s1#1\n",
+        "   2  @0 write err s1#1\n",
+        "daemon     up\n",
+        "replied 1 store unavailable",
+        "2 choices are in ",
+    ] {
+        assert!(ran.out.contains(said), "{said}: {}", ran.out);
+    }
+    let branch = fs::read_to_string(&saved).unwrap();
+    assert!(branch.contains("from    a branch of one\n"), "{branch}");
+    assert_eq!(race_sim(&["replay", name(&saved)]).code, Some(0));
+}
+
+#[test]
+fn repl_answers_bad_input_with_a_sentence_and_goes_on() {
+    let (_folder, path) = file(GOOD);
+    let ran = fed(
+        &["repl", name(&path)],
+        "jump\nstep x\nback 7\nchoose 999\nmake jump\nmake @+x crash\nmake reap p1\nsave\nskip\nstep\n",
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    for said in [
+        "there is no `jump`; `help` lists what there is\n",
+        "expected a number from 1 to 10000, found `x`\n",
+        "only 0 choices were made, so that is too far back\n",
+        "`choose` takes a number of `list`, and not `999`\n",
+        "expected one of user, ",
+        "expected `@+MS`, found `@+x`\n",
+        "`reap p1` is not enabled: ",
+        "`save` takes a file\n",
+        "left out: user launch s1\n",
+        "`write ok s1#1` is not enabled: ",
+    ] {
+        assert!(ran.out.contains(said), "{said}: {}", ran.out);
+    }
+}
+
+#[test]
+fn table_needs_the_corpus_and_shows_what_the_machine_does() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_race-sim"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let ran = ran(command.arg("table").current_dir(root).output().unwrap());
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.out.contains("waiting_input "), "{}", ran.out);
+    assert!(ran.out.contains("cells in which something changes"), "{}", ran.out);
+}
+
+#[test]
+fn wrong_usage_of_the_verbs_that_explain_says_what_is_right() {
+    for arguments in [
+        &["show", "a", "b"][..],
+        &["show", "a", "--html"],
+        &["show", "a", "--mutant", "M99"],
+        &["shrink"],
+        &["shrink", "a", "--fast"],
+        &["explain", "a", "--worlds", "many"],
+        &["explain", "/no/such/file"],
+        &["repl", "/no/such/file"],
+        &["table", "--html"],
+    ] {
+        let ran = race_sim(arguments);
+        assert_eq!(ran.code, Some(1), "{arguments:?}");
+        assert!(ran.err.starts_with("race-sim: "), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_handle_replays_without_a_file() {
+    let timeline = GOOD.parse().unwrap();
+    let handle = handle_of(&timeline).unwrap();
+    let ran = race_sim(&["replay", &handle]);
+    assert_eq!((ran.code, ran.out.contains("1 passed, 0 failed")), (Some(0), true), "{}", ran.err);
+    let ran = race_sim(&["replay", &handle[..handle.len() - 3]]);
+    assert_eq!((ran.code, ran.err.contains("it is not whole")), (Some(1), true), "{}", ran.err);
 }

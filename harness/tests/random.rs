@@ -6,10 +6,11 @@ use std::num::NonZeroU16;
 use candor_core::status::Status;
 use candor_core::stop::StopKind;
 use candor_core::verdict::{Completion, Verdict};
+use candor_harness::failure::Story;
 use candor_harness::ghost::{Record, Reply};
 use candor_harness::random::{Budget, Schedule, run};
 use candor_harness::script::{Command, run_script};
-use candor_harness::shrink::{shrink, shrink_while};
+use candor_harness::shrink::{Failing, shrink, shrink_while};
 use candor_harness::timeline::choice::{Ask, LaunchOptions};
 use expect_test::expect;
 use proptest::collection::{btree_set, vec};
@@ -28,8 +29,11 @@ const FEATURE_SEEDS: u64 = 1_000;
 /// Fails with the schedule as a timeline, made short, to be kept in `harness/timelines`.
 fn pass(schedule: Schedule) {
     if !schedule.violations.is_empty() {
-        let short = shrink(schedule);
-        panic!("keep this in harness/timelines, with an id and a title:\n{}", short.to_timeline());
+        let seed = format!("seed {}", schedule.seed);
+        let story = Failing::of_drawn(&schedule).map(|failing| Story::of_shrunk(&seed, &failing));
+        let story = story.map_or_else(String::new, |story| story.to_string());
+        let short = shrink(schedule).to_timeline();
+        panic!("{story}\nkeep this in harness/timelines, with an id and a title:\n{short}");
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::stage::State;
+use crate::forge::{edited, failed};
 use crate::ghost::{Record, Writer};
 use crate::mutant::Mutant;
 use crate::timeline::names::ProcessName;
@@ -66,12 +67,7 @@ impl State {
     pub(crate) fn fail(&mut self, id: SessionId, writer: Writer) {
         let Some(row) = self.store.row(id) else { return };
         let mut session = row.session.clone();
-        session.machine = edited(&session.machine, |row| {
-            row["status"] = json!("failed");
-            row["requests_open"] = json!(0);
-            row["end"] = json!("never_ran");
-            row["verdict"] = json!({ "failed": "never_ran" });
-        });
+        session.machine = failed(&session.machine);
         session.ended_at = Some(self.now().wall);
         self.write_forged(session, Cause::Gone, writer);
     }
@@ -143,16 +139,4 @@ fn end_by_report(change: &mut Change, success: bool, now: Now) {
     session.ended_at = Some(event.at);
     event.to = session.status();
     event.verdict = session.verdict();
-}
-
-/// Changes a row where only core may: in what it is written as.
-fn edited(machine: &Machine, edit: impl FnOnce(&mut Value)) -> Machine {
-    let changed = serde_json::to_value(machine).map(|mut row| {
-        edit(&mut row);
-        row
-    });
-    match changed.and_then(serde_json::from_value) {
-        Ok(machine) => machine,
-        Err(error) => panic!("a forged row cannot be read: {error}"),
-    }
 }

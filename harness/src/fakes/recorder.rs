@@ -1,4 +1,4 @@
-//! Flight recordings, in memory.
+//! A flight recorder that keeps everything, so that what was handed to the protocol can be counted.
 
 use candor_core::ports::Recorder;
 use candor_core::recording::Entry;
@@ -6,7 +6,7 @@ use candor_core::session::SessionId;
 
 use super::stage::Stage;
 
-/// A recorder that keeps everything, however much it is.
+/// A recorder that keeps its entries on the stage, in the order of all sessions.
 #[derive(Clone)]
 pub struct FakeRecorder {
     stage: Stage,
@@ -20,6 +20,6 @@ impl FakeRecorder {
 
 impl Recorder for FakeRecorder {
     fn record(&self, session: SessionId, entry: &Entry) {
-        self.stage.lock().recorded.push((session, *entry));
+        self.stage.lock().recording.push((session, *entry));
     }
 }

@@ -32,8 +32,6 @@ pub(crate) struct State {
     /// The mistakes that this world makes.
     pub(crate) mutants: Mutants,
     pub(crate) log: Log,
-    /// What the protocols were handed, of all sessions in one order.
-    pub(crate) recorded: Vec<(SessionId, Entry)>,
     pub(crate) store: Store,
     pub(crate) bus: Bus,
     pub(crate) processes: BTreeMap<ProcessName, ProcessState>,
@@ -51,6 +49,8 @@ pub(crate) struct State {
     pub(crate) booted_at_ms: u64,
     pub(crate) sessions_named: u16,
     pub(crate) events_named: u128,
+    /// What was handed to the protocols of all sessions.
+    pub(crate) recording: Vec<(SessionId, Entry)>,
     pub(crate) approvals: Approvals,
     pub(crate) words: Words,
     /// M28: a row that was read and is to be written back.
@@ -81,7 +81,6 @@ impl Stage {
             mode,
             mutants,
             log: Log::default(),
-            recorded: Vec::new(),
             store: Store::default(),
             bus: Bus::default(),
             processes: BTreeMap::new(),
@@ -94,6 +93,7 @@ impl Stage {
             booted_at_ms: 0,
             sessions_named: 0,
             events_named: 0,
+            recording: Vec::new(),
             approvals: Approvals::default(),
             words: Words::default(),
             stale: None,
@@ -131,16 +131,16 @@ impl Stage {
         FakeClock::new(self.clone())
     }
 
-    /// Returns what keeps its flight recordings.
-    #[must_use]
-    pub fn recorder(&self) -> FakeRecorder {
-        FakeRecorder::new(self.clone())
-    }
-
     /// Returns its source of ids.
     #[must_use]
     pub fn ids(&self) -> FakeIds {
         FakeIds::new(self.clone())
+    }
+
+    /// Returns its flight recorder.
+    #[must_use]
+    pub fn recorder(&self) -> FakeRecorder {
+        FakeRecorder::new(self.clone())
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

@@ -443,7 +443,7 @@ impl<'a> Script<'a> {
 
     /// Holds what the replay has recorded against the tracks.
     fn compare(&mut self) -> Made {
-        let recorded = self.run.world().recorded();
+        let recorded = self.run.world().recording();
         for (id, entry) in recorded.iter().skip(self.seen) {
             let at = usize::from(SessionName::of(*id).number()).saturating_sub(1);
             let Some(done) = self.done.get_mut(at) else {

@@ -7,6 +7,7 @@ use candor_core::status::Status;
 use candor_core::verdict::{End, Exit};
 use serde_json::{Value, json};
 
+use crate::forge::edited;
 use crate::mutant::Mutant;
 
 /// Returns what the mutant stores where core wants to store `next`.
@@ -36,12 +37,7 @@ pub(super) fn with_status(machine: &Machine, status: Status) -> Machine {
 
 /// Returns the row as one that failed because its daemon was killed.
 pub(super) fn failed(machine: &Machine) -> Machine {
-    next_revision(machine, |row| {
-        row["status"] = json!("failed");
-        row["requests_open"] = json!(0);
-        row["end"] = json!("never_ran");
-        row["verdict"] = json!({ "failed": "never_ran" });
-    })
+    crate::forge::failed(&again(machine))
 }
 
 /// Returns the row one revision on, and otherwise the same.
@@ -75,16 +71,4 @@ fn next_revision(machine: &Machine, edit: impl FnOnce(&mut Value)) -> Machine {
         row["revision"] = json!(revision);
         edit(row);
     })
-}
-
-/// Changes a row where only core may: in what it is written as.
-fn edited(machine: &Machine, edit: impl FnOnce(&mut Value)) -> Machine {
-    let changed = serde_json::to_value(machine).map(|mut row| {
-        edit(&mut row);
-        row
-    });
-    match changed.and_then(serde_json::from_value) {
-        Ok(machine) => machine,
-        Err(error) => panic!("a forged row cannot be read: {error}"),
-    }
 }

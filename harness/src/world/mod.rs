@@ -15,7 +15,7 @@ mod mistakes;
 mod rest;
 mod task;
 
-use candor_core::recording::Entry;
+use candor_core::recording;
 use candor_core::session::SessionId;
 use candor_core::stop::{Actor, StopKind};
 
@@ -82,10 +82,10 @@ impl World {
         self.stage.lock().log.clone()
     }
 
-    /// Returns what the protocols of all sessions were handed, in order: their flight recordings.
+    /// Returns what was handed to the protocols of all sessions, and what came of it.
     #[must_use]
-    pub fn recorded(&self) -> Vec<(SessionId, Entry)> {
-        self.stage.lock().recorded.clone()
+    pub fn recording(&self) -> Vec<(SessionId, recording::Entry)> {
+        self.stage.lock().recording.clone()
     }
 
     /// Hands the entries of the log after the first `skip` to `read`.

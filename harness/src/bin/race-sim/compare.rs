@@ -14,8 +14,7 @@ use candor_harness::timeline::choice::{SignalEffect, SpawnOutcome, WriteOutcome}
 use crate::codes::SAFETY;
 
 /// What the verb does, for the help.
-pub(crate) const HELP: &str = "\
-  race-sim compare [--runs N] [--seed N]
+pub(crate) const HELP: &str = "  race-sim compare [--runs N] [--seed N]
       Runs the ancestor's order of steps (signal, then write, then publish, no compare-and-set, no
       event for failed) and ours through the same schedules of one session that is asked to end,
       without crashes and faults, and prints how often each ends wrong.

@@ -12,15 +12,19 @@
 mod codes;
 mod compare;
 mod convert;
+mod explain;
+mod flags;
 mod import;
 mod mutants;
+mod repl;
 mod replay;
 mod show;
+mod shrink;
+mod table;
 
 use std::env;
 use std::io::stdout;
 use std::panic::{UnwindSafe, catch_unwind};
-use std::path::Path;
 use std::process::ExitCode;
 
 use candor_harness::model::command;
@@ -28,8 +32,12 @@ use candor_harness::timeline::CorpusError;
 
 use codes::{CRASH, USAGE};
 use convert::Convert;
+use explain::Explain;
 use import::Import;
+use repl::ByHand;
 use replay::Replay;
+use show::Show;
+use shrink::Shrink;
 
 const INTRODUCTION: &str = "\
 race-sim: replays races, and looks for more
@@ -46,20 +54,16 @@ fn main() -> ExitCode {
         };
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["replay", rest @ ..] => match Replay::parse(rest) {
-            Ok(request) => guarded(move || request.run()),
-            Err(message) => usage(&message),
-        },
-        ["convert", rest @ ..] => match Convert::parse(rest) {
-            Ok(request) => guarded(move || request.run()),
-            Err(message) => usage(&message),
-        },
-        ["import", rest @ ..] => match Import::parse(rest) {
-            Ok(request) => guarded(move || request.run()),
-            Err(message) => usage(&message),
-        },
-        ["show", file] if !file.starts_with('-') => guarded(|| show::run(Path::new(file))),
-        ["show", ..] => usage("`show` takes one file"),
+        ["replay", rest @ ..] => asked(Replay::parse(rest), |request| request.run()),
+        ["show", rest @ ..] => asked(Show::parse(rest), |request| request.run()),
+        ["shrink", rest @ ..] => asked(Shrink::parse(rest), |request| request.run()),
+        ["explain", rest @ ..] => asked(Explain::parse(rest), |request| request.run()),
+        ["repl", rest @ ..] => asked(ByHand::parse(rest), |request| request.run()),
+        ["convert", rest @ ..] => asked(Convert::parse(rest), |request| request.run()),
+        ["import", rest @ ..] => asked(Import::parse(rest), |request| request.run()),
+        ["table"] => guarded(|| table::run(false)),
+        ["table", "--markdown"] => guarded(|| table::run(true)),
+        ["table", ..] => usage("`table` has the flag --markdown and no other"),
         ["compare", rest @ ..] => {
             guarded(|| compare::run(rest).unwrap_or_else(|message| misuse(&message)))
         }
@@ -73,19 +77,28 @@ fn main() -> ExitCode {
     }
 }
 
+/// Carries out a request, or says why it is none.
+fn asked<T: UnwindSafe>(request: Result<T, String>, run: fn(&T) -> u8) -> ExitCode {
+    match request {
+        Ok(request) => guarded(move || run(&request)),
+        Err(message) => usage(&message),
+    }
+}
+
 fn help() -> String {
-    [
-        INTRODUCTION,
+    let verbs = [
         replay::HELP,
         show::HELP,
+        shrink::HELP,
+        explain::HELP,
+        repl::HELP,
+        table::HELP,
         compare::HELP,
         convert::HELP,
         import::HELP,
         command::HELP,
-        "\n",
-        codes::HELP,
-    ]
-    .concat()
+    ];
+    [INTRODUCTION, &verbs.concat(), "\n", codes::HELP].concat()
 }
 
 fn usage(message: &str) -> ExitCode {

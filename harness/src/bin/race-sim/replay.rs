@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candor_harness::check::{Failure, check, judge};
+use candor_harness::failure::Story;
+use candor_harness::handle::{PREFIX, timeline_of_handle};
 use candor_harness::invariants::Violation;
+use candor_harness::mutant::Mutants;
 use candor_harness::replay::{Mode, ReplayError};
 use candor_harness::timeline::{Timeline, load, write_file};
 
@@ -15,11 +18,11 @@ use crate::complain;
 pub(crate) const CORPUS: &str = "harness/timelines";
 
 /// What the verb does, for the help.
-pub(crate) const HELP: &str = "\
-  race-sim replay [FILE|FOLDER]... [--lenient] [--bless]
+pub(crate) const HELP: &str = "  race-sim replay [FILE|FOLDER|HANDLE]... [--lenient] [--bless]
       Replays timelines twice, checks every invariant, and compares the outcome with the golden
-      block. Without a name: those in harness/timelines. A file may be a twin, FILE.jsonl, as
-      `convert` makes it; in folders, twins are left out.
+      block. Without a name: those in harness/timelines. A handle, which failures print, has no
+      golden block. A file may be a twin, FILE.jsonl, as `convert` makes it; in folders, twins are
+      left out.
         --lenient   leave out choices that are not enabled
         --bless     write the outcome into the golden block, of a twin in its own form
 ";
@@ -65,10 +68,21 @@ impl Replay {
 
     /// Replays, and returns the exit code.
     pub(crate) fn run(&self) -> u8 {
-        let corpus = match load(&self.paths) {
+        let (handles, paths): (Vec<_>, Vec<_>) =
+            self.paths.iter().cloned().partition(|path| is_handle(path));
+        let mut corpus = match load(&paths) {
             Ok(corpus) => corpus,
             Err(error) => return complain(&error),
         };
+        for handle in handles {
+            match timeline_of_handle(&handle.to_string_lossy()) {
+                Ok(timeline) => corpus.push((handle, timeline)),
+                Err(error) => {
+                    eprintln!("race-sim: {}: {error}", handle.display());
+                    return USAGE;
+                }
+            }
+        }
         let start = Instant::now();
         let mut worst = 0;
         let mut failed = 0;
@@ -87,19 +101,28 @@ impl Replay {
     }
 
     fn replay_one(&self, path: &Path, timeline: &Timeline) -> Result<(), (u8, String)> {
-        let result =
-            if self.bless { judge(timeline, self.mode) } else { check(timeline, self.mode) };
+        let is_derived = is_handle(path);
+        let result = if self.bless || is_derived {
+            judge(timeline, self.mode)
+        } else {
+            check(timeline, self.mode)
+        };
         let outcome = result.map_err(|failure| {
             let at = match &failure {
                 Failure::Replay(ReplayError::NotEnabled { .. }) => format!("{}: ", path.display()),
                 _ => String::new(),
             };
-            (exit_code(&failure), format!("{at}{failure}"))
+            let story = match &failure {
+                Failure::Violated(_) => Story::of_timeline(timeline, Mutants::NONE),
+                _ => None,
+            };
+            let story = story.map_or_else(String::new, |story| format!("\n\n{story}"));
+            (exit_code(&failure), format!("{at}{failure}{story}"))
         })?;
         if !outcome.skipped.is_empty() {
             println!("     left out {} choices that are not enabled", outcome.skipped.len());
         }
-        if self.bless && timeline.golden.as_ref() != Some(&outcome.golden) {
+        if self.bless && !is_derived && timeline.golden.as_ref() != Some(&outcome.golden) {
             let blessed = Timeline { golden: Some(outcome.golden), ..timeline.clone() };
             write_file(path, &blessed)
                 .map_err(|error| (USAGE, format!("cannot write {}: {error}", path.display())))?;
@@ -107,6 +130,11 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+/// Whether a word is a handle, and no file has that name.
+fn is_handle(path: &Path) -> bool {
+    path.to_str().is_some_and(|name| name.starts_with(PREFIX)) && !path.exists()
 }
 
 /// Returns the exit code for why a timeline does not pass.

@@ -1,38 +1,80 @@
 //! `race-sim show`: one timeline for a reader.
 
-use std::path::Path;
+use std::fs;
+use std::path::PathBuf;
 
+use candor_harness::failure::Story;
 use candor_harness::lanes;
+use candor_harness::mutant::Mutants;
+use candor_harness::page::page;
 use candor_harness::replay::{Mode, replay};
-use candor_harness::timeline::read_file;
+use candor_harness::shrink::Failing;
+use candor_harness::timeline::{Timeline, read_file};
+use candor_harness::trial::{Manner, Trial, schedule_of};
 
 use crate::codes::USAGE;
 use crate::complain;
+use crate::flags::Words;
 use crate::replay::code_of;
 
 /// What the verb does, for the help.
-pub(crate) const HELP: &str = "\
-  race-sim show FILE
-      Shows one timeline as lanes.
+pub(crate) const HELP: &str = "  race-sim show FILE [--mutant Mxx] [--html OUT]
+      Shows one timeline as lanes; with a mutant, what it breaks, and which two steps have the wrong
+      order. With --html: as one page for a browser, which needs no network.
 ";
 
-/// Shows the timeline in a file, and returns the exit code.
-pub(crate) fn run(path: &Path) -> u8 {
-    let timeline = match read_file(path) {
-        Ok(timeline) => timeline,
-        Err(error) => return complain(&error),
-    };
-    match replay(&timeline, Mode::Strict) {
-        Ok(outcome) => {
-            print!("{}\n{}", lanes::render(&timeline, &outcome.log), outcome.golden);
-            for violation in &outcome.violations {
-                println!("{violation}");
+/// What `show` was asked to do.
+pub(crate) struct Show {
+    path: PathBuf,
+    mutants: Mutants,
+    html: Option<PathBuf>,
+}
+
+impl Show {
+    /// Reads the words after `show`, or says what is wrong with them.
+    pub(crate) fn parse(words: &[&str]) -> Result<Self, String> {
+        let words = Words::parse("show", words, Some("--html"))?;
+        let mutants = words.mutants();
+        Ok(Self { path: words.path, mutants, html: words.own.map(PathBuf::from) })
+    }
+
+    /// Shows the timeline, and returns the exit code.
+    pub(crate) fn run(&self) -> u8 {
+        let timeline = match read_file(&self.path) {
+            Ok(timeline) => timeline,
+            Err(error) => return complain(&error),
+        };
+        // What ships must be able to make each of its choices; a mutant need not.
+        if self.mutants == Mutants::NONE
+            && let Err(error) = replay(&timeline, Mode::Strict)
+        {
+            eprintln!("race-sim: {}: {error}", self.path.display());
+            return USAGE;
+        }
+        if let Some(html) = &self.html
+            && let Err(error) = fs::write(html, page(&timeline, self.mutants))
+        {
+            eprintln!("race-sim: cannot write {}: {error}", html.display());
+            return USAGE;
+        }
+        println!("{}  {}\n", timeline.id(), timeline.title());
+        match Failing::of_timeline(&timeline, self.mutants) {
+            Some(failing) => {
+                let story = Story::of(timeline.id(), failing);
+                print!("{story}");
+                code_of(&story.failing.trial.violations)
             }
-            code_of(&outcome.violations)
+            None => {
+                self.show(&timeline);
+                0
+            }
         }
-        Err(error) => {
-            eprintln!("race-sim: {}: {error}", path.display());
-            USAGE
-        }
+    }
+
+    fn show(&self, timeline: &Timeline) {
+        let ends_fair = timeline.ends_fair();
+        let manner = Manner { mutants: self.mutants, ends_fair, ..Manner::PLAIN };
+        let trial = Trial::run(&schedule_of(timeline), manner);
+        print!("{}\n{}", lanes::render(&trial), trial.golden);
     }
 }

@@ -1,0 +1,74 @@
+//! `race-sim explain`: choices of our world under which a log is what one would have seen.
+
+use std::fs;
+use std::path::PathBuf;
+
+use candor_harness::explain::{Explanation, WORLDS_MAX, explain, read_log};
+use candor_harness::mutant::Mutants;
+
+use crate::codes::{SAFETY, USAGE};
+use crate::flags::Words;
+
+/// What the verb does, for the help.
+pub(crate) const HELP: &str = "  race-sim explain PARTIAL [--mutant Mxx] [--worlds N]
+      Looks for a timeline that explains a foreign or partial log, and prints it, or how far it got.
+      A log has a line for each thing that was seen, in order; what was not seen is free:
+        ask s1 launch|interrupt|kill      see s1 running       see s1 completed(interrupted)
+        see p1 up|INT|TERM|KILL|gone      see p1 exit code 1   see p1 exit signal 9
+        see reply accepted                see daemon crash     see daemon boot
+      or any choice as a timeline has it, or JSON: {\"see\": \"s1 running\"}. At most 20 s, and
+      200,000 worlds unless --worlds says otherwise.
+";
+
+/// What `explain` was asked to do.
+pub(crate) struct Explain {
+    path: PathBuf,
+    mutants: Mutants,
+    worlds_max: usize,
+}
+
+impl Explain {
+    /// Reads the words after `explain`, or says what is wrong with them.
+    pub(crate) fn parse(words: &[&str]) -> Result<Self, String> {
+        let words = Words::parse("explain", words, Some("--worlds"))?;
+        let mutants = words.mutants();
+        let worlds_max = words.own.map_or(Ok(WORLDS_MAX), |word| word.parse());
+        let worlds_max = worlds_max.map_err(|_| "`--worlds` needs a number")?;
+        Ok(Self { path: words.path, mutants, worlds_max })
+    }
+
+    /// Searches, and returns the exit code.
+    pub(crate) fn run(&self) -> u8 {
+        let path = self.path.display();
+        let text = match fs::read_to_string(&self.path) {
+            Ok(text) => text,
+            Err(error) => {
+                eprintln!("race-sim: cannot read {path}: {error}");
+                return USAGE;
+            }
+        };
+        let log = match read_log(&text) {
+            Ok(log) => log,
+            Err(error) => {
+                eprintln!("race-sim: {path}: {error}");
+                return USAGE;
+            }
+        };
+        let Explanation { timeline, explained, stuck_at, worlds, is_exhaustive } =
+            explain(&log, self.mutants, self.worlds_max);
+        print!("{timeline}");
+        let all = log.len();
+        let Some(stuck_at) = stuck_at else {
+            eprintln!("{all} of {all} observations explained, {worlds} worlds looked at");
+            return 0;
+        };
+        let bound =
+            if is_exhaustive { "every world within the bounds" } else { "as many as allowed" };
+        eprintln!(
+            "{explained} of {all} observations explained, {worlds} worlds looked at: {bound}\n\
+             line {}: expected `{}` next, and no world that was found goes there",
+            stuck_at.line, stuck_at.what
+        );
+        SAFETY
+    }
+}
