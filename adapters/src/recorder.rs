@@ -18,6 +18,10 @@ use serde::{Deserialize, Serialize};
 /// comes after is not recorded.
 pub const RECORDING_BYTES_MAX: u64 = 256 << 10;
 
+/// Bytes that are added at a time, at most: a header and a row. A recording ends for good where
+/// these have no place any more, since a small line after a large one was left out would make a gap.
+const LINES_BYTES_MAX: u64 = 1_000;
+
 /// The form of the lines.
 pub const RECORDING_VERSION: u32 = 1;
 
@@ -75,7 +79,7 @@ impl FileRecorder {
         serde_json::to_writer(&mut lines, entry)?;
         lines.push(b'\n');
         let mut file = self.open(session)?;
-        if file.metadata()?.len() + lines.len() as u64 > RECORDING_BYTES_MAX {
+        if file.metadata()?.len() + LINES_BYTES_MAX > RECORDING_BYTES_MAX {
             return Ok(());
         }
         file.write_all(&lines)
