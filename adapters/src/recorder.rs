@@ -3,11 +3,15 @@
 //! A line is appended before anything follows from it, and is not synced: a recording must survive
 //! the death of the daemon, which the kernel's memory does, and is no use after a power cut without
 //! the rest. A torn last line is left out by readers.
+//!
+//! A recording has no hole: where a line could not be written, none is until the next beginning.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candor_core::ports::Recorder;
 use candor_core::recording::{Call, Entry, rules_fingerprint};
@@ -17,6 +21,10 @@ use serde::{Deserialize, Serialize};
 /// Bytes of one recording, at most. A line has about 150, and a session's life 20 to 40 lines. What
 /// comes after is not recorded.
 pub const RECORDING_BYTES_MAX: u64 = 256 << 10;
+
+/// Bytes that are added at a time, at most: a header and a row. A recording ends for good where
+/// these have no place any more, since a small line after a large one was left out would make a gap.
+const LINES_BYTES_MAX: u64 = 1_000;
 
 /// The form of the lines.
 pub const RECORDING_VERSION: u32 = 1;
@@ -39,13 +47,19 @@ pub struct Header {
 pub struct FileRecorder {
     sessions: PathBuf,
     rules: String,
+    /// Sessions of which a line is missing since they began, or were taken over.
+    broken_off: Mutex<BTreeSet<SessionId>>,
 }
 
 impl FileRecorder {
     /// Makes a recorder that writes below `sessions_folder`, which must be there.
     #[must_use]
     pub fn new(sessions_folder: PathBuf) -> Self {
-        Self { sessions: sessions_folder, rules: format!("{:016x}", rules_fingerprint()) }
+        Self {
+            sessions: sessions_folder,
+            rules: format!("{:016x}", rules_fingerprint()),
+            broken_off: Mutex::default(),
+        }
     }
 
     /// Returns a session's recording as it was written, without a torn last line.
@@ -64,8 +78,12 @@ impl FileRecorder {
     }
 
     fn append(&self, session: SessionId, entry: &Entry) -> io::Result<()> {
+        let begins = matches!(entry.call, Call::Create { .. } | Call::Resume { .. });
+        if !begins && self.broken_off().contains(&session) {
+            return Ok(());
+        }
         let mut lines = Vec::new();
-        if let Call::Create { .. } | Call::Resume { .. } = entry.call {
+        if begins {
             let build = env!("CARGO_PKG_VERSION").to_owned();
             let rules = self.rules.clone();
             let header = Header { v: RECORDING_VERSION, session, rules, build };
@@ -75,10 +93,23 @@ impl FileRecorder {
         serde_json::to_writer(&mut lines, entry)?;
         lines.push(b'\n');
         let mut file = self.open(session)?;
-        if file.metadata()?.len() + lines.len() as u64 > RECORDING_BYTES_MAX {
+        let len = file.metadata()?.len();
+        if len + LINES_BYTES_MAX > RECORDING_BYTES_MAX {
             return Ok(());
         }
-        file.write_all(&lines)
+        if let Err(error) = file.write_all(&lines) {
+            // The next line must not be glued to half of this one.
+            file.set_len(len)?;
+            return Err(error);
+        }
+        if begins {
+            self.broken_off().remove(&session);
+        }
+        Ok(())
+    }
+
+    fn broken_off(&self) -> MutexGuard<'_, BTreeSet<SessionId>> {
+        self.broken_off.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open(&self, session: SessionId) -> io::Result<File> {
@@ -96,6 +127,7 @@ impl Recorder for FileRecorder {
     fn record(&self, session: SessionId, entry: &Entry) {
         if let Err(error) = self.append(session, entry) {
             tracing::debug!(%session, %error, "a step was not recorded");
+            self.broken_off().insert(session);
         }
     }
 }
@@ -154,6 +186,27 @@ mod tests {
         assert_eq!(read, recorded);
         let mut replay = Replay::default();
         read.iter().for_each(|entry| assert!(replay.step(entry).is_ok()));
+    }
+
+    #[test]
+    fn a_recording_has_no_hole() {
+        let folder = tempfile::tempdir().unwrap();
+        let recorder = FileRecorder::new(folder.path().to_owned());
+        let session = UuidV7Source.session_id();
+        let recorded = entries(4);
+        recorder.record(session, &recorded[0]);
+        let (path, aside) = (recorder.path(session), folder.path().join("aside"));
+        fs::rename(&path, &aside).unwrap();
+        fs::create_dir(&path).unwrap();
+        recorder.record(session, &recorded[1]);
+        fs::remove_dir(&path).unwrap();
+        fs::rename(&aside, &path).unwrap();
+        recorder.record(session, &recorded[2]);
+        let lines = || String::from_utf8(recorder.read(session).unwrap()).unwrap().lines().count();
+        assert_eq!(lines(), 2, "the header and the beginning, and nothing after what is missing");
+        recorder.record(session, &recorded[0]);
+        recorder.record(session, &recorded[1]);
+        assert_eq!(lines(), 5, "a new beginning is recorded, with what follows");
     }
 
     #[test]

@@ -105,6 +105,12 @@ impl Machine {
         self.rung
     }
 
+    /// Returns when the process was first known to be up, if it ever was.
+    #[must_use]
+    pub const fn running_since(&self) -> Option<Monotonic> {
+        self.running_since
+    }
+
     /// Says whether the process is known to have come up.
     #[must_use]
     pub const fn is_up(&self) -> bool {

@@ -104,16 +104,40 @@ impl Replay {
     /// [`Divergence`], at the first entry where replay and recording part.
     pub fn step(&mut self, entry: &Entry) -> Result<Replayed, Divergence> {
         let index = self.index;
-        self.index += 1;
-        let replayed =
-            apply(self.protocol, entry.at, entry.call).ok_or(Divergence::NoBeginning { index })?;
-        self.protocol = Some(replayed.protocol);
-        let fingerprint = fingerprint(&replayed.protocol, &replayed.next);
+        let replayed = self.hand(entry.at, entry.call)?;
+        let fingerprint = replayed.fingerprint();
         if fingerprint != entry.fingerprint {
             let (recorded, replayed) = (entry.fingerprint, fingerprint);
             return Err(Divergence::Fingerprint { index, recorded, replayed });
         }
         Ok(replayed)
+    }
+
+    /// Hands the protocol a call, and compares nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Divergence::NoBeginning`] when the first call begins nothing.
+    pub fn hand(&mut self, at: Monotonic, call: Call) -> Result<Replayed, Divergence> {
+        let index = self.index;
+        self.index += 1;
+        let replayed = apply(self.protocol, at, call).ok_or(Divergence::NoBeginning { index })?;
+        self.protocol = Some(replayed.protocol);
+        Ok(replayed)
+    }
+
+    /// Returns the protocol as it stands, or `None` before the first call.
+    #[must_use]
+    pub const fn protocol(&self) -> Option<&Protocol> {
+        self.protocol.as_ref()
+    }
+}
+
+impl Replayed {
+    /// Returns the fingerprint that an entry with this outcome bears.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        fingerprint(&self.protocol, &self.next)
     }
 }
 

@@ -108,14 +108,9 @@ fn go(mut picker: Picker, mut run: Run, goes_on: fn(&Run) -> bool) -> Schedule {
     let Picker { seed, budget, .. } = picker;
     let mut steps = Vec::new();
     while steps.len() < budget.choices && goes_on(&run) {
-        let Some(Enabled { after_ms, choice }) = picker.pick(run.world()) else {
+        if !picker.draw_into(&mut run, &mut steps) {
             break;
-        };
-        let at_ms = run.world().now_ms().saturating_add(after_ms);
-        if let Err(refusal) = run.choose(at_ms, &choice) {
-            panic!("seed {seed}: `{choice}` is listed as enabled, and refused: {refusal}");
         }
-        steps.push((at_ms, choice));
     }
     let ends_fair = goes_on(&run);
     if ends_fair {
@@ -187,7 +182,7 @@ impl SplitMix64 {
 }
 
 /// Draws choices, and keeps within a budget.
-struct Picker {
+pub(crate) struct Picker {
     seed: u64,
     budget: Budget,
     allows: fn(&Choice) -> bool,
@@ -301,12 +296,25 @@ impl Class {
 }
 
 impl Picker {
-    fn new(seed: u64, budget: Budget) -> Self {
+    pub(crate) fn new(seed: u64, budget: Budget) -> Self {
         let mut numbers = SplitMix64(seed);
         let mut weights = Class::ALL.map(|_| WEIGHTS[numbers.below(5) as usize]);
         weights[Class::Progress as usize] = weights[Class::Progress as usize].max(3);
         weights[Class::Launch as usize] = weights[Class::Launch as usize].max(1);
         Self { seed, budget, allows: |_| true, numbers, weights, left: budget }
+    }
+
+    /// Draws a choice and makes it. Says whether there was one.
+    pub(crate) fn draw_into(&mut self, run: &mut Run, steps: &mut Vec<(u64, Choice)>) -> bool {
+        let Some(Enabled { after_ms, choice }) = self.pick(run.world()) else {
+            return false;
+        };
+        let at_ms = run.world().now_ms().saturating_add(after_ms);
+        if let Err(refusal) = run.choose(at_ms, &choice) {
+            panic!("`{choice}` is listed as enabled, and refused: {refusal}");
+        }
+        steps.push((at_ms, choice));
+        true
     }
 
     /// Draws one of the choices that the budget still allows: first a class, then one of it, so

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use candor_core::recording;
+use candor_core::session::SessionId;
+
 use crate::ghost::Entry;
 use crate::golden;
 use crate::invariants::{Monitor, Violation};
@@ -39,6 +42,8 @@ pub struct Outcome {
     pub golden: String,
     /// Everything that happened.
     pub log: Vec<Entry>,
+    /// What the protocols of the sessions were handed.
+    pub recorded: Vec<(SessionId, recording::Entry)>,
     /// What did not hold.
     pub violations: Vec<Violation>,
     /// The lines that were left out because their choices were not enabled.
@@ -132,7 +137,8 @@ impl Run {
     fn outcome(&self, skipped: Vec<usize>) -> Outcome {
         let log = self.world.log().entries().to_vec();
         let golden = golden::render(&log, &self.world.rest());
-        Outcome { golden, log, violations: self.violations().to_vec(), skipped }
+        let recorded = self.world.recording();
+        Outcome { golden, log, recorded, violations: self.violations().to_vec(), skipped }
     }
 }
 

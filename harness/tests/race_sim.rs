@@ -135,6 +135,13 @@ fn wrong_usage_says_what_is_right() {
         &["replay", "/no/such/file"],
         &["show"],
         &["show", "/no/such/file"],
+        &["convert", "one.text"],
+        &["convert", "one.jsonl", "--out", "two.jsonl"],
+        &["convert", "/no/such/file.jsonl"],
+        &["import"],
+        &["import", "--fast"],
+        &["import", "one.recording", "--out"],
+        &["import", "/no/such/file"],
     ] {
         let ran = race_sim(arguments);
         assert_eq!(ran.code, Some(1), "{arguments:?}");
@@ -159,6 +166,44 @@ fn show_draws_the_lanes() {
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert!(ran.out.contains("s1.1 starting"), "{}", ran.out);
     assert!(ran.out.contains("replied 1 accepted"), "{}", ran.out);
+}
+
+#[test]
+fn convert_goes_both_ways_and_replay_takes_either() {
+    let (folder, path) = file(GOOD);
+    let twin = folder.path().join("one.jsonl");
+    assert_eq!(race_sim(&["convert", name(&path), "--out", name(&twin)]).code, Some(0));
+    let printed = race_sim(&["convert", name(&path)]);
+    assert_eq!((printed.code, printed.out), (Some(0), fs::read_to_string(&twin).unwrap()));
+    assert_eq!(race_sim(&["convert", name(&twin)]).out, GOOD);
+
+    assert_eq!(race_sim(&["replay", name(&twin)]).code, Some(1), "there is no golden block");
+    assert_eq!(race_sim(&["replay", "--bless", name(&twin)]).code, Some(0));
+    assert_eq!(race_sim(&["replay", name(&twin)]).code, Some(0));
+    let blessed = fs::read_to_string(&twin).unwrap();
+    assert!(blessed.lines().last().unwrap().starts_with(r#"{"k":"golden","text":"s1   "#));
+    assert_eq!(fs::read_to_string(&path).unwrap(), GOOD, "the text was left alone");
+}
+
+#[test]
+fn a_torn_twin_is_mended_by_convert_and_refused_by_replay() {
+    let (folder, path) = file(GOOD);
+    let twin = folder.path().join("one.jsonl");
+    race_sim(&["convert", name(&path), "--out", name(&twin)]);
+    let whole = fs::read_to_string(&twin).unwrap();
+    fs::write(&twin, &whole[..whole.len() - 9]).unwrap();
+    let ran = race_sim(&["replay", name(&twin)]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("one.jsonl: line 3: expected a whole object, found"), "{}", ran.err);
+    let ran = race_sim(&["convert", name(&twin)]);
+    let kept = GOOD.strip_suffix("@+1     write ok s1#1\n").unwrap();
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), kept));
+    assert!(ran.err.contains("one.jsonl: line 3: torn, and left out"), "{}", ran.err);
+
+    fs::write(&twin, whole.replace("crash=0", "crash=0\\n")).unwrap();
+    let ran = race_sim(&["convert", name(&twin)]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    assert!(ran.err.contains("one.jsonl: line 1: expected what can stand in"), "{}", ran.err);
 }
 
 const ORIGINAL_BUG: &str = "timelines/exit_meets_unstored_interrupt.timeline";

@@ -1,6 +1,7 @@
 //! Schedules that nobody wrote, thousands a run: no invariant may break in any of them.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU16;
 
 use candor_core::status::Status;
 use candor_core::stop::StopKind;
@@ -8,9 +9,13 @@ use candor_core::verdict::{Completion, Verdict};
 use candor_harness::failure::Story;
 use candor_harness::ghost::{Record, Reply};
 use candor_harness::random::{Budget, Schedule, run};
+use candor_harness::script::{Command, run_script};
 use candor_harness::shrink::{Failing, shrink, shrink_while};
+use candor_harness::timeline::choice::{Ask, LaunchOptions};
 use expect_test::expect;
-use proptest::prelude::{ProptestConfig, any, proptest};
+use proptest::collection::{btree_set, vec};
+use proptest::option;
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 
 /// Seeds that every run tries, so that what passes here passes everywhere.
 const FIXED_SEEDS: u64 = 5_000;
@@ -102,6 +107,54 @@ fn fixed_schedules_break_nothing_and_take_every_edge() {
         waiting_input > waiting_input by request_closed
         waiting_input > waiting_input by request_opened"#]]
     .assert_eq(&edges.join("\n"));
+}
+
+/// Sessions, stops and shutdowns that a script may hold: far more than what is searched.
+const SCRIPT_COMMANDS_MAX: usize = 40;
+
+/// What the world may do between the commands of a script, which are drawn apart.
+const AROUND_SCRIPTS: Budget =
+    Budget { sessions: 0, stops: 0, words: 12, crashes: 4, store_faults: 8, ..Budget::DEFAULT };
+
+fn options() -> impl Strategy<Value = LaunchOptions> {
+    let grace_ms = option::of((0_u32..20_000, 0_u32..20_000));
+    let codes = option::of(btree_set(any::<u8>(), 1..4));
+    let timeout_ms = option::of(any::<NonZeroU16>());
+    (timeout_ms, grace_ms, option::of(0_u32..40_000), codes, any::<bool>()).prop_map(
+        |(timeout_ms, grace_ms, linger_ms, codes, always_reports)| LaunchOptions {
+            timeout_ms: timeout_ms.map(Into::into),
+            grace_ms,
+            linger_ms,
+            codes: codes.map(|codes| codes.into_iter().collect()),
+            always_reports,
+        },
+    )
+}
+
+fn scripts() -> impl Strategy<Value = Vec<(u8, Command)>> {
+    let ask = prop_oneof![3 => Just(Ask::Interrupt), 1 => Just(Ask::Kill)];
+    let command = prop_oneof![
+        4 => options().prop_map(Command::Launch),
+        2 => any::<u16>().prop_map(Command::Queue),
+        6 => (any::<u16>(), ask).prop_map(|(at, ask)| Command::Stop(at, ask)),
+        1 => Just(Command::Shutdown),
+    ];
+    vec((0_u8..8, command), 1..SCRIPT_COMMANDS_MAX)
+}
+
+proptest! {
+    // The schedule is made short by what knows schedules.
+    #![proptest_config(ProptestConfig {
+        max_shrink_iters: 0,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// Many sessions, and users who ask for more than any budget of the search allows.
+    #[test]
+    fn no_long_script_of_users_breaks_an_invariant(seed in any::<u64>(), script in scripts()) {
+        pass(run_script(seed, &script, AROUND_SCRIPTS));
+    }
 }
 
 proptest! {

@@ -30,4 +30,5 @@ mod show;
 mod start_together;
 mod stop;
 mod support;
+mod timeline;
 mod wait;

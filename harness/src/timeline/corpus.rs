@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use super::{ParseError, Timeline};
-
-/// The extension of a timeline's file.
-const EXTENSION: &str = "timeline";
+use super::{ParseError, Timeline, jsonl};
 
 /// Timelines in one corpus, at most; more is a folder that was named by mistake.
 const FILES_MAX: usize = 10_000;
@@ -55,18 +52,72 @@ pub enum CorpusError {
     },
 }
 
-/// Reads one file.
+/// In which form a timeline stands in a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Form {
+    /// For people: `.timeline`.
+    Text,
+    /// For machines: `.jsonl`. See [`jsonl`].
+    Jsonl,
+}
+
+impl Form {
+    /// Returns the form that a file's extension says; a file with any other is taken for text.
+    #[must_use]
+    pub fn of(path: &Path) -> Self {
+        if path.extension().is_some_and(|extension| extension == Self::Jsonl.extension()) {
+            Self::Jsonl
+        } else {
+            Self::Text
+        }
+    }
+
+    /// Returns the extension, without its dot.
+    #[must_use]
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Text => "timeline",
+            Self::Jsonl => "jsonl",
+        }
+    }
+
+    /// Prints a timeline in this form.
+    #[must_use]
+    pub fn print(self, timeline: &Timeline) -> String {
+        match self {
+            Self::Text => timeline.to_string(),
+            Self::Jsonl => jsonl::print(timeline),
+        }
+    }
+}
+
+/// Reads one file, in the form that its extension says. A twin with a torn last line is refused,
+/// because half a timeline must not pass for a whole one.
 ///
 /// # Errors
 ///
 /// [`CorpusError::Unreadable`] and [`CorpusError::Malformed`]: tell the user, who has named it.
 pub fn read_file(path: &Path) -> Result<Timeline, CorpusError> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| CorpusError::Unreadable { path: path.to_owned(), source })?;
-    text.parse().map_err(|error| CorpusError::Malformed { path: path.to_owned(), error })
+    let unreadable = |source| CorpusError::Unreadable { path: path.to_owned(), source };
+    let read = match Form::of(path) {
+        Form::Text => fs::read_to_string(path).map_err(unreadable)?.parse(),
+        Form::Jsonl => {
+            jsonl::read(&fs::read(path).map_err(unreadable)?).and_then(jsonl::Twin::whole)
+        }
+    };
+    read.map_err(|error| CorpusError::Malformed { path: path.to_owned(), error })
 }
 
-/// Reads files, and all files below folders, each once and in the order of their names.
+/// Writes a timeline to a file, in the form that its extension says.
+///
+/// # Errors
+///
+/// What the system said.
+pub fn write_file(path: &Path, timeline: &Timeline) -> io::Result<()> {
+    fs::write(path, Form::of(path).print(timeline))
+}
+
+/// Reads files, and all texts below folders, each once and in the order of their names.
 ///
 /// # Errors
 ///
@@ -104,7 +155,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), CorpusError> {
         }
         if path.is_dir() {
             collect(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == EXTENSION) {
+        } else if path.extension().is_some_and(|extension| extension == Form::Text.extension()) {
             files.push(path);
         }
     }

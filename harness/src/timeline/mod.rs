@@ -42,6 +42,7 @@
 pub mod choice;
 mod corpus;
 mod header;
+pub mod jsonl;
 pub mod names;
 mod parse;
 mod words;
@@ -51,7 +52,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 pub use choice::Choice;
-pub use corpus::{CorpusError, load, read_file};
+pub use corpus::{CorpusError, Form, load, read_file, write_file};
 pub use header::{BadValue, Expectation, Victim};
 pub use parse::ParseError;
 pub use words::BadChoice;

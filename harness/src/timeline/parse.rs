@@ -15,7 +15,7 @@ pub struct ParseError {
 }
 
 impl ParseError {
-    fn new(line: usize, message: impl Into<String>) -> Self {
+    pub(crate) fn new(line: usize, message: impl Into<String>) -> Self {
         Self { line, message: message.into() }
     }
 }
@@ -84,7 +84,7 @@ fn cut_comment(line: &str) -> (&str, Option<String>) {
     (line, None)
 }
 
-fn head_line(number: usize, line: &str) -> Result<HeadLine, ParseError> {
+pub(super) fn head_line(number: usize, line: &str) -> Result<HeadLine, ParseError> {
     let (line, comment) = cut_comment(line);
     match (line.split_once(char::is_whitespace), comment) {
         (None, None) if line.is_empty() => Ok(HeadLine::Blank),
@@ -105,7 +105,7 @@ fn head_line(number: usize, line: &str) -> Result<HeadLine, ParseError> {
     }
 }
 
-fn body_line(number: usize, line: &str) -> Result<BodyLine, ParseError> {
+pub(super) fn body_line(number: usize, line: &str) -> Result<BodyLine, ParseError> {
     let (line, comment) = cut_comment(line);
     let fail = |message: String| ParseError::new(number, message);
     match comment {

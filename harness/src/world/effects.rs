@@ -107,10 +107,10 @@ impl World {
         Ok(())
     }
 
+    /// A daemon that leaves asks its sessions again and again, so that this may be chosen again.
     fn shutdown(&mut self) -> Effect {
         match &mut self.daemon {
             None => Refusal::because("the daemon is down"),
-            Some(daemon) if daemon.is_leaving => Refusal::because("the daemon is leaving already"),
             Some(daemon) => {
                 daemon.is_leaving = true;
                 self.stop_all();

@@ -11,8 +11,10 @@
 
 mod codes;
 mod compare;
+mod convert;
 mod explain;
 mod flags;
+mod import;
 mod mutants;
 mod repl;
 mod replay;
@@ -29,7 +31,9 @@ use candor_harness::model::command;
 use candor_harness::timeline::CorpusError;
 
 use codes::{CRASH, USAGE};
+use convert::Convert;
 use explain::Explain;
+use import::Import;
 use repl::ByHand;
 use replay::Replay;
 use show::Show;
@@ -55,6 +59,8 @@ fn main() -> ExitCode {
         ["shrink", rest @ ..] => asked(Shrink::parse(rest), |request| request.run()),
         ["explain", rest @ ..] => asked(Explain::parse(rest), |request| request.run()),
         ["repl", rest @ ..] => asked(ByHand::parse(rest), |request| request.run()),
+        ["convert", rest @ ..] => asked(Convert::parse(rest), |request| request.run()),
+        ["import", rest @ ..] => asked(Import::parse(rest), |request| request.run()),
         ["table"] => guarded(|| table::run(false)),
         ["table", "--markdown"] => guarded(|| table::run(true)),
         ["table", ..] => usage("`table` has the flag --markdown and no other"),
@@ -88,6 +94,8 @@ fn help() -> String {
         repl::HELP,
         table::HELP,
         compare::HELP,
+        convert::HELP,
+        import::HELP,
         command::HELP,
     ];
     [INTRODUCTION, &verbs.concat(), "\n", codes::HELP].concat()

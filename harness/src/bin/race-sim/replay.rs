@@ -1,6 +1,5 @@
 //! `race-sim replay`: the corpus, or single files, against their golden blocks.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -10,7 +9,7 @@ use candor_harness::handle::{PREFIX, timeline_of_handle};
 use candor_harness::invariants::Violation;
 use candor_harness::mutant::Mutants;
 use candor_harness::replay::{Mode, ReplayError};
-use candor_harness::timeline::{Timeline, load};
+use candor_harness::timeline::{Timeline, load, write_file};
 
 use crate::codes::{LIVENESS, NONDETERMINISM, SAFETY, SURVIVOR, USAGE};
 use crate::complain;
@@ -22,9 +21,10 @@ pub(crate) const CORPUS: &str = "harness/timelines";
 pub(crate) const HELP: &str = "  race-sim replay [FILE|FOLDER|HANDLE]... [--lenient] [--bless]
       Replays timelines twice, checks every invariant, and compares the outcome with the golden
       block. Without a name: those in harness/timelines. A handle, which failures print, has no
-      golden block.
+      golden block. A file may be a twin, FILE.jsonl, as `convert` makes it; in folders, twins are
+      left out.
         --lenient   leave out choices that are not enabled
-        --bless     write the outcome into the golden block
+        --bless     write the outcome into the golden block, of a twin in its own form
 ";
 
 /// The invariant that speaks of what never ends.
@@ -124,7 +124,7 @@ impl Replay {
         }
         if self.bless && !is_derived && timeline.golden.as_ref() != Some(&outcome.golden) {
             let blessed = Timeline { golden: Some(outcome.golden), ..timeline.clone() };
-            fs::write(path, blessed.to_string())
+            write_file(path, &blessed)
                 .map_err(|error| (USAGE, format!("cannot write {}: {error}", path.display())))?;
             println!("     {} has a new golden block", path.display());
         }
@@ -137,7 +137,8 @@ fn is_handle(path: &Path) -> bool {
     path.to_str().is_some_and(|name| name.starts_with(PREFIX)) && !path.exists()
 }
 
-fn exit_code(failure: &Failure) -> u8 {
+/// Returns the exit code for why a timeline does not pass.
+pub(crate) fn exit_code(failure: &Failure) -> u8 {
     match failure {
         Failure::Replay(_) | Failure::NoGolden { .. } => USAGE,
         Failure::Nondeterminism { .. } => NONDETERMINISM,
