@@ -8,6 +8,8 @@
 //! | `Clock` | [`clock`] |
 //! | `IdSource` | [`ids`] |
 //! | `Recorder` | [`recorder`] |
+//!
+//! [`remains`] removes what they leave on disk of a session that was deleted.
 
 pub mod bus;
 pub mod clock;
@@ -15,4 +17,5 @@ pub mod failpoint;
 pub mod ids;
 pub mod process;
 pub mod recorder;
+pub mod remains;
 pub mod sqlite;

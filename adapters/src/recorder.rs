@@ -77,6 +77,12 @@ impl FileRecorder {
         Ok(bytes)
     }
 
+    /// Forgets a session that was deleted. Its file is [`Remains`](crate::remains::Remains)' to
+    /// remove.
+    pub fn forget(&self, session: SessionId) {
+        self.broken_off().remove(&session);
+    }
+
     fn append(&self, session: SessionId, entry: &Entry) -> io::Result<()> {
         let begins = matches!(entry.call, Call::Create { .. } | Call::Resume { .. });
         if !begins && self.broken_off().contains(&session) {

@@ -11,7 +11,10 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::Store;
 use super::errors::ReadFailure;
-use super::rows::{event_columns, read_event, read_session, session_columns};
+use super::removal::Removal;
+use super::rows::{
+    event_columns, read_event, read_removal, read_session, removal_columns, session_columns,
+};
 use super::upkeep::full_check;
 use super::views::DamagedRow;
 
@@ -31,6 +34,8 @@ pub struct CheckReport {
     pub sessions: u64,
     /// Rows of events that were read.
     pub events: u64,
+    /// Rows of removals that were read.
+    pub removals: u64,
     /// How many rows are damaged.
     pub damaged_count: u64,
     /// The first of them.
@@ -56,6 +61,7 @@ impl CheckReport {
     fn add(&mut self, slice: Self) {
         self.sessions += slice.sessions;
         self.events += slice.events;
+        self.removals += slice.removals;
         for damaged in slice.damaged {
             self.name(damaged);
         }
@@ -76,6 +82,7 @@ pub(super) async fn check(store: &Store) -> Result<CheckReport, ReadError> {
         .await?;
     walk(store, &mut report, check_sessions).await?;
     walk(store, &mut report, check_events).await?;
+    walk(store, &mut report, check_removals).await?;
     Ok(report)
 }
 
@@ -191,4 +198,41 @@ fn check_events(connection: &Connection, key: i64) -> Result<Slice, ReadFailure>
     }
     let is_full = report.events == u64::from(SLICE_ROWS);
     Ok((report, last.filter(|_| is_full)))
+}
+
+/// Checks the removals whose rows lie after `key`, and returns the last key, or `None` at the end.
+fn check_removals(connection: &Connection, key: i64) -> Result<Slice, ReadFailure> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        removal_columns!(),
+        " FROM removals NOT INDEXED WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+    );
+    let mut report = CheckReport::default();
+    let mut last = None;
+    let mut statement = connection.prepare_cached(SQL)?;
+    let mut rows = statement.query(params![key, SLICE_ROWS])?;
+    while let Some(row) = rows.next()? {
+        report.removals += 1;
+        let place: i64 = row.get(0)?;
+        last = Some(place);
+        let (session, reason) = match read_removal(row)? {
+            Ok(removal) if is_there(connection, &removal)? => {
+                (Some(removal.session), "something of its session is still there".to_owned())
+            }
+            Ok(_) => continue,
+            Err(damage) => (damage.session, damage.reason),
+        };
+        let seq = Seq::from_number(u64::try_from(place).unwrap_or(0));
+        report.name(DamagedRow::Removal { seq, session, reason });
+    }
+    let is_full = report.removals == u64::from(SLICE_ROWS);
+    Ok((report, last.filter(|_| is_full)))
+}
+
+/// Says whether a session that was deleted has a row or an event all the same.
+fn is_there(connection: &Connection, removal: &Removal) -> rusqlite::Result<bool> {
+    const SQL: &str = "SELECT 1 FROM sessions WHERE id = ?1 \
+         UNION ALL SELECT 1 FROM events WHERE session = ?1 LIMIT 1";
+    let id = removal.session.as_uuid().as_bytes().as_slice();
+    connection.prepare_cached(SQL)?.exists([id])
 }

@@ -66,10 +66,11 @@ fn store_each<'change>(
 
 /// Returns the highest place that was ever given, as far as the file knows.
 pub(super) fn last_seq(connection: &Connection) -> rusqlite::Result<i64> {
-    // The second one is a guard: should the first be damaged, no place is given twice all the same.
+    // The last two are guards: should the first be damaged, no place is given twice all the same.
     const SQL: &str = "SELECT max(
-        ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0),
-        ifnull((SELECT max(seq) FROM events), 0))";
+        ifnull((SELECT max(seq) FROM sqlite_sequence WHERE name IN ('events', 'removals')), 0),
+        ifnull((SELECT max(seq) FROM events), 0),
+        ifnull((SELECT max(seq) FROM removals), 0))";
     connection.prepare_cached(SQL)?.query_row([], |row| row.get(0))
 }
 
@@ -111,7 +112,7 @@ const INSERT_EVENT: &str = concat!(
 
 /// Undoes a transaction whose `COMMIT` was not said yet. Should even that fail, nothing of it is
 /// stored all the same: the connection is closed.
-fn roll_back(connection: &Connection, error: &rusqlite::Error) -> Failed {
+pub(super) fn roll_back(connection: &Connection, error: &rusqlite::Error) -> Failed {
     let undone = connection.is_autocommit() || run(connection, "ROLLBACK").is_ok();
     Failed {
         answer: before_commit(error),
@@ -120,13 +121,14 @@ fn roll_back(connection: &Connection, error: &rusqlite::Error) -> Failed {
 }
 
 /// Finds out what a failed `COMMIT` leaves.
-fn give_up_commit(connection: &Connection, error: &rusqlite::Error) -> Failed {
+pub(super) fn give_up_commit(connection: &Connection, error: &rusqlite::Error) -> Failed {
     let answer = at_commit(error);
     let undone = connection.is_autocommit() || run(connection, "ROLLBACK").is_ok();
     let is_certain = matches!(answer, CommitError::NotStored { .. });
     Failed { answer, connection_is_sound: undone && connection.is_autocommit() && is_certain }
 }
 
-fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+/// Runs a statement that returns nothing.
+pub(super) fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(|_rows| ())
 }

@@ -7,15 +7,18 @@
 //! | `schema.rs`, `migrations/` | the tables and their versions |
 //! | `rows.rs` | rows and their checksums |
 //! | `writer.rs`, `group.rs` | the writing thread; one transaction for all that wait |
+//! | `removal.rs` | deleting a session, and what stays of it |
 //! | `doubt.rs` | whether it is known what is in the file |
 //! | `readers.rs` | read-only connections with a deadline |
 //! | `views.rs`, `prefix.rs` | lists, prefixes, stories, counts |
+//! | `backup.rs` | copies of the database, made while it is in use |
 //! | `upkeep.rs`, `check.rs` | the log, SQLite's own checks, the row check |
 //! | `errors.rs` | what SQLite says, in the words of the port |
 //!
 //! SQL is written here and nowhere else. Nothing here decides what a session's status is.
 #![forbid(unsafe_code)]
 
+mod backup;
 mod check;
 mod connection;
 mod doubt;
@@ -24,6 +27,7 @@ mod file;
 mod group;
 mod prefix;
 mod readers;
+mod removal;
 mod rows;
 mod schema;
 mod upkeep;
@@ -38,10 +42,14 @@ use async_trait::async_trait;
 use candor_core::event::{Seq, StoredEvent};
 use candor_core::ports::{Change, CommitError, ReadError, Repository, StoredSession};
 use candor_core::session::SessionId;
+use candor_core::stop::Actor;
+use candor_core::time::Timestamp;
 use rusqlite::Connection;
 
+pub use self::backup::{BACKUPS_KEPT, Backup, BackupError, backups};
 pub use self::check::CheckReport;
 pub use self::errors::{CloseError, OpenError};
+pub use self::removal::{Removal, RemoveError};
 pub use self::views::{DamagedRow, EventPage, ListQuery, Listing, Resolution, StatusCounts};
 pub use self::writer::Counters;
 
@@ -49,6 +57,7 @@ use self::connection::Role;
 use self::errors::{ReadFailure, file_error, migration_error, open_error, unavailable};
 use self::file::Presence;
 use self::readers::{READ_MS_MAX, Readers};
+use self::removal::Order;
 use self::rows::EncodedChange;
 use self::writer::Writer;
 
@@ -172,16 +181,46 @@ impl SqliteStore {
         self.0.read(None, move |connection| views::resolve(connection, &prefix)).await
     }
 
-    /// Returns the events after `cursor`, in order, at most `limit` of them, good and damaged.
+    /// Deletes a session that has ended, with all its events, and stores that it was deleted.
+    ///
+    /// Both are one transaction, durable before this returns. Files are not touched: they go after
+    /// it, so that whatever dies in between leaves files that [`removed`](Self::removed) tells of.
+    ///
+    /// Not cancel safe: dropped, the session may or may not be deleted.
+    ///
+    /// # Errors
+    ///
+    /// See [`RemoveError`]; nothing is deleted unless it is [`RemoveError::Unknown`].
+    pub async fn remove(
+        &self,
+        session: SessionId,
+        by: Actor,
+        at: Timestamp,
+    ) -> Result<Removal, RemoveError> {
+        self.0.writer.remove(Order { session, by, at }).await
+    }
+
+    /// Returns the sessions that were deleted, the newest deletion first, as far back as is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unavailable`].
+    pub async fn removed(&self) -> Result<Vec<SessionId>, ReadError> {
+        self.0.read(None, views::removed).await
+    }
+
+    /// Returns the events after `cursor` and the removals among them, in order, at most `limit` of
+    /// them, good and damaged.
     ///
     /// # Errors
     ///
     /// [`ReadError::Unavailable`]. Damaged rows are named in the page.
     pub async fn events_page(&self, cursor: Seq, limit: u32) -> Result<EventPage, ReadError> {
-        self.0.read(None, move |connection| views::events(connection, cursor, limit)).await
+        self.0.read(None, move |connection| views::log(connection, cursor, limit)).await
     }
 
-    /// Returns the events of one session after `cursor`, in order, at most `limit` of them.
+    /// Returns the events of one session after `cursor`, in order, at most `limit` of them, and its
+    /// removal when it was deleted.
     ///
     /// # Errors
     ///
@@ -227,6 +266,37 @@ impl SqliteStore {
         check::check(&self.0).await
     }
 
+    /// Makes a copy of the database in a folder, which must be there and be private, and removes
+    /// the oldest copies beyond [`BACKUPS_KEPT`].
+    ///
+    /// It holds up neither commits nor reads: it has a connection and a thread of its own. Once
+    /// `is_wanted` says no, it gives up.
+    ///
+    /// Only one at a time for a folder. Dropped, it goes on by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError`]. Nothing is left of the attempt, and the copies before it are all there.
+    pub async fn back_up(
+        &self,
+        folder: &Path,
+        at: Timestamp,
+        is_wanted: impl Fn() -> bool + Send + 'static,
+    ) -> Result<Backup, BackupError> {
+        let failed =
+            |reason: &str| BackupError { folder: folder.to_owned(), reason: reason.to_owned() };
+        let deadline = Instant::now() + Duration::from_millis(READ_MS_MAX);
+        if self.0.writer.certainty(deadline).await.is_none() {
+            return Err(failed("it is not known what is in the database"));
+        }
+        let (database, place) = (self.0.readers.path().to_owned(), folder.to_owned());
+        let job = move || backup::make(&database, &place, at, is_wanted);
+        match tokio::task::spawn_blocking(job).await {
+            Ok(made) => made,
+            Err(_panic_or_shutdown) => Err(failed("it was broken off")),
+        }
+    }
+
     /// Returns what the store has done since it was opened.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -248,7 +318,8 @@ impl Repository for SqliteStore {
         self.0.read(None, views::live).await
     }
 
-    /// A page ends before a damaged event; the next one begins with it and fails.
+    /// A page ends before a damaged event; the next one begins with it and fails. Events of deleted
+    /// sessions are not there any more: [`SqliteStore::events_page`] tells of that.
     async fn events_after(&self, cursor: Seq, limit: u32) -> Result<Vec<StoredEvent>, ReadError> {
         let job = move |connection: &_| up_to_damage(views::events(connection, cursor, limit)?);
         self.0.read(None, job).await

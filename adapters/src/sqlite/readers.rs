@@ -2,7 +2,7 @@
 //!
 //! No read lasts longer than its deadline, so that none keeps the write-ahead log from being cut.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,11 @@ impl Readers {
     pub(super) fn new(path: PathBuf) -> Self {
         let shared = Arc::new(Shared { path, idle: Mutex::new(Vec::new()) });
         Self { shared, turns: Arc::new(Semaphore::new(READERS_MAX as usize)) }
+    }
+
+    /// Returns where the database is.
+    pub(super) fn path(&self) -> &Path {
+        &self.shared.path
     }
 
     /// Runs `job` in one transaction, until the deadline.

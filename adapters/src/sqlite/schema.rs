@@ -11,9 +11,12 @@ use rusqlite_migration::{M, Migrations};
 pub(super) const APPLICATION_ID: i32 = 0x4361_6e64;
 
 /// The version that this build reads and writes: how many migrations there are.
-pub(super) const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 2;
 
-const STEPS: [M<'static>; VERSION as usize] = [M::up(include_str!("migrations/0001_init.sql"))];
+const STEPS: [M<'static>; VERSION as usize] = [
+    M::up(include_str!("migrations/0001_init.sql")),
+    M::up(include_str!("migrations/0002_removals.sql")),
+];
 
 /// Brings the database to [`VERSION`], in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), rusqlite_migration::Error> {

@@ -8,12 +8,18 @@ use candor_core::event::{Seq, StoredEvent};
 use candor_core::ports::StoredSession;
 use candor_core::session::SessionId;
 use candor_core::status::Status;
+use candor_core::time::Timestamp;
 use rusqlite::types::ValueRef;
-use rusqlite::{CachedStatement, Connection, Params, params};
+use rusqlite::{CachedStatement, Connection, Params, Row, params};
 
 use super::errors::ReadFailure;
+use super::group::last_seq;
 use super::prefix::Prefix;
-use super::rows::{Damage, event_columns, read_event, read_session, session_columns, session_id};
+use super::removal::{self, REMOVALS_KEPT_MAX, Removal};
+use super::rows::{
+    Damage, event_columns, read_event, read_removal, read_session, removal_columns,
+    session_columns, session_id,
+};
 
 /// Ids that an ambiguous prefix is answered with, at most.
 pub(super) const AMBIGUOUS_MAX: usize = 10;
@@ -27,6 +33,8 @@ pub struct ListQuery {
     pub parent: Option<SessionId>,
     /// Only those that are older than this one, for the next page.
     pub before: Option<SessionId>,
+    /// Only those that had ended by then.
+    pub ended_by: Option<Timestamp>,
     /// How many, at most.
     pub limit: u32,
 }
@@ -35,7 +43,7 @@ impl ListQuery {
     /// Returns the query for the newest `limit` sessions of all.
     #[must_use]
     pub const fn newest(limit: u32) -> Self {
-        Self { statuses: Vec::new(), parent: None, before: None, limit }
+        Self { statuses: Vec::new(), parent: None, before: None, ended_by: None, limit }
     }
 }
 
@@ -46,6 +54,15 @@ pub enum DamagedRow {
     Session {
         /// Whose, if that much can be read.
         id: Option<SessionId>,
+        /// What gave it away.
+        reason: String,
+    },
+    /// The row of a removal.
+    Removal {
+        /// Its place.
+        seq: Seq,
+        /// Of which session, if that much can be read.
+        session: Option<SessionId>,
         /// What gave it away.
         reason: String,
     },
@@ -68,6 +85,12 @@ impl fmt::Display for DamagedRow {
             }
             Self::Session { id: None, reason } => {
                 write!(formatter, "the row of some session is damaged: {reason}")
+            }
+            Self::Removal { seq, session: Some(id), reason } => {
+                write!(formatter, "removal {seq} of session {id} is damaged: {reason}")
+            }
+            Self::Removal { seq, session: None, reason } => {
+                write!(formatter, "removal {seq} is damaged: {reason}")
             }
             Self::Event { seq, session: Some(id), reason } => {
                 write!(formatter, "event {seq} of session {id} is damaged: {reason}")
@@ -93,12 +116,22 @@ pub struct Listing {
 pub struct EventPage {
     /// The good ones.
     pub events: Vec<StoredEvent>,
+    /// The removals of sessions that have their places among them, in order.
+    pub removals: Vec<Removal>,
     /// Those that would be among them.
     pub damaged: Vec<DamagedRow>,
-    /// The cursor for the next page: the place of the last event, good or damaged.
+    /// The cursor for the next page: the place of the last event or removal, good or damaged.
     pub next: Seq,
     /// Whether the limit was reached, so that there may be more.
     pub may_have_more: bool,
+    /// The highest place after which nothing that belongs to this page is gone: whoever has read up
+    /// to here or further has missed nothing. [`Seq::START`] when everything is there.
+    pub gone_up_to: Seq,
+    /// The place of the newest removal that is told of there, or [`Seq::START`]: when it has moved
+    /// since the page before, more may be gone than was then.
+    pub newest_removal: Seq,
+    /// The highest place that was ever given. A cursor beyond it is of another store.
+    pub last: Seq,
 }
 
 /// What a prefix of an id stands for.
@@ -106,6 +139,8 @@ pub struct EventPage {
 pub enum Resolution {
     /// One session.
     One(SessionId),
+    /// No session; one that was deleted had such an id.
+    Removed(Removal),
     /// No session.
     None,
     /// More than one; the first few, newest first.
@@ -147,7 +182,7 @@ pub(super) fn load(
 
 /// Reads a row by its key. A row that the index of keys leads to, and that has another key, is
 /// damaged, wherever SQLite takes the key from.
-fn row_of(
+pub(super) fn row_of(
     connection: &Connection,
     id: SessionId,
 ) -> rusqlite::Result<Option<Result<StoredSession, Damage>>> {
@@ -193,6 +228,9 @@ impl ListQuery {
     fn fits(&self, stored: &StoredSession) -> bool {
         (self.statuses.is_empty() || self.statuses.contains(&stored.session.status()))
             && self.parent.is_none_or(|parent| stored.session.parent == Some(parent))
+            && self.ended_by.is_none_or(|ended_by| {
+                stored.session.ended_at.is_some_and(|ended_at| ended_at <= ended_by)
+            })
     }
 }
 
@@ -205,6 +243,9 @@ fn ids(connection: &Connection, query: &ListQuery) -> Result<Vec<SessionId>, Rea
     if let Some(parent) = &query.parent {
         return children(connection, query, parent, before);
     }
+    if let Some(ended_by) = query.ended_by {
+        return ended(connection, query, before, ended_by);
+    }
     if query.statuses.is_empty() {
         let sql = "SELECT id FROM sessions WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
         return read_ids(connection.prepare_cached(sql)?, params![before, limit]);
@@ -215,9 +256,35 @@ fn ids(connection: &Connection, query: &ListQuery) -> Result<Vec<SessionId>, Rea
         let params = params![status.as_str(), before, limit];
         ids.extend(read_ids(connection.prepare_cached(sql)?, params)?);
     }
+    newest_first(&mut ids, query.limit);
+    Ok(ids)
+}
+
+fn newest_first(ids: &mut Vec<SessionId>, limit: u32) {
     ids.sort_unstable_by(|one, other| other.cmp(one));
     ids.dedup();
-    ids.truncate(query.limit as usize);
+    ids.truncate(limit as usize);
+}
+
+/// Returns the ids of sessions that had ended by then, newest first. It reads what no index has: who
+/// asks for this is about to delete what it finds, and does so rarely.
+fn ended(
+    connection: &Connection,
+    query: &ListQuery,
+    before: &[u8],
+    ended_by: Timestamp,
+) -> Result<Vec<SessionId>, ReadFailure> {
+    const SQL: &str = "SELECT id FROM sessions \
+         WHERE status = ?1 AND id < ?2 AND ended_at_us <= ?3 ORDER BY id DESC LIMIT ?4";
+    let mut ids = Vec::new();
+    for status in Status::ALL.into_iter().filter(|status| status.is_terminal()) {
+        if query.statuses.is_empty() || query.statuses.contains(&status) {
+            let ended_by_us = ended_by.as_microsecond();
+            let params = params![status.as_str(), before, ended_by_us, i64::from(query.limit)];
+            ids.extend(read_ids(connection.prepare_cached(SQL)?, params)?);
+        }
+    }
+    newest_first(&mut ids, query.limit);
     Ok(ids)
 }
 
@@ -313,24 +380,82 @@ pub(super) fn resolve(connection: &Connection, text: &str) -> Result<Resolution,
     ids.dedup();
     ids.truncate(AMBIGUOUS_MAX);
     Ok(match ids[..] {
-        [] => Resolution::None,
+        [] => removed_of(connection, &prefix)?.map_or(Resolution::None, Resolution::Removed),
         [id] => Resolution::One(id),
         _ => Resolution::Ambiguous(ids),
     })
 }
 
-/// Reads the events after a cursor.
+/// Returns the removal of the one deleted session that a prefix stands for.
+fn removed_of(connection: &Connection, prefix: &Prefix) -> Result<Option<Removal>, ReadFailure> {
+    const SQL: &str =
+        concat!("SELECT ", removal_columns!(), " FROM removals ORDER BY seq DESC LIMIT ?1");
+    let (first, last) = prefix.range();
+    let short = prefix.short_range();
+    let mut found = None;
+    let mut statement = connection.prepare_cached(SQL)?;
+    let mut rows = statement.query([REMOVALS_KEPT_MAX])?;
+    while let Some(row) = rows.next()? {
+        let Ok(removal) = read_removal(row)? else { continue };
+        let id = removal.session.as_uuid().as_bytes();
+        let is_meant = (first..=last).contains(id)
+            || short
+                .as_ref()
+                .is_some_and(|(first, last)| (first..=last).contains(&&removal.session.short()));
+        if is_meant && found.replace(removal).is_some() {
+            // More than one: the text is too short to tell of any.
+            return Ok(None);
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the sessions that were deleted, the newest deletion first.
+pub(super) fn removed(connection: &Connection) -> Result<Vec<SessionId>, ReadFailure> {
+    const SQL: &str = "SELECT session FROM removals ORDER BY seq DESC LIMIT ?1";
+    read_ids(connection.prepare_cached(SQL)?, [REMOVALS_KEPT_MAX])
+}
+
+/// Reads the events after a cursor, without removals.
 pub(super) fn events(
     connection: &Connection,
     after: Seq,
     limit: u32,
 ) -> Result<EventPage, ReadFailure> {
-    const SQL: &str =
-        concat!("SELECT ", event_columns!(), " FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2");
-    page(connection.prepare_cached(SQL)?, params![cursor(after), limit], after, limit)
+    let mut page = EventPage { next: after, ..EventPage::default() };
+    let statement = connection.prepare_cached(EVENTS)?;
+    let seen = read_events(statement, params![cursor(after), limit], &mut page)?;
+    page.may_have_more = seen >= limit;
+    Ok(page)
 }
 
-/// Reads the events of one session after a cursor.
+const EVENTS: &str =
+    concat!("SELECT ", event_columns!(), " FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2");
+
+/// Reads events and removals after a cursor.
+pub(super) fn log(
+    connection: &Connection,
+    after: Seq,
+    limit: u32,
+) -> Result<EventPage, ReadFailure> {
+    const REMOVALS: &str = concat!(
+        "SELECT ",
+        removal_columns!(),
+        " FROM removals WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+    );
+    let mut page = begin_page(connection, after)?;
+    if let Some(newest) = removal::newest(connection)? {
+        page.gone_up_to = newest.gone_up_to;
+        page.newest_removal = newest.seq;
+    }
+    let params = params![cursor(after), limit];
+    let mut seen = read_events(connection.prepare_cached(EVENTS)?, params, &mut page)?;
+    seen += read_removals(connection.prepare_cached(REMOVALS)?, params, &mut page)?;
+    cut(&mut page, seen, limit);
+    Ok(page)
+}
+
+/// Reads the events of one session after a cursor, and its removal.
 pub(super) fn session_events(
     connection: &Connection,
     id: SessionId,
@@ -342,8 +467,22 @@ pub(super) fn session_events(
         event_columns!(),
         " FROM events WHERE session = ?1 AND seq > ?2 ORDER BY revision LIMIT ?3"
     );
-    let id = id.as_uuid().as_bytes().as_slice();
-    page(connection.prepare_cached(SQL)?, params![id, cursor(after), limit], after, limit)
+    const REMOVAL: &str = concat!(
+        "SELECT ",
+        removal_columns!(),
+        " FROM removals WHERE session = ?1 AND seq > ?2 LIMIT ?3"
+    );
+    let mut page = begin_page(connection, after)?;
+    let bytes = id.as_uuid().as_bytes().as_slice();
+    let params = params![bytes, cursor(after), limit];
+    let mut seen = read_events(connection.prepare_cached(SQL)?, params, &mut page)?;
+    seen += read_removals(connection.prepare_cached(REMOVAL)?, params, &mut page)?;
+    if let [removal] = &page.removals[..] {
+        page.gone_up_to = removal.last_seq;
+        page.newest_removal = removal.seq;
+    }
+    cut(&mut page, seen, limit);
+    Ok(page)
 }
 
 /// A cursor beyond what can be stored is beyond all events.
@@ -351,31 +490,87 @@ fn cursor(after: Seq) -> i64 {
     i64::try_from(after.number()).unwrap_or(i64::MAX)
 }
 
-fn page(
+fn begin_page(connection: &Connection, after: Seq) -> Result<EventPage, ReadFailure> {
+    let last = Seq::from_number(last_seq(connection)?.unsigned_abs());
+    Ok(EventPage { next: after, last, ..EventPage::default() })
+}
+
+/// Leaves the first `limit` of all that was read, in the order of their places.
+fn cut(page: &mut EventPage, seen: u32, limit: u32) {
+    page.may_have_more = seen >= limit;
+    let mut places: Vec<Seq> = page.events.iter().map(|stored| stored.seq).collect();
+    places.extend(page.removals.iter().map(|removal| removal.seq));
+    places.extend(page.damaged.iter().map(DamagedRow::place));
+    places.sort_unstable();
+    let Some(last) = places.get(..limit as usize).and_then(<[Seq]>::last).copied() else {
+        return;
+    };
+    page.events.retain(|stored| stored.seq <= last);
+    page.removals.retain(|removal| removal.seq <= last);
+    page.damaged.retain(|damaged| damaged.place() <= last);
+    page.next = last;
+}
+
+impl DamagedRow {
+    /// Returns its place among the events, or [`Seq::START`] when it has none.
+    const fn place(&self) -> Seq {
+        match self {
+            Self::Session { .. } => Seq::START,
+            Self::Removal { seq, .. } | Self::Event { seq, .. } => *seq,
+        }
+    }
+}
+
+/// Reads rows of events into a page, and returns how many there were.
+fn read_events(
     mut statement: CachedStatement<'_>,
     params: impl Params,
-    after: Seq,
-    limit: u32,
-) -> Result<EventPage, ReadFailure> {
-    let mut page = EventPage { next: after, ..EventPage::default() };
+    page: &mut EventPage,
+) -> Result<u32, ReadFailure> {
     let mut rows = statement.query(params)?;
     let mut seen: u32 = 0;
     while let Some(row) = rows.next()? {
         seen += 1;
-        let place = match row.get_ref(0)? {
-            ValueRef::Integer(number) => Seq::from_number(u64::try_from(number).unwrap_or(0)),
-            _ => Seq::START,
-        };
-        page.next = page.next.max(place);
+        let seq = place(row)?;
+        page.next = page.next.max(seq);
         match read_event(row)? {
             Ok(stored) => page.events.push(stored),
             Err(Damage { session, reason }) => {
-                page.damaged.push(DamagedRow::Event { seq: place, session, reason });
+                page.damaged.push(DamagedRow::Event { seq, session, reason });
             }
         }
     }
-    page.may_have_more = seen >= limit;
-    Ok(page)
+    Ok(seen)
+}
+
+/// Reads rows of removals into a page, and returns how many there were.
+fn read_removals(
+    mut statement: CachedStatement<'_>,
+    params: impl Params,
+    page: &mut EventPage,
+) -> Result<u32, ReadFailure> {
+    let mut rows = statement.query(params)?;
+    let mut seen: u32 = 0;
+    while let Some(row) = rows.next()? {
+        seen += 1;
+        let seq = place(row)?;
+        page.next = page.next.max(seq);
+        match read_removal(row)? {
+            Ok(removal) => page.removals.push(removal),
+            Err(Damage { session, reason }) => {
+                page.damaged.push(DamagedRow::Removal { seq, session, reason });
+            }
+        }
+    }
+    Ok(seen)
+}
+
+/// Returns the place of a row, which is its first column.
+fn place(row: &Row<'_>) -> rusqlite::Result<Seq> {
+    Ok(match row.get_ref(0)? {
+        ValueRef::Integer(number) => Seq::from_number(u64::try_from(number).unwrap_or(0)),
+        _ => Seq::START,
+    })
 }
 
 /// Counts the sessions by status.

@@ -23,6 +23,7 @@ use super::connection::{BUSY_MS_MAX, Role, open};
 use super::doubt::{Certainty, Doubt};
 use super::errors::{CloseError, OpenError, before_commit, leaves_doubt, not_stored};
 use super::group::{self, Failed};
+use super::removal::{self, Order, Removal, RemoveError};
 use super::rows::EncodedChange;
 use super::upkeep::{self, Checkpoint, Extent, checkpoint};
 
@@ -85,6 +86,7 @@ pub(super) struct Writer {
 #[derive(Debug)]
 enum Request {
     Store(Box<Waiting>),
+    Remove(Removing),
     /// Find out what is in the file, if that is not known.
     Settle(oneshot::Sender<()>),
     Close(oneshot::Sender<Result<(), CloseError>>),
@@ -94,11 +96,31 @@ enum Request {
 #[derive(Debug)]
 struct Waiting {
     change: EncodedChange,
+    ticket: Ticket<Seq>,
+}
+
+/// A session that waits to be deleted.
+#[derive(Debug)]
+struct Removing {
+    order: Order,
+    ticket: Ticket<Result<Removal, RemoveError>>,
+}
+
+/// What a caller who waits for the writer holds the other end of.
+#[derive(Debug)]
+struct Ticket<T> {
     deadline: Instant,
-    /// Set by whoever comes first: the writer, which then stores the change, or the caller, who
+    /// Set by whoever comes first: the writer, which then does what is asked, or the caller, who
     /// then knows that it never will.
     claimed: Arc<AtomicBool>,
-    answer: oneshot::Sender<Result<Seq, CommitError>>,
+    answer: oneshot::Sender<Result<T, CommitError>>,
+}
+
+impl<T> Ticket<T> {
+    /// Says whether the caller still waits, and takes the request.
+    fn claim(&self) -> bool {
+        !self.claimed.swap(true, Ordering::AcqRel)
+    }
 }
 
 impl Writer {
@@ -127,6 +149,25 @@ impl Writer {
     /// Not cancel safe: dropped, the change may or may not be stored.
     pub(super) async fn store(&self, change: EncodedChange) -> Result<Seq, CommitError> {
         failpoint!(CommitBegun, change.session());
+        self.ask(|ticket| Request::Store(Box::new(Waiting { change, ticket }))).await
+    }
+
+    /// Deletes a session, and answers in time, whatever the disk does.
+    ///
+    /// Not cancel safe: dropped, the session may or may not be deleted.
+    pub(super) async fn remove(&self, order: Order) -> Result<Removal, RemoveError> {
+        match self.ask(|ticket| Request::Remove(Removing { order, ticket })).await {
+            Ok(result) => result,
+            Err(CommitError::Unknown { reason }) => Err(RemoveError::Unknown { reason }),
+            Err(error @ CommitError::Conflict) => {
+                Err(RemoveError::NotStored { reason: error.to_string() })
+            }
+            Err(CommitError::NotStored { reason }) => Err(RemoveError::NotStored { reason }),
+        }
+    }
+
+    /// Hands a request to the thread, and waits for its answer as long as a caller may wait.
+    async fn ask<T>(&self, request: impl FnOnce(Ticket<T>) -> Request) -> Result<T, CommitError> {
         let deadline = Instant::now() + Duration::from_millis(ANSWER_MS_MAX);
         let place = match timeout_at(deadline.into(), self.requests.reserve()).await {
             Ok(Ok(place)) => place,
@@ -135,9 +176,7 @@ impl Writer {
         };
         let claimed = Arc::new(AtomicBool::new(false));
         let (answer, answered) = oneshot::channel();
-        let theirs = Arc::clone(&claimed);
-        let waiting = Waiting { change, deadline, claimed: theirs, answer };
-        place.send(Request::Store(Box::new(waiting)));
+        place.send(request(Ticket { deadline, claimed: Arc::clone(&claimed), answer }));
         if let Ok(Ok(result)) = timeout_at(deadline.into(), answered).await {
             return result;
         }
@@ -212,8 +251,15 @@ struct Thread {
 #[derive(Default)]
 struct Group {
     changes: Vec<Waiting>,
+    removals: Vec<Removing>,
     settle: Vec<oneshot::Sender<()>>,
     close: Option<oneshot::Sender<Result<(), CloseError>>>,
+}
+
+impl Group {
+    fn len(&self) -> usize {
+        self.changes.len() + self.removals.len() + self.settle.len()
+    }
 }
 
 impl Thread {
@@ -222,6 +268,9 @@ impl Thread {
         while let Some(first) = self.inbox.blocking_recv() {
             let group = self.collect(first);
             self.store(group.changes);
+            for removing in group.removals {
+                self.remove(removing);
+            }
             self.doubt.catch_up();
             if !group.settle.is_empty() {
                 self.settle();
@@ -244,21 +293,22 @@ impl Thread {
         while let Some(request) = next {
             match request {
                 Request::Store(waiting) => group.changes.push(*waiting),
+                Request::Remove(removing) => group.removals.push(removing),
                 Request::Settle(answer) => group.settle.push(answer),
                 Request::Close(answer) => {
                     group.close = Some(answer);
                     break;
                 }
             }
-            let has_room = group.changes.len() + group.settle.len() < GROUP_CHANGES_MAX;
+            let has_room = group.len() < GROUP_CHANGES_MAX;
             next = has_room.then(|| self.inbox.try_recv().ok()).flatten();
         }
         group
     }
 
     fn store(&mut self, mut group: Vec<Waiting>) {
-        group.retain(|waiting| !waiting.claimed.swap(true, Ordering::AcqRel));
-        let Some(earliest) = group.iter().map(|waiting| waiting.deadline).min() else {
+        group.retain(|waiting| waiting.ticket.claim());
+        let Some(earliest) = group.iter().map(|waiting| waiting.ticket.deadline).min() else {
             return;
         };
         let results = match self.try_store(&group, earliest) {
@@ -272,7 +322,7 @@ impl Thread {
         }
         for (waiting, result) in group.into_iter().zip(results) {
             // A caller who has left reads the row when it matters.
-            let _left = waiting.answer.send(result);
+            let _left = waiting.ticket.answer.send(result);
         }
     }
 
@@ -281,15 +331,41 @@ impl Thread {
         group: &[Waiting],
         deadline: Instant,
     ) -> Result<Vec<Result<Seq, CommitError>>, CommitError> {
+        let results = self.in_transaction(deadline, |connection| {
+            group::store(connection, group.iter().map(|waiting| &waiting.change))
+        })?;
+        failpoint!(CommitDone);
+        Ok(results)
+    }
+
+    /// Deletes a session in a transaction of its own.
+    fn remove(&mut self, removing: Removing) {
+        let Removing { order, ticket } = removing;
+        if !ticket.claim() {
+            return;
+        }
+        let result =
+            self.in_transaction(ticket.deadline, |connection| removal::remove(connection, order));
+        if matches!(result, Ok(Ok(_))) {
+            self.counts.transactions.fetch_add(1, Ordering::Relaxed);
+        }
+        // A caller who has left finds out by reading.
+        let _left = ticket.answer.send(result);
+    }
+
+    /// Runs a job that is one transaction, on a connection that can be trusted.
+    fn in_transaction<T>(
+        &mut self,
+        deadline: Instant,
+        job: impl FnOnce(&Connection) -> Result<T, Failed>,
+    ) -> Result<T, CommitError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.reopen(deadline)?,
         };
         wait_for_locks_until(&connection, deadline)?;
-        let changes = group.iter().map(|waiting| &waiting.change);
-        match group::store(&connection, changes) {
+        match job(&connection) {
             Ok(results) => {
-                failpoint!(CommitDone);
                 self.connection = Some(connection);
                 Ok(results)
             }
@@ -379,7 +455,10 @@ impl Thread {
         while let Ok(request) = self.inbox.try_recv() {
             match request {
                 Request::Store(waiting) => {
-                    let _left = waiting.answer.send(Err(not_stored("the store is closed")));
+                    let _left = waiting.ticket.answer.send(Err(not_stored("the store is closed")));
+                }
+                Request::Remove(removing) => {
+                    let _left = removing.ticket.answer.send(Err(not_stored("the store is closed")));
                 }
                 Request::Settle(answer) => drop(answer),
                 Request::Close(also) => {

@@ -8,12 +8,14 @@ use candor_core::ports::Repository as _;
 use candor_harness::contract::repository::chain::Chain;
 use tempfile::TempDir;
 
+mod backup;
 mod contract;
 mod damage;
 mod disk;
 mod group;
 mod kill;
 mod refusal;
+mod removal;
 mod rows;
 mod views;
 

@@ -8,7 +8,8 @@ use candor_core::input::Input;
 use candor_core::machine::Policy;
 use candor_core::ports::{ReadError, Repository as _, StoredSession};
 use candor_core::session::SessionId;
-use candor_core::stop::StopKind;
+use candor_core::stop::{Actor, StopKind};
+use candor_core::time::Timestamp;
 use candor_core::verdict::Exit;
 use candor_harness::contract::repository::chain::{Chain, every_end, exited, session_id};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
@@ -170,6 +171,36 @@ async fn every_flipped_bit_of_an_event_is_found() {
 }
 
 /// Asserts that the port serves what comes before a damaged event, and then names it.
+#[tokio::test]
+async fn every_flipped_bit_of_a_removal_is_found() {
+    let home = Home::in_memory();
+    let database = home.open();
+    let inputs = [Input::Spawned, exited(Exit::Code(0), false)];
+    for number in [1, 2] {
+        store(&database, &Chain::of(session_id(number), Policy::default(), &inputs)).await;
+    }
+    let at = Timestamp::from_second(1_700_000_000).unwrap();
+    database.remove(session_id(1), Actor::User(7), at).await.unwrap();
+    let raw = scribbler(&home);
+    let (columns, row) = row_of(&raw, "removals", 7);
+    for (column, value) in flips(&row) {
+        let text = matches!(row[column], Value::Text(_));
+        // The key itself would be another row.
+        if columns[column] == "seq"
+            || !scribble(&raw, "removals", 7, &columns[column], &value, text)
+        {
+            continue;
+        }
+        let page = database.events_page(Seq::START, 10).await.unwrap();
+        assert_eq!((page.events.len(), page.removals.len()), (3, 0), "{}", columns[column]);
+        let named = matches!(page.damaged[..], [DamagedRow::Removal { .. }]);
+        assert!(named, "{}: {page:?}", columns[column]);
+        let text = matches!(row[column], Value::Text(_));
+        assert!(scribble(&raw, "removals", 7, &columns[column], &row[column], text));
+    }
+    assert!(database.check().await.unwrap().is_sound());
+}
+
 async fn assert_port_stops_before(database: &SqliteStore, damaged: u64) {
     let mut cursor = Seq::START;
     for expected in 1..damaged {

@@ -46,10 +46,10 @@ async fn used_home() -> Home {
 #[tokio::test]
 async fn a_newer_version_is_refused() {
     let home = used_home().await;
-    home.raw().pragma_update(None, "user_version", 2).unwrap();
+    home.raw().pragma_update(None, "user_version", 3).unwrap();
     home.raw().pragma_update(None, "journal_mode", "DELETE").unwrap();
     let error = refused(&home);
-    assert!(matches!(error, OpenError::Newer { found: 2, supported: 1, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { found: 3, supported: 2, .. }), "{error:?}");
     assert_eq!(home.files(), ["db"]);
 }
 
@@ -59,11 +59,11 @@ async fn a_newer_version_in_the_log_is_refused() {
     let home = used_home().await;
     let newer = home.raw();
     newer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
-    newer.pragma_update(None, "user_version", 3).unwrap();
+    newer.pragma_update(None, "user_version", 4).unwrap();
     newer.close().unwrap();
     assert!(home.beside("-wal").metadata().unwrap().len() > 0);
     let error = refused(&home);
-    assert!(matches!(error, OpenError::Newer { found: 3, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { found: 4, .. }), "{error:?}");
 }
 
 #[tokio::test]
