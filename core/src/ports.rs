@@ -120,6 +120,8 @@ pub trait Repository: Send + Sync {
 
     /// Returns the events after `cursor`, in order and without a hole, at most `limit` of them.
     ///
+    /// Events of a session that was deleted are not there any more, not one of them.
+    ///
     /// # Errors
     ///
     /// See [`ReadError`].

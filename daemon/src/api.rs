@@ -1,6 +1,7 @@
 //! The shapes that go over the wire, which are also what `--json` prints. Others script against
 //! them.
 
+use candor_adapters::sqlite::{Backup, Removal};
 use candor_core::bytes::ByteString;
 use candor_core::event::StoredEvent;
 use candor_core::session::{Note, Session};
@@ -103,7 +104,8 @@ pub(crate) struct EventView {
     #[serde(rename = "type")]
     pub(crate) kind: EventKind,
     pub(crate) from: Option<Status>,
-    pub(crate) to: Status,
+    /// Null when the session was removed.
+    pub(crate) to: Option<Status>,
     pub(crate) cause: String,
     pub(crate) by: String,
     pub(crate) outcome: Option<String>,
@@ -117,6 +119,77 @@ pub(crate) enum EventKind {
     StatusChanged,
     /// Something else did; `from` equals `to`.
     SessionChanged,
+    /// The session was deleted, with all its other events; `to` is null.
+    SessionRemoved,
+}
+
+/// A line among the events that is none: what the reader knows may not be all that there was.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) struct ResetView {
+    /// Where the reader stands: what comes next is after this.
+    pub(crate) seq: u64,
+    #[serde(rename = "type")]
+    pub(crate) kind: ResetKind,
+    pub(crate) reason: ResetReason,
+}
+
+/// The one word that tells such a line from an event.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ResetKind {
+    Reset,
+}
+
+/// Why a reader is told to look anew.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ResetReason {
+    /// Some events after its cursor are gone, with the sessions that they were of.
+    EventsRemoved,
+    /// Its cursor is beyond the last event, as after an older database was restored.
+    CursorAhead,
+}
+
+/// One line of the event log.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+pub(crate) enum LogLine {
+    Event(EventView),
+    Reset(ResetView),
+}
+
+/// The answer to a request to remove a session.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct RemovalView {
+    pub(crate) session: String,
+    /// Bytes of its files.
+    pub(crate) bytes: u64,
+    /// Whether this is only what would be removed.
+    pub(crate) dry_run: bool,
+}
+
+/// What `rm --json` and `prune --json` print.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct RemovalsView {
+    /// Whether this is only what would be removed.
+    pub(crate) dry_run: bool,
+    /// How many sessions were removed.
+    pub(crate) count: u64,
+    /// Bytes of their files together.
+    pub(crate) bytes: u64,
+    /// What was removed, in the order in which it was.
+    pub(crate) removed: Vec<RemovalView>,
+    /// What was not.
+    pub(crate) refused: Vec<RefusedView>,
+}
+
+/// A session that was not removed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct RefusedView {
+    /// As it was named.
+    pub(crate) session: String,
+    /// A sentence.
+    pub(crate) reason: String,
 }
 
 /// A request to launch.
@@ -161,8 +234,18 @@ pub(crate) struct DaemonView {
     pub(crate) started_at: String,
     pub(crate) stopping: bool,
     pub(crate) last_seq: u64,
+    /// The newest copy of the database, if there is one.
+    pub(crate) last_backup: Option<BackupView>,
     /// How many sessions there are of each status.
     pub(crate) sessions: std::collections::BTreeMap<Status, u64>,
+}
+
+/// A copy of the database.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct BackupView {
+    pub(crate) at: String,
+    pub(crate) path: String,
+    pub(crate) bytes: u64,
 }
 
 /// An error, as RFC 9457 has it.
@@ -204,6 +287,16 @@ impl SessionView {
             ended_at: session.ended_at.map(time_text),
             supervision: supervision.filter(|_| !session.status().is_terminal()),
             exit_code: crate::exit_code::of_session(session),
+        }
+    }
+}
+
+impl BackupView {
+    pub(crate) fn new(backup: &Backup) -> Self {
+        Self {
+            at: time_text(backup.at),
+            path: backup.path.to_string_lossy().into_owned(),
+            bytes: backup.bytes,
         }
     }
 }
@@ -261,10 +354,25 @@ impl EventView {
                 EventKind::StatusChanged
             },
             from: event.from,
-            to: event.to,
+            to: Some(event.to),
             cause: event.cause.to_string(),
             by: event.by.to_string(),
             outcome: event.verdict.map(Verdict::outcome).map(str::to_owned),
+        }
+    }
+
+    pub(crate) fn removed(removal: &Removal) -> Self {
+        Self {
+            seq: removal.seq.number(),
+            session: removal.session.to_string(),
+            revision: removal.revision.number(),
+            at: time_text(removal.at),
+            kind: EventKind::SessionRemoved,
+            from: Some(removal.from),
+            to: None,
+            cause: "removed".to_owned(),
+            by: removal.by.to_string(),
+            outcome: None,
         }
     }
 }

@@ -29,6 +29,14 @@ pub(crate) enum ClientError {
     Unreadable { reason: String },
 }
 
+impl ClientError {
+    /// Says whether the session that was asked about was removed before.
+    pub(crate) fn is_about_removal(&self) -> bool {
+        const GONE: u16 = 410;
+        matches!(self, Self::Refused(problem) if problem.status == GONE)
+    }
+}
+
 /// A daemon that can be asked. It holds no connection: each request has its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
@@ -65,6 +73,15 @@ impl Client {
     /// See [`ClientError`].
     pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.call(Method::POST, path, Bytes::new()).await
+    }
+
+    /// Sends a request that removes something, and reads the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.call(Method::DELETE, path, Bytes::new()).await
     }
 
     /// Sends a request that changes something, and reads the whole answer.

@@ -1,12 +1,19 @@
 //! Durations as people write them: `30s`, `5m`, `1h30m`, `250ms`.
 
 use candor_core::stop::Graces;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 /// Why a text is no duration.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{text:?} is not a duration: write it like 30s, 5m, 1h30m or 250ms")]
 pub(crate) struct BadDuration {
+    text: String,
+}
+
+/// Why a text says of nothing how long ago it was.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{text:?} is no length of time: write it like 30d, 2w, 1d12h or 90m")]
+pub(crate) struct BadAge {
     text: String,
 }
 
@@ -29,6 +36,19 @@ pub(crate) enum BadGrace {
 pub(crate) fn parse_ms(text: &str) -> Result<u64, BadDuration> {
     let bad = || BadDuration { text: text.to_owned() };
     let duration: SignedDuration = text.trim().parse().map_err(|_| bad())?;
+    u64::try_from(duration.as_millis()).map_err(|_| bad())
+}
+
+/// Reads how long ago something was, in milliseconds: like a duration, and in days and weeks as
+/// well, of 24 hours each.
+///
+/// # Errors
+///
+/// [`BadAge`], whose sentence says how to write one.
+pub(crate) fn parse_age_ms(text: &str) -> Result<u64, BadAge> {
+    let bad = || BadAge { text: text.to_owned() };
+    let span: Span = text.trim().parse().map_err(|_| bad())?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| bad())?;
     u64::try_from(duration.as_millis()).map_err(|_| bad())
 }
 
@@ -69,7 +89,7 @@ pub(crate) fn text_of_seconds(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_graces, parse_ms, text_of_seconds};
+    use super::{parse_age_ms, parse_graces, parse_ms, text_of_seconds};
 
     #[test]
     fn durations_are_read_as_people_write_them() {
@@ -80,6 +100,23 @@ mod tests {
         }
         for text in ["", "10", "s", "-5s", "5 parsecs", "1e9h"] {
             assert!(parse_ms(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ages_may_have_days_and_weeks() {
+        const HOUR: u64 = 3_600_000;
+        for (text, ms) in [
+            ("30d", 720 * HOUR),
+            ("2w", 336 * HOUR),
+            ("1d12h", 36 * HOUR),
+            ("90m", 5_400_000),
+            ("0s", 0),
+        ] {
+            assert_eq!(parse_age_ms(text), Ok(ms), "{text}");
+        }
+        for text in ["", "30", "d", "-30d", "1mo", "1y"] {
+            assert!(parse_age_ms(text).is_err(), "{text}");
         }
     }
 

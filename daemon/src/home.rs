@@ -103,6 +103,10 @@ impl Home {
         self.folder.join("sessions")
     }
 
+    pub(crate) fn backups(&self) -> PathBuf {
+        self.folder.join("backups")
+    }
+
     pub(crate) fn log(&self) -> PathBuf {
         self.folder.join("daemon.log")
     }
@@ -114,7 +118,8 @@ impl Home {
     /// See [`HomeError`]; each sentence says what to do.
     pub(crate) fn prepare(&self) -> Result<(), HomeError> {
         make_private_folder(&self.folder)?;
-        make_private_folder(&self.sessions())
+        make_private_folder(&self.sessions())?;
+        make_private_folder(&self.backups())
     }
 
     /// Takes the home for this process.

@@ -40,6 +40,8 @@ pub(super) enum Verb {
     },
     Wait(Wait),
     Events(Events),
+    Rm(Rm),
+    Prune(Prune),
     /// Prints a session's flight recording, which replays what happened to it
     ///
     /// It holds every input and no output, text or environment: attach it to a bug report.
@@ -169,6 +171,51 @@ pub(super) struct Events {
     pub(super) json: bool,
 }
 
+/// Removes sessions that have ended, with their output, recordings and events
+///
+/// All of them or none: if one of them is live or unknown, it says so and removes nothing. What
+/// cannot be removed then all the same, since somebody else was quicker or the disk fails, is told,
+/// and the others are removed. What is removed cannot be brought back.
+///
+/// The exit code is 0 when all of them are removed, and 125 otherwise.
+#[derive(Args, Debug)]
+pub(super) struct Rm {
+    /// The sessions: their ids, or unique beginnings of them
+    #[arg(required = true, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) ids: Vec<String>,
+    /// Prints what was removed, and what was not, as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Removes all sessions that ended longer ago than this, with their output, recordings and events
+///
+/// It says how many they were, and how many bytes their files held. Live sessions are left alone.
+/// What is removed cannot be brought back.
+#[derive(Args, Debug)]
+pub(super) struct Prune {
+    /// Only sessions that ended so long ago, such as 30d, 2w or 12h; 0s means all that have ended
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_age_ms)]
+    pub(super) older: u64,
+    /// Only sessions that ended like this; can be given many times
+    #[arg(long, value_name = "completed|failed|lost", value_parser = ended_status)]
+    pub(super) status: Vec<Status>,
+    /// Removes nothing, and lists what would be removed
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Prints what was removed, and what was not, as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Reads a status that a session can have ended with.
+fn ended_status(text: &str) -> Result<Status, String> {
+    match text.parse::<Status>() {
+        Ok(status) if status.is_terminal() => Ok(status),
+        Ok(_) | Err(_) => Err("a session ends as completed, failed or lost".to_owned()),
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum DaemonVerb {
     /// Runs the daemon here, in front
@@ -179,7 +226,7 @@ pub(super) enum DaemonVerb {
     },
     /// Starts the daemon in the background, if none runs
     Start,
-    /// Tells which daemon runs, and counts its sessions
+    /// Tells which daemon runs, counts its sessions, and says when its database was last copied
     Status {
         /// Prints it as JSON
         #[arg(long)]

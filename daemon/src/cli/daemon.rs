@@ -6,6 +6,7 @@ use candor_adapters::process::{await_end_of, become_daemon};
 
 use super::arguments::DaemonVerb;
 use super::launcher::{READY, connect_or_start};
+use super::rm::bytes_text;
 use super::{CliError, complain, with_runtime};
 use crate::api::DaemonView;
 use crate::client::{Client, ClientError};
@@ -97,6 +98,13 @@ async fn status(json: bool) -> Result<u8, CliError> {
     writeln!(out, "candor {} (pid {}{stopping}) in {}", daemon.version, daemon.pid, daemon.home)?;
     for (status, count) in &daemon.sessions {
         writeln!(out, "{status:13} {count}")?;
+    }
+    match &daemon.last_backup {
+        Some(backup) => {
+            let (at, bytes) = (&backup.at, bytes_text(backup.bytes));
+            writeln!(out, "{:13} {at}, {bytes}: {}", "last backup", backup.path)?;
+        }
+        None => writeln!(out, "{:13} none yet", "last backup")?,
     }
     Ok(exit_code::SUCCESS)
 }

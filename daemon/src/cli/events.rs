@@ -5,7 +5,7 @@ use std::io::Write as _;
 use super::arguments::Events;
 use super::terminal::style_of;
 use super::{CliError, client, encoded};
-use crate::api::EventView;
+use crate::api::{EventView, LogLine, ResetReason, ResetView};
 use crate::client::Lines;
 use crate::exit_code;
 
@@ -21,16 +21,20 @@ pub(super) async fn main(arguments: Events) -> Result<u8, CliError> {
             out.write_all(&line)?;
             out.write_all(b"\n")?;
         } else {
-            let event: EventView = serde_json::from_slice(&line)
+            let line: LogLine = serde_json::from_slice(&line)
                 .map_err(|error| CliError::Own(format!("an event cannot be read: {error}")))?;
-            print(&event)?;
+            match line {
+                LogLine::Event(event) => print(&event)?,
+                LogLine::Reset(reset) => print_reset(&reset)?,
+            }
         }
     }
     Ok(exit_code::SUCCESS)
 }
 
 fn print(event: &EventView) -> Result<(), CliError> {
-    let (to, style) = (event.to, style_of(event.to));
+    let to = event.to.map_or("-", |to| to.as_str());
+    let style = event.to.map(style_of).unwrap_or_default();
     let from = event.from.map_or("-", |from| from.as_str());
     let outcome = event.outcome.as_deref().unwrap_or_default();
     writeln!(
@@ -42,5 +46,17 @@ fn print(event: &EventView) -> Result<(), CliError> {
         event.cause,
         event.by,
     )?;
+    Ok(())
+}
+
+fn print_reset(reset: &ResetView) -> Result<(), CliError> {
+    let seq = reset.seq;
+    let sentence = match reset.reason {
+        ResetReason::EventsRemoved => {
+            format!("some events after {seq} are gone, with the sessions that they were of")
+        }
+        ResetReason::CursorAhead => format!("the last event is {seq}, and you asked beyond it"),
+    };
+    writeln!(anstream::stdout(), "{:>6}  {sentence}", "-")?;
     Ok(())
 }

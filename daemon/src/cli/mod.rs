@@ -6,6 +6,8 @@ mod events;
 mod launcher;
 mod logs;
 mod ls;
+mod prune;
+mod rm;
 mod run;
 mod show;
 mod stop;
@@ -79,6 +81,8 @@ fn dispatch(verb: Verb) -> Result<u8, CliError> {
         Verb::Kill { id } => with_runtime(stop::main(id, "kill")),
         Verb::Wait(wait) => with_runtime(wait::main(wait)),
         Verb::Timeline { id } => with_runtime(logs::timeline(id)),
+        Verb::Rm(rm) => with_runtime(rm::main(rm)),
+        Verb::Prune(prune) => with_runtime(prune::main(prune)),
         Verb::Events(events) => with_runtime(events::main(events)),
     }
 }

@@ -9,7 +9,7 @@ use candor_core::status::Status;
 use super::arguments::Show;
 use super::terminal::{clean, style_of};
 use super::{CliError, client, path_of};
-use crate::api::{EventView, ExitView, SessionView};
+use crate::api::{EventView, ExitView, LogLine, SessionView};
 use crate::client::{Client, Lines};
 use crate::exit_code;
 
@@ -33,9 +33,11 @@ async fn story(client: &Client, id: &str) -> Result<Vec<EventView>, CliError> {
     let mut lines = Lines::new(client.open(&format!("/v1/events?session={id}")).await?);
     let mut events = Vec::new();
     while let Some(line) = lines.next().await? {
-        let event = serde_json::from_slice(&line)
+        let line: LogLine = serde_json::from_slice(&line)
             .map_err(|error| CliError::Own(format!("an event cannot be read: {error}")))?;
-        events.push(event);
+        if let LogLine::Event(event) = line {
+            events.push(event);
+        }
     }
     Ok(events)
 }
@@ -92,11 +94,11 @@ fn print_facts(out: &mut impl Write, session: &SessionView) -> Result<(), CliErr
 fn print_story(out: &mut impl Write, story: &[EventView]) -> Result<(), CliError> {
     writeln!(out, "\nhow it came to this")?;
     for event in story {
-        let to = event.to;
-        let style = style_of(to);
+        let to = event.to.map_or("removed", |to| to.as_str());
+        let style = event.to.map(style_of).unwrap_or_default();
         let outcome = event.outcome.as_ref().map_or_else(String::new, |word| format!(" ({word})"));
         let from = match event.from {
-            Some(from) if from != to => format!("{from} → "),
+            Some(from) if Some(from) != event.to => format!("{from} → "),
             Some(_) | None => String::new(),
         };
         writeln!(

@@ -8,7 +8,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use candor_core::event::{Seq, StoredEvent};
+use candor_adapters::sqlite::EventPage;
+use candor_core::event::Seq;
 use candor_core::ports::{ReadError, Subscription};
 use candor_core::session::SessionId;
 use futures_util::stream;
@@ -16,7 +17,7 @@ use serde::Deserialize;
 
 use super::problem::ApiError;
 use super::sessions::resolve;
-use crate::api::EventView;
+use crate::api::{EventView, LogLine, ResetKind, ResetReason, ResetView};
 use crate::serve::App;
 
 /// Events that are read from the store at one time.
@@ -41,10 +42,14 @@ struct Reader {
     app: Arc<App>,
     session: Option<SessionId>,
     cursor: Seq,
-    page: VecDeque<StoredEvent>,
+    page: VecDeque<LogLine>,
+    /// The newest removal that the page before knew of; `None` before the first page.
+    newest_removal: Option<Seq>,
     /// `None` when the client does not follow.
     wakeups: Option<Box<dyn Subscription>>,
     is_at_end: bool,
+    /// Whether nothing can follow: the one session that is read was removed.
+    is_over: bool,
 }
 
 pub(super) async fn stream(
@@ -60,7 +65,16 @@ pub(super) async fn stream(
     let wakeups = follow.then(|| app.bus.subscribe());
     let cursor = Seq::from_number(after);
     let page = VecDeque::new();
-    let reader = Reader { app, session, cursor, page, wakeups, is_at_end: false };
+    let reader = Reader {
+        app,
+        session,
+        cursor,
+        page,
+        newest_removal: None,
+        wakeups,
+        is_at_end: false,
+        is_over: false,
+    };
     let lines = stream::try_unfold(reader, |mut reader| async move {
         Ok::<_, ReadError>(reader.next_lines().await?.map(|lines| (lines, reader)))
     });
@@ -74,7 +88,7 @@ impl Reader {
             if let Some(lines) = self.page_as_lines() {
                 return Ok(Some(lines));
             }
-            if self.is_at_end && !self.woken().await {
+            if self.is_over || (self.is_at_end && !self.woken().await) {
                 return Ok(None);
             }
             self.read_page().await?;
@@ -90,16 +104,44 @@ impl Reader {
         for damaged in &page.damaged {
             tracing::error!(error = %damaged, "left out of an answer");
         }
+        if self.cursor > page.last {
+            // Of another store, such as one that an older copy has taken the place of. What comes
+            // from here on would otherwise be passed over until the places catch up.
+            self.cursor = page.last;
+            self.page = VecDeque::from([self.reset(ResetReason::CursorAhead)]);
+            return Ok(());
+        }
+        self.page.clear();
+        if self.has_missed(&page) {
+            let reset = self.reset(ResetReason::EventsRemoved);
+            self.page.push_back(reset);
+        }
+        self.newest_removal = Some(page.newest_removal);
+        self.is_over = self.session.is_some() && !page.removals.is_empty();
         self.is_at_end = !page.may_have_more;
         self.cursor = self.cursor.max(page.next);
-        self.page = page.events.into();
+        self.page.extend(lines(&page));
         Ok(())
+    }
+
+    /// Says whether something after the cursor is gone that the reader was not told of. One that
+    /// begins at the beginning knows nothing yet, and so has missed nothing.
+    fn has_missed(&self, page: &EventPage) -> bool {
+        let may_be_news = match self.newest_removal {
+            None => self.cursor > Seq::START,
+            Some(newest) => page.newest_removal > newest,
+        };
+        may_be_news && page.gone_up_to > self.cursor
+    }
+
+    fn reset(&self, reason: ResetReason) -> LogLine {
+        LogLine::Reset(ResetView { seq: self.cursor.number(), kind: ResetKind::Reset, reason })
     }
 
     fn page_as_lines(&mut self) -> Option<Bytes> {
         let mut lines = Vec::new();
-        for stored in self.page.drain(..) {
-            if serde_json::to_writer(&mut lines, &EventView::new(&stored)).is_ok() {
+        for line in self.page.drain(..) {
+            if serde_json::to_writer(&mut lines, &line).is_ok() {
                 lines.push(b'\n');
             }
         }
@@ -121,4 +163,13 @@ impl Reader {
             }
         }
     }
+}
+
+/// Returns the lines of a page, events and removals in one order.
+fn lines(page: &EventPage) -> Vec<LogLine> {
+    let events = page.events.iter().map(EventView::new);
+    let mut views: Vec<EventView> =
+        events.chain(page.removals.iter().map(EventView::removed)).collect();
+    views.sort_unstable_by_key(|view| view.seq);
+    views.into_iter().map(LogLine::Event).collect()
 }

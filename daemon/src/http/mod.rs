@@ -17,9 +17,10 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
 use axum::{Extension, Json};
+use candor_adapters::sqlite::backups;
 use candor_core::stop::Actor;
 
-use crate::api::{DaemonView, time_text};
+use crate::api::{BackupView, DaemonView, time_text};
 use crate::serve::App;
 use problem::ApiError;
 
@@ -45,7 +46,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/daemon/stop", post(stop_daemon))
         .route("/v1/events", get(events::stream))
         .route("/v1/sessions", get(sessions::list).post(sessions::launch))
-        .route("/v1/sessions/{id}", get(sessions::get))
+        .route("/v1/sessions/{id}", get(sessions::get).delete(sessions::delete))
         .route("/v1/sessions/{id}/interrupt", post(sessions::interrupt))
         .route("/v1/sessions/{id}/kill", post(sessions::kill))
         .route("/v1/sessions/{id}/wait", get(sessions::wait))
@@ -69,8 +70,22 @@ async fn daemon(State(app): State<Arc<App>>) -> Result<Json<DaemonView>, ApiErro
         started_at: time_text(app.started_at),
         stopping: app.shutdown.is_asked(),
         last_seq: app.store.last_seq().await?.number(),
+        last_backup: last_backup(&app).await,
         sessions: app.store.counts_by_status().await?.iter().collect(),
     }))
+}
+
+/// Returns the newest copy of the database. What cannot be looked at is told as none, and logged.
+async fn last_backup(app: &App) -> Option<BackupView> {
+    let (folder, now) = (app.backups.clone(), app.clock.now().wall);
+    let found = tokio::task::spawn_blocking(move || backups(&folder, now)).await;
+    match found.map_err(std::io::Error::other).flatten() {
+        Ok(found) => found.first().map(BackupView::new),
+        Err(error) => {
+            tracing::warn!(%error, "cannot look for copies of the database");
+            None
+        }
+    }
 }
 
 /// Asks the daemon to leave. The answer comes before it has; the closed socket says that it has.

@@ -15,8 +15,8 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::problem::{ApiError, Named};
-use super::sessions::resolve;
-use crate::serve::{App, Snapshot};
+use super::sessions::{load, resolve};
+use crate::serve::{App, Snapshot, absent};
 
 /// What `GET /v1/sessions/{id}/output/{stream}` can be asked for.
 #[derive(Deserialize)]
@@ -54,8 +54,19 @@ pub(super) async fn stream(
         .find(|known| known.as_str() == stream)
         .ok_or_else(|| ApiError::not_found("a session's outputs are called stdout and stderr"))?;
     let id = resolve(&app, &id).await?;
-    let shown = if follow { app.registry.follow(id).await? } else { None };
-    let tail = Tail { app, id, stream, offset, end: None, shown, output: None };
+    let shown = match follow {
+        true => match app.registry.follow(id).await {
+            Ok(shown) => shown,
+            Err(refusal) => return Err(absent(&app, refusal).await.into()),
+        },
+        false => None,
+    };
+    let mut tail = Tail { app, id, stream, offset, end: None, shown, output: None };
+    // An open file outlives its removal: what was promised here is read to its end. Where there is
+    // no file, it may have been removed just now, which must not pass for an empty output.
+    if tail.look()?.is_none() && !tail.may_come() {
+        load(&tail.app, id).await?;
+    }
     let pieces = stream::try_unfold(tail, |mut tail| async move {
         Ok::<_, io::Error>(tail.next_piece().await?.map(|piece| (piece, tail)))
     });
@@ -95,27 +106,41 @@ impl Tail {
 
     /// Opens the output. Before the process is up there may be none yet; says whether there is one.
     async fn open(&mut self) -> io::Result<bool> {
-        let may_come = |shown: &Snapshot| !shown.session.machine.is_up() && !is_over(shown);
         loop {
             // First whether one may still come, then whether it is there: it may come in between.
-            let is_early = self.shown.as_ref().is_some_and(|shown| may_come(&shown.borrow()));
-            match self.app.outputs.open(self.id, self.stream) {
-                Ok(reader) => {
-                    let follower = self.app.outputs.follow(&reader);
-                    self.output = Some((reader, follower));
-                    return Ok(true);
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+            let is_early = self.may_come();
+            if self.look()?.is_some() {
+                return Ok(true);
             }
             let Some(shown) = self.shown.as_mut().filter(|_| is_early) else {
                 return Ok(false);
             };
-            if shown.wait_for(|shown| !may_come(shown)).await.is_err() {
+            if shown.wait_for(|shown| !is_early_in(shown)).await.is_err() {
                 return Ok(false);
             }
         }
     }
+
+    /// Says whether there is no output yet that may still come.
+    fn may_come(&self) -> bool {
+        self.shown.as_ref().is_some_and(|shown| is_early_in(&shown.borrow()))
+    }
+
+    /// Opens the output if it is there.
+    fn look(&mut self) -> io::Result<Option<&OutputReader>> {
+        match self.app.outputs.open(self.id, self.stream) {
+            Ok(reader) => {
+                let follower = self.app.outputs.follow(&reader);
+                Ok(Some(&self.output.insert((reader, follower)).0))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn is_early_in(shown: &Snapshot) -> bool {
+    !shown.session.machine.is_up() && !is_over(shown)
 }
 
 fn is_over(shown: &Snapshot) -> bool {

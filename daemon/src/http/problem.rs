@@ -1,5 +1,7 @@
 //! Errors as `application/problem+json`: a stable type, and a sentence that says what to do.
 
+use std::io;
+
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
@@ -38,6 +40,13 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// Says whether what was asked for is gone since it was removed.
+    pub(super) fn is_about_removal(&self) -> bool {
+        self.status == StatusCode::GONE
+    }
+}
+
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let (status, kind) = match &refusal {
@@ -48,6 +57,10 @@ impl From<Refusal> for ApiError {
             Refusal::Bug(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Refusal::Damaged { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "damaged"),
             Refusal::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Refusal::Removed { .. } => (StatusCode::GONE, "removed"),
+            Refusal::Live { .. } => (StatusCode::CONFLICT, "live"),
+            Refusal::Awaited { .. } => (StatusCode::CONFLICT, "awaited"),
+            Refusal::FilesLeft { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "files_left"),
             Refusal::NotDriven(_) => (StatusCode::CONFLICT, "not_driven"),
         };
         Self { status, kind, detail: refusal.to_string() }
@@ -57,6 +70,13 @@ impl From<Refusal> for ApiError {
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         Refusal::from(error).into()
+    }
+}
+
+/// What the file system said before an answer was begun.
+impl From<io::Error> for ApiError {
+    fn from(error: io::Error) -> Self {
+        Self::internal(format!("cannot read the output: {error}"))
     }
 }
 

@@ -4,12 +4,12 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use candor_adapters::sqlite::{ListQuery, Resolution};
+use candor_adapters::sqlite::{ListQuery, Removal, Resolution};
 use candor_core::machine::Policy;
 use candor_core::ports::Environment;
 use candor_core::session::{Session, SessionId, Spec};
@@ -17,13 +17,14 @@ use candor_core::status::Status;
 use candor_core::step::Answer;
 use candor_core::stop::StopKind;
 use candor_core::supervisor::{Birth, Start};
+use candor_core::time::Timestamp;
 use candor_core::verdict::SuccessCodes;
 use serde::Deserialize;
 
 use super::Peer;
 use super::problem::{ApiError, Named};
-use crate::api::{LaunchRequest, SessionView, StopAnswer, StopReply};
-use crate::serve::{App, Refusal};
+use crate::api::{LaunchRequest, RemovalView, SessionView, StopAnswer, StopReply};
+use crate::serve::{App, Refusal, absent, remove, would_remove};
 
 /// How long a launch waits to hear whether the process came up, in milliseconds, before it answers
 /// with a session that is still `starting`.
@@ -110,14 +111,18 @@ pub(super) struct ListParameters {
     /// Words of statuses, separated by commas; none means all.
     #[serde(default)]
     status: String,
+    /// Only sessions that had ended by then, in RFC 3339.
+    ended_by: Option<Timestamp>,
+    /// Only sessions that are older than this one: the last of the page before.
+    before: Option<SessionId>,
     limit: Option<u32>,
 }
 
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    parameters: Result<Query<ListParameters>, axum::extract::rejection::QueryRejection>,
+    parameters: Result<Query<ListParameters>, QueryRejection>,
 ) -> Result<Json<Vec<SessionView>>, ApiError> {
-    let Query(ListParameters { status, limit }) = parameters?;
+    let Query(ListParameters { status, ended_by, before, limit }) = parameters?;
     let statuses = status
         .split(',')
         .filter(|word| !word.is_empty())
@@ -126,7 +131,10 @@ pub(super) async fn list(
         })
         .collect::<Result<Vec<_>, _>>()?;
     let limit = limit.unwrap_or(LIST_LIMIT).min(LIST_LIMIT_MAX);
-    let listed = app.store.list(&ListQuery { statuses, ..ListQuery::newest(limit) }).await?;
+    let listed = app
+        .store
+        .list(&ListQuery { statuses, before, ended_by, ..ListQuery::newest(limit) })
+        .await?;
     for damaged in &listed.damaged {
         tracing::error!(error = %damaged, "left out of a list");
     }
@@ -140,6 +148,33 @@ pub(super) async fn get(
     let id = resolve(&app, &id).await?;
     let session = load(&app, id).await?;
     Ok(Json(view(&app, &session)))
+}
+
+/// What `DELETE /v1/sessions/{id}` can be asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeleteParameters {
+    /// Only tell what would be removed.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    Named(id): Named<String>,
+    parameters: Result<Query<DeleteParameters>, QueryRejection>,
+) -> Result<Json<RemovalView>, ApiError> {
+    let Query(DeleteParameters { dry_run }) = parameters?;
+    let id = resolve(&app, &id).await?;
+    let bytes = if dry_run {
+        would_remove(&app, id).await?
+    } else {
+        // On a task of its own: a client that leaves now must not leave half a removal.
+        let removing = tokio::spawn(remove(Arc::clone(&app), id, peer.actor())).await;
+        removing.map_err(|_| ApiError::internal("the removal broke off: a bug"))??
+    };
+    Ok(Json(RemovalView { session: id.to_string(), bytes, dry_run }))
 }
 
 pub(super) async fn interrupt(
@@ -165,14 +200,18 @@ async fn stop(
     kind: StopKind,
 ) -> Result<Json<StopReply>, ApiError> {
     let id = resolve(app, id).await?;
-    let answer = app.registry.stop(id, kind, peer.actor()).await?;
+    let answer = match app.registry.stop(id, kind, peer.actor()).await {
+        Ok(answer) => answer,
+        Err(refusal) => return Err(absent(app, refusal).await.into()),
+    };
     let (answer, already) = match answer {
         Answer::Accepted => (StopAnswer::Accepted, None),
         Answer::AlreadyStopping(kind) => (StopAnswer::AlreadyStopping, Some(kind.to_string())),
         Answer::AlreadyEnded(_) => (StopAnswer::AlreadyEnded, None),
     };
-    let session = load(app, id).await.map_err(|_| {
-        ApiError::from(Refusal::InDoubt("the stop was taken; the row cannot be read".to_owned()))
+    let session = load(app, id).await.map_err(|error| match error.is_about_removal() {
+        true => error,
+        false => Refusal::InDoubt("the stop was taken; the row cannot be read".to_owned()).into(),
     })?;
     Ok(Json(StopReply { answer, already, session: view(app, &session) }))
 }
@@ -182,8 +221,10 @@ pub(super) async fn wait(
     Named(id): Named<String>,
 ) -> Result<Json<SessionView>, ApiError> {
     let id = resolve(&app, &id).await?;
-    let session = app.registry.wait(id).await?;
-    Ok(Json(view(&app, &session)))
+    match app.registry.wait(id).await {
+        Ok(session) => Ok(Json(view(&app, &session))),
+        Err(refusal) => Err(absent(&app, refusal).await.into()),
+    }
 }
 
 /// The flight recording: everything that the session's protocol was handed, a line of JSON each.
@@ -205,6 +246,9 @@ pub(super) async fn timeline(
 pub(super) async fn resolve(app: &App, text: &str) -> Result<SessionId, ApiError> {
     match app.store.resolve(text).await? {
         Resolution::One(id) => Ok(id),
+        Resolution::Removed(Removal { session, by, at, .. }) => {
+            Err(Refusal::Removed { session, by, at }.into())
+        }
         Resolution::None => Err(ApiError::not_found(format!(
             "no session has an id that begins with {text:?}: `candor ls` lists them"
         ))),
@@ -221,12 +265,12 @@ pub(super) async fn resolve(app: &App, text: &str) -> Result<SessionId, ApiError
     }
 }
 
-async fn load(app: &App, id: SessionId) -> Result<Session, ApiError> {
+pub(super) async fn load(app: &App, id: SessionId) -> Result<Session, ApiError> {
     use candor_core::ports::Repository as _;
-    let stored = app.store.load(id).await?;
-    let stored =
-        stored.ok_or_else(|| ApiError::not_found(format!("no session has the id {id}")))?;
-    Ok(stored.session)
+    match app.store.load(id).await? {
+        Some(stored) => Ok(stored.session),
+        None => Err(absent(app, Refusal::Unknown(id)).await.into()),
+    }
 }
 
 fn view(app: &App, session: &Session) -> SessionView {

@@ -1,11 +1,14 @@
 //! The daemon: the one place that names the adapters and puts them together.
 
+mod backups;
 mod registry;
+mod removal;
 mod session_task;
 mod shutdown;
 mod start;
 
 pub(crate) use registry::{Refusal, Registry};
+pub(crate) use removal::{absent, remove, would_remove};
 pub(crate) use session_task::Snapshot;
 pub(crate) use start::{Ground, StartError, run};
 
@@ -14,6 +17,7 @@ use std::sync::Arc;
 
 use candor_adapters::process::Outputs;
 use candor_adapters::recorder::FileRecorder;
+use candor_adapters::remains::Remains;
 use candor_adapters::sqlite::SqliteStore;
 use candor_core::time::Timestamp;
 
@@ -24,8 +28,11 @@ pub(crate) struct App {
     pub(crate) bus: Arc<dyn candor_core::ports::EventBus>,
     pub(crate) outputs: Outputs,
     pub(crate) recorder: Arc<FileRecorder>,
+    pub(crate) remains: Remains,
+    pub(crate) clock: Arc<dyn candor_core::ports::Clock>,
     pub(crate) ids: Arc<dyn candor_core::ports::IdSource>,
     pub(crate) home: PathBuf,
+    pub(crate) backups: PathBuf,
     pub(crate) started_at: Timestamp,
     pub(crate) shutdown: shutdown::Shutdown,
 }

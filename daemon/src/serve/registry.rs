@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candor_core::ports::{Environment, ProcessSpawner, ReadError};
 use candor_core::recovery::Recovery;
 use candor_core::session::{Session, SessionId};
+use candor_core::status::Status;
 use candor_core::step::Answer;
 use candor_core::stop::{Actor, StopKind};
 use candor_core::supervisor::{Birth, HandleError, Ports, Start, Supervisor};
+use candor_core::time::Timestamp;
 use futures_util::FutureExt as _;
 use tokio::sync::{RwLock, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +49,22 @@ pub(crate) enum Refusal {
     Damaged { session: SessionId, reason: String },
     #[error("no session has the id {0}")]
     Unknown(SessionId),
+    #[error("session {session} was removed by {by} at {at:.6}")]
+    Removed { session: SessionId, by: Actor, at: Timestamp },
+    #[error(
+        "session {session} is {status}, and only what has ended is removed: stop it first with \
+         `candor interrupt`"
+    )]
+    Live { session: SessionId, status: Status },
+    #[error(
+        "session {session} is not removed: session {child} waits for its end, and is still queued"
+    )]
+    Awaited { session: SessionId, child: SessionId },
+    #[error(
+        "session {session} is removed, and some of its files are not ({reason}): the next start of \
+         the daemon tries again"
+    )]
+    FilesLeft { session: SessionId, reason: String },
     #[error("session {0} is live in the store, and this daemon does not drive it: restart it")]
     NotDriven(SessionId),
 }
@@ -322,6 +340,30 @@ impl Registry {
             return Ok(session);
         }
         Err(if *self.accepts.read().await { Refusal::NotDriven(id) } else { Refusal::Stopping })
+    }
+
+    /// Waits until no task has a session any more that has ended: until then its task may still
+    /// write what is about to be removed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Live`] when it has not ended; otherwise see [`Refusal`].
+    ///
+    /// Cancel safe.
+    pub(crate) async fn let_go(&self, id: SessionId) -> Result<(), Refusal> {
+        let session = match self.find(id).await? {
+            Found::Stored(session) => *session,
+            Found::Driven(handle) => {
+                // The row and not what is shown: events tell of an end a moment before that.
+                let session = self.load(id).await?;
+                if session.status().is_terminal() {
+                    handle.mailbox.closed().await;
+                }
+                session
+            }
+        };
+        let status = session.status();
+        if status.is_terminal() { Ok(()) } else { Err(Refusal::Live { session: id, status }) }
     }
 
     async fn find(&self, id: SessionId) -> Result<Found, Refusal> {

@@ -12,14 +12,15 @@ use candor_adapters::failpoint;
 use candor_adapters::ids::UuidV7Source;
 use candor_adapters::process::{DirectSpawner, Outputs};
 use candor_adapters::recorder::FileRecorder;
+use candor_adapters::remains::Remains;
 use candor_adapters::sqlite::{OpenError, SqliteStore};
-use candor_core::ports::{Clock as _, EventBus, IdSource, Recorder};
+use candor_core::ports::{Clock, EventBus, IdSource, Recorder};
 use candor_core::stop::Actor;
 use candor_core::supervisor::Ports;
 use tokio::net::UnixListener;
 
 use super::shutdown::{Shutdown, Signals};
-use super::{App, Refusal, Registry};
+use super::{App, Refusal, Registry, backups, removal};
 use crate::exit_code;
 use crate::home::{Home, HomeError, LockError};
 use crate::http;
@@ -114,6 +115,8 @@ async fn serve(home: &Home, announce: impl FnOnce()) -> Result<(), StartError> {
         .map_err(|source| StartError::Recovery { database: home.database(), source })?;
     let server = http::Server::start(listener, Arc::clone(&app));
     tracing::info!(recovered, pid = std::process::id(), "serving");
+    tokio::spawn(removal::sweep(Arc::clone(&app)));
+    tokio::spawn(backups::keep(Arc::clone(&app)));
     announce();
     let usurped = app.registry.usurped();
     tokio::select! {
@@ -144,14 +147,14 @@ async fn serve(home: &Home, announce: impl FnOnce()) -> Result<(), StartError> {
 
 fn assemble(home: &Home, store: SqliteStore) -> Arc<App> {
     let bus: Arc<dyn EventBus> = Arc::new(BroadcastBus::new());
-    let clock = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at = clock.now().wall;
     let ids: Arc<dyn IdSource> = Arc::new(UuidV7Source);
     let recorder = Arc::new(FileRecorder::new(home.sessions()));
     let ports = Ports {
         repository: Arc::new(store.clone()),
         bus: Arc::clone(&bus),
-        clock,
+        clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
         recorder: Arc::clone(&recorder) as Arc<dyn Recorder>,
     };
@@ -161,9 +164,12 @@ fn assemble(home: &Home, store: SqliteStore) -> Arc<App> {
         store,
         bus,
         outputs: Outputs::new(home.sessions()),
+        remains: Remains::new(home.sessions()),
+        clock,
         ids,
         recorder,
         home: home.folder().to_owned(),
+        backups: home.backups(),
         started_at,
         shutdown: Shutdown::new(),
     })

@@ -65,7 +65,7 @@ fn status_tells_pid_version_and_counts() {
     assert_time(&status.as_object_mut().unwrap().remove("started_at").unwrap());
     let expected = json!({
         "pid": pid, "version": version, "home": place.home().to_str(), "stopping": false,
-        "last_seq": 8, "sessions": {
+        "last_seq": 8, "last_backup": null, "sessions": {
             "queued": 0, "starting": 0, "running": 1, "waiting_input": 0, "completing": 0,
             "completed": 1, "failed": 1, "lost": 0,
         },
@@ -203,6 +203,8 @@ fn every_verb_but_those_starts_one() {
         (&["wait", "zz"], 125),
         (&["interrupt", "zz"], 125),
         (&["kill", "zz"], 125),
+        (&["rm", "zz"], 125),
+        (&["prune", "--older", "1d"], 0),
         (&["daemon", "start"], 0),
     ] {
         place.run(words).expect(code);

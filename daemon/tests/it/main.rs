@@ -5,6 +5,7 @@
 //! test must never touch a process that it did not start.
 
 mod api;
+mod backups;
 mod bad_home;
 mod bad_input;
 mod completions;
@@ -22,6 +23,8 @@ mod logs;
 mod ls;
 mod permissions;
 mod promise;
+mod prune;
+mod rm;
 mod run_front;
 mod run_options;
 mod run_stop;
