@@ -140,7 +140,7 @@ pub(super) const CALLERS: [Lie; 19] = [
     }),
 ];
 
-pub(super) const RECOVERY: [Lie; 9] = [
+pub(super) const RECOVERY: [Lie; 8] = [
     ("INV-29", "memory ahead of the store", || {
         lie(Forge::running(), |forge| {
             forge.chain.step(Input::RequestOpened);
@@ -174,11 +174,6 @@ pub(super) const RECOVERY: [Lie; 9] = [
     ("INV-30", "a daemon that leaves a session behind", || {
         lie(Forge::running(), |forge| {
             forge.push(Record::Left { usurped: false });
-        })
-    }),
-    ("INV-32", "a second daemon that is let in", || {
-        lie(Forge::running(), |forge| {
-            forge.push(Record::SecondDaemon { is_refused: false });
         })
     }),
     ("INV-31", "a process that is adopted twice", || {
