@@ -11,7 +11,7 @@ use candor_core::step::Answer;
 use candor_core::stop::{Actor, StopKind};
 use candor_core::supervisor::{Birth, HandleError, Ports, Start, Supervisor};
 use futures_util::FutureExt as _;
-use tokio::sync::{RwLock, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -93,6 +93,8 @@ pub(crate) struct Registry {
     ports: Ports,
     spawner: Arc<dyn ProcessSpawner>,
     handles: Mutex<HashMap<SessionId, Handle>>,
+    /// One for each session that may live. Those that are taken over get one where one is left.
+    places: Arc<Semaphore>,
     /// Launches hold it for reading, so that a shutdown that writes it misses none of them.
     accepts: RwLock<bool>,
     tasks: TaskTracker,
@@ -105,6 +107,7 @@ impl Registry {
             ports,
             spawner,
             handles: Mutex::default(),
+            places: Arc::new(Semaphore::new(LIVE_SESSIONS_MAX)),
             accepts: RwLock::new(true),
             tasks: TaskTracker::new(),
             usurped: CancellationToken::new(),
@@ -132,9 +135,7 @@ impl Registry {
         if !*accepts || self.usurped.is_cancelled() {
             return Err(Refusal::Stopping);
         }
-        if self.handles().len() >= LIVE_SESSIONS_MAX {
-            return Err(Refusal::TooMany);
-        }
+        let place = self.place().ok_or(Refusal::TooMany)?;
         debug_assert_eq!(birth.start, Start::AtOnce, "nothing queues sessions yet");
         let (supervisor, created) = Supervisor::create(self.ports.clone(), birth).await;
         let refusal = created.as_ref().err().cloned().map(Refusal::from);
@@ -146,7 +147,7 @@ impl Registry {
         }
         let (task, snapshot) = self.enrol(supervisor, environment);
         let id = snapshot.borrow().session.id;
-        self.drive(id, task.run_new(created));
+        self.drive(id, Some(place), task.run_new(created));
         refusal.map_or(Ok(snapshot), Err)
     }
 
@@ -184,7 +185,7 @@ impl Registry {
             Recovery::Attach => {
                 let supervisor = Supervisor::resume(self.ports.clone(), stored.session);
                 let (task, _snapshot) = self.enrol(supervisor, Environment::default());
-                self.drive(id, task.run_recovered());
+                self.drive(id, self.place(), task.run_recovered());
             }
         }
         Ok(())
@@ -206,9 +207,15 @@ impl Registry {
         (task, snapshot)
     }
 
+    fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// Runs a task to its end. `place` is kept for as long as that takes.
     fn drive(
         self: &Arc<Self>,
         id: SessionId,
+        place: Option<OwnedSemaphorePermit>,
         task: impl Future<Output = Outcome> + Send + 'static,
     ) {
         let registry = Arc::clone(self);
@@ -231,6 +238,7 @@ impl Registry {
                 outcome = AssertUnwindSafe(registry.take_up_again(id)).catch_unwind().await;
             }
             registry.handles().remove(&id);
+            drop(place);
             if matches!(outcome, Ok(Outcome::Usurped)) {
                 registry.usurped.cancel();
             }
