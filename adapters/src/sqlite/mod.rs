@@ -10,7 +10,8 @@
 //! | `removal.rs` | deleting a session, and what stays of it |
 //! | `doubt.rs` | whether it is known what is in the file |
 //! | `readers.rs` | read-only connections with a deadline |
-//! | `views.rs`, `prefix.rs` | lists, prefixes, stories, counts |
+//! | `views.rs`, `prefix.rs` | lists, prefixes, counts |
+//! | `pages.rs` | events and removals, a page at a time |
 //! | `backup.rs` | copies of the database, made while it is in use |
 //! | `upkeep.rs`, `check.rs` | the log, SQLite's own checks, the row check |
 //! | `errors.rs` | what SQLite says, in the words of the port |
@@ -25,6 +26,7 @@ mod doubt;
 mod errors;
 mod file;
 mod group;
+mod pages;
 mod prefix;
 mod readers;
 mod removal;
@@ -49,8 +51,9 @@ use rusqlite::Connection;
 pub use self::backup::{BACKUPS_KEPT, Backup, BackupError, backups};
 pub use self::check::CheckReport;
 pub use self::errors::{CloseError, OpenError};
+pub use self::pages::EventPage;
 pub use self::removal::{Removal, RemoveError};
-pub use self::views::{DamagedRow, EventPage, ListQuery, Listing, Resolution, StatusCounts};
+pub use self::views::{DamagedRow, ListQuery, Listing, Resolution, StatusCounts};
 pub use self::writer::Counters;
 
 use self::connection::Role;
@@ -216,7 +219,7 @@ impl SqliteStore {
     ///
     /// [`ReadError::Unavailable`]. Damaged rows are named in the page.
     pub async fn events_page(&self, cursor: Seq, limit: u32) -> Result<EventPage, ReadError> {
-        self.0.read(None, move |connection| views::log(connection, cursor, limit)).await
+        self.0.read(None, move |connection| pages::log(connection, cursor, limit)).await
     }
 
     /// Returns the events of one session after `cursor`, in order, at most `limit` of them, and its
@@ -231,7 +234,7 @@ impl SqliteStore {
         cursor: Seq,
         limit: u32,
     ) -> Result<EventPage, ReadError> {
-        let job = move |connection: &_| views::session_events(connection, id, cursor, limit);
+        let job = move |connection: &_| pages::session_events(connection, id, cursor, limit);
         self.0.read(None, job).await
     }
 
@@ -321,7 +324,7 @@ impl Repository for SqliteStore {
     /// A page ends before a damaged event; the next one begins with it and fails. Events of deleted
     /// sessions are not there any more: [`SqliteStore::events_page`] tells of that.
     async fn events_after(&self, cursor: Seq, limit: u32) -> Result<Vec<StoredEvent>, ReadError> {
-        let job = move |connection: &_| up_to_damage(views::events(connection, cursor, limit)?);
+        let job = move |connection: &_| up_to_damage(pages::events(connection, cursor, limit)?);
         self.0.read(None, job).await
     }
 }

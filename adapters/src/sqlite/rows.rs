@@ -14,7 +14,9 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use uuid::Uuid;
 
-use super::removal::Removal;
+mod removal;
+
+pub(super) use removal::{RemovalColumns, read_removal, removal_columns};
 
 /// A body that is longer is not stored, in bytes. It is far above what the operating system takes
 /// as arguments and environment.
@@ -37,17 +39,8 @@ macro_rules! event_columns {
 }
 pub(super) use event_columns;
 
-/// The columns of `removals`, in the order of their checksum, which comes last.
-macro_rules! removal_columns {
-    () => {
-        "seq, session, revision, at_us, from_status, by_actor, last_seq, gone_up_to, crc"
-    };
-}
-pub(super) use removal_columns;
-
 const SESSION_VALUES: usize = 11;
 const EVENT_VALUES: usize = 10;
-const REMOVAL_VALUES: usize = 8;
 
 /// Says which table a checksum is of, so that no row passes for one of the other table.
 #[derive(Clone, Copy, Debug)]
@@ -233,52 +226,6 @@ impl EventColumns {
     }
 }
 
-/// The columns of a removal.
-#[derive(Debug)]
-pub(super) struct RemovalColumns {
-    seq: i64,
-    session: [u8; 16],
-    revision: i64,
-    at_us: i64,
-    from: &'static str,
-    by: String,
-    last_seq: i64,
-    gone_up_to: i64,
-}
-
-impl RemovalColumns {
-    /// Takes a removal apart.
-    pub(super) fn of(removal: &Removal) -> Result<Self, String> {
-        Ok(Self {
-            seq: number(removal.seq.number())?,
-            session: removal.session.as_uuid().into_bytes(),
-            revision: number(removal.revision.number())?,
-            at_us: removal.at.as_microsecond(),
-            from: removal.from.as_str(),
-            by: removal.by.to_string(),
-            last_seq: number(removal.last_seq.number())?,
-            gone_up_to: number(removal.gone_up_to.number())?,
-        })
-    }
-
-    /// Returns all columns, the checksum last.
-    pub(super) fn values(&self) -> [ValueRef<'_>; REMOVAL_VALUES + 1] {
-        let values = [
-            ValueRef::Integer(self.seq),
-            ValueRef::Blob(&self.session),
-            ValueRef::Integer(self.revision),
-            ValueRef::Integer(self.at_us),
-            text(self.from),
-            text(&self.by),
-            ValueRef::Integer(self.last_seq),
-            ValueRef::Integer(self.gone_up_to),
-        ];
-        let crc = checksum(Table::Removals, &values);
-        let [a, b, c, d, e, f, g, h] = values;
-        [a, b, c, d, e, f, g, h, ValueRef::Integer(crc)]
-    }
-}
-
 fn text(text: &str) -> ValueRef<'_> {
     ValueRef::Text(text.as_bytes())
 }
@@ -330,18 +277,6 @@ pub(super) fn read_event(row: &Row<'_>) -> rusqlite::Result<Result<StoredEvent, 
     let crc = row.get_ref(EVENT_VALUES)?;
     let session = session_id(values[1]).ok();
     Ok(decode_event(&values, crc).map_err(|reason| Damage { session, reason }))
-}
-
-/// Reads a removal from a row of `removal_columns!`.
-///
-/// # Errors
-///
-/// SQLite's own; what is wrong with the row itself is the inner error.
-pub(super) fn read_removal(row: &Row<'_>) -> rusqlite::Result<Result<Removal, Damage>> {
-    let values = columns::<REMOVAL_VALUES>(row)?;
-    let crc = row.get_ref(REMOVAL_VALUES)?;
-    let session = session_id(values[1]).ok();
-    Ok(decode_removal(&values, crc).map_err(|reason| Damage { session, reason }))
 }
 
 fn columns<'row, const COUNT: usize>(
@@ -416,28 +351,6 @@ fn decode_event(
         return Err("its verdict contradicts its status".to_owned());
     }
     Ok(StoredEvent { seq: seq(integer(place)?)?, event })
-}
-
-fn decode_removal(
-    values: &[ValueRef<'_>; REMOVAL_VALUES],
-    crc: ValueRef<'_>,
-) -> Result<Removal, String> {
-    check_sum(Table::Removals, values, crc)?;
-    let [place, session, revision, at_us, from, by, last_seq, gone_up_to] = *values;
-    let removal = Removal {
-        seq: seq(integer(place)?)?,
-        session: session_id(session)?,
-        revision: Revision::from_number(positive(revision)?),
-        at: Timestamp::from_microsecond(integer(at_us)?).map_err(|error| error.to_string())?,
-        from: status(from)?,
-        by: word(by)?.parse().map_err(|_| "its actor is nobody")?,
-        last_seq: seq(integer(last_seq)?)?,
-        gone_up_to: seq(integer(gone_up_to)?)?,
-    };
-    let is_possible = removal.from.is_terminal()
-        && removal.last_seq <= removal.gone_up_to
-        && removal.gone_up_to < removal.seq;
-    if is_possible { Ok(removal) } else { Err("it contradicts itself".to_owned()) }
 }
 
 fn word(value: ValueRef<'_>) -> Result<&str, String> {

@@ -1,13 +1,15 @@
 //! The daemon: the one place that names the adapters and puts them together.
 
 mod backups;
+mod refusal;
 mod registry;
 mod removal;
 mod session_task;
 mod shutdown;
 mod start;
 
-pub(crate) use registry::{Refusal, Registry};
+pub(crate) use refusal::Refusal;
+pub(crate) use registry::Registry;
 pub(crate) use removal::{absent, remove, would_remove};
 pub(crate) use session_task::Snapshot;
 pub(crate) use start::{Ground, StartError, run};

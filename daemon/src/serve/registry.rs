@@ -7,16 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candor_core::ports::{Environment, ProcessSpawner, ReadError};
 use candor_core::recovery::Recovery;
 use candor_core::session::{Session, SessionId};
-use candor_core::status::Status;
 use candor_core::step::Answer;
 use candor_core::stop::{Actor, StopKind};
 use candor_core::supervisor::{Birth, HandleError, Ports, Start, Supervisor};
-use candor_core::time::Timestamp;
 use futures_util::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::Refusal;
 use super::session_task::{MAILBOX_COMMANDS_MAX, Outcome, SessionTask, Snapshot, StopCommand};
 use crate::api::Supervision;
 
@@ -25,71 +24,6 @@ pub(crate) const LIVE_SESSIONS_MAX: usize = 1_000;
 
 /// How often a session whose task panicked is taken up again.
 const PANICS_MAX: u32 = 3;
-
-/// Why something that was asked is not done. Nothing has changed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error("the daemon is stopping: start it again with `candor daemon start`")]
-    Stopping,
-    #[error(
-        "{LIVE_SESSIONS_MAX} sessions are live, which is the most at one time: stop one, or wait \
-         for one to end"
-    )]
-    TooMany,
-    #[error("the store is unavailable ({0}), and nothing was changed: mend that, and try again")]
-    StoreUnavailable(String),
-    #[error(
-        "the store does not answer ({0}), and may have taken the change: look with `candor ls` \
-         before you try again"
-    )]
-    InDoubt(String),
-    #[error("{0}: this is a bug, and nothing was changed; please report it")]
-    Bug(String),
-    #[error("the row of session {session} is damaged ({reason}): it is left as it is")]
-    Damaged { session: SessionId, reason: String },
-    #[error("no session has the id {0}")]
-    Unknown(SessionId),
-    #[error("session {session} was removed by {by} at {at:.6}")]
-    Removed { session: SessionId, by: Actor, at: Timestamp },
-    #[error(
-        "session {session} is {status}, and only what has ended is removed: stop it first with \
-         `candor interrupt`"
-    )]
-    Live { session: SessionId, status: Status },
-    #[error(
-        "session {session} is not removed: session {child} waits for its end, and is still queued"
-    )]
-    Awaited { session: SessionId, child: SessionId },
-    #[error(
-        "session {session} is removed, and some of its files are not ({reason}): the next start of \
-         the daemon tries again"
-    )]
-    FilesLeft { session: SessionId, reason: String },
-    #[error("session {0} is live in the store, and this daemon does not drive it: restart it")]
-    NotDriven(SessionId),
-}
-
-impl From<ReadError> for Refusal {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Unavailable { reason } => Self::StoreUnavailable(reason),
-            ReadError::Damaged { session, reason } => Self::Damaged { session, reason },
-        }
-    }
-}
-
-impl From<HandleError> for Refusal {
-    fn from(error: HandleError) -> Self {
-        match error {
-            HandleError::StoreUnavailable { reason } | HandleError::Blocked { reason } => {
-                Self::StoreUnavailable(reason)
-            }
-            HandleError::InDoubt { reason } => Self::InDoubt(reason),
-            HandleError::Usurped { id } => Self::NotDriven(id),
-            HandleError::Illegal(error) => Self::Bug(error.to_string()),
-        }
-    }
-}
 
 /// Where a session is to be found.
 enum Found {
