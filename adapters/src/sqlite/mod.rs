@@ -193,7 +193,7 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// See [`RemoveError`]; nothing is deleted unless it is [`RemoveError::Unknown`].
+    /// See [`RemoveError`]; nothing is deleted unless it is [`CommitError::Unknown`] of the store.
     pub async fn remove(
         &self,
         session: SessionId,

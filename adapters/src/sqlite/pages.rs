@@ -143,31 +143,42 @@ impl DamagedRow {
 
 /// Reads rows of events into a page, and returns how many there were.
 fn read_events(
-    mut statement: CachedStatement<'_>,
+    statement: CachedStatement<'_>,
     params: impl Params,
     page: &mut EventPage,
 ) -> Result<u32, ReadFailure> {
-    let mut rows = statement.query(params)?;
-    let mut seen: u32 = 0;
-    while let Some(row) = rows.next()? {
-        seen += 1;
-        let seq = place(row)?;
-        page.next = page.next.max(seq);
+    read_rows(statement, params, page, |page, seq, row| {
         match read_event(row)? {
             Ok(stored) => page.events.push(stored),
             Err(Damage { session, reason }) => {
                 page.damaged.push(DamagedRow::Event { seq, session, reason });
             }
         }
-    }
-    Ok(seen)
+        Ok(())
+    })
 }
 
 /// Reads rows of removals into a page, and returns how many there were.
 fn read_removals(
+    statement: CachedStatement<'_>,
+    params: impl Params,
+    page: &mut EventPage,
+) -> Result<u32, ReadFailure> {
+    read_rows(statement, params, page, |page, seq, row| {
+        let removal = read_removal(row)?.map_err(|Damage { session, reason }| {
+            page.damaged.push(DamagedRow::Removal { seq, session, reason });
+        });
+        page.removals.extend(removal.ok());
+        Ok(())
+    })
+}
+
+/// Reads rows that begin with their place, and returns how many there were.
+fn read_rows(
     mut statement: CachedStatement<'_>,
     params: impl Params,
     page: &mut EventPage,
+    read: impl Fn(&mut EventPage, Seq, &Row<'_>) -> rusqlite::Result<()>,
 ) -> Result<u32, ReadFailure> {
     let mut rows = statement.query(params)?;
     let mut seen: u32 = 0;
@@ -175,12 +186,7 @@ fn read_removals(
         seen += 1;
         let seq = place(row)?;
         page.next = page.next.max(seq);
-        match read_removal(row)? {
-            Ok(removal) => page.removals.push(removal),
-            Err(Damage { session, reason }) => {
-                page.damaged.push(DamagedRow::Removal { seq, session, reason });
-            }
-        }
+        read(page, seq, row)?;
     }
     Ok(seen)
 }

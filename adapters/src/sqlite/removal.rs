@@ -4,6 +4,7 @@
 //! row never tells of files that are gone while it is there to be read.
 
 use candor_core::event::Seq;
+use candor_core::ports::CommitError;
 use candor_core::session::{Revision, SessionId};
 use candor_core::status::Status;
 use candor_core::stop::Actor;
@@ -11,6 +12,7 @@ use candor_core::time::Timestamp;
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
+use super::errors::not_stored;
 use super::group::{Failed, give_up_commit, last_seq, roll_back, run};
 use super::rows::{Damage, RemovalColumns, read_removal, removal_columns, session_id};
 use super::views::row_of;
@@ -43,18 +45,9 @@ pub struct Removal {
 /// Why a session was not deleted.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum RemoveError {
-    /// Nothing was changed. Trying again may work later.
-    #[error("not stored: {reason}")]
-    NotStored {
-        /// What the store said.
-        reason: String,
-    },
-    /// It may or may not be deleted. Read the row to find out.
-    #[error("may or may not be stored: {reason}")]
-    Unknown {
-        /// What the store said.
-        reason: String,
-    },
+    /// The store did not take it, or may have.
+    #[error(transparent)]
+    Store(CommitError),
     /// There is no such session.
     #[error("there is no such session")]
     NotThere,
@@ -121,8 +114,7 @@ fn remove_rows(
         return Ok(Err(RemoveError::Awaited { child }));
     }
     let Some(seq) = last_seq(connection)?.checked_add(1) else {
-        let reason = "all places of events are used up".to_owned();
-        return Ok(Err(RemoveError::NotStored { reason }));
+        return Ok(Err(RemoveError::Store(not_stored("all places of events are used up"))));
     };
     let gone_before = drop_oldest(connection, REMOVALS_KEPT_MAX)?;
     let removal = Removal {
@@ -138,7 +130,7 @@ fn remove_rows(
     };
     let columns = match RemovalColumns::of(&removal) {
         Ok(columns) => columns,
-        Err(reason) => return Ok(Err(RemoveError::NotStored { reason })),
+        Err(reason) => return Ok(Err(RemoveError::Store(not_stored(&reason)))),
     };
     let values = columns.values().map(ToSqlOutput::Borrowed);
     connection.prepare_cached(INSERT_REMOVAL)?.execute(params_from_iter(values))?;

@@ -156,14 +156,8 @@ impl Writer {
     ///
     /// Not cancel safe: dropped, the session may or may not be deleted.
     pub(super) async fn remove(&self, order: Order) -> Result<Removal, RemoveError> {
-        match self.ask(|ticket| Request::Remove(Removing { order, ticket })).await {
-            Ok(result) => result,
-            Err(CommitError::Unknown { reason }) => Err(RemoveError::Unknown { reason }),
-            Err(error @ CommitError::Conflict) => {
-                Err(RemoveError::NotStored { reason: error.to_string() })
-            }
-            Err(CommitError::NotStored { reason }) => Err(RemoveError::NotStored { reason }),
-        }
+        let answer = self.ask(|ticket| Request::Remove(Removing { order, ticket })).await;
+        answer.unwrap_or_else(|error| Err(RemoveError::Store(error)))
     }
 
     /// Hands a request to the thread, and waits for its answer as long as a caller may wait.

@@ -155,6 +155,9 @@ pub(super) struct Wait {
 }
 
 /// Prints the event log
+///
+/// Events of removed sessions are gone, but for one that says so. A reader that goes on from before
+/// one of those is told first, by a line of the type `reset`.
 #[derive(Args, Debug)]
 pub(super) struct Events {
     /// Only events after this one

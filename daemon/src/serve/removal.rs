@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use candor_adapters::sqlite::{ListQuery, RemoveError, Resolution};
-use candor_core::ports::{ReadError, Repository as _};
+use candor_core::ports::{CommitError, ReadError, Repository as _};
 use candor_core::session::SessionId;
 use candor_core::status::Status;
 use candor_core::stop::Actor;
@@ -76,8 +76,9 @@ pub(crate) async fn absent(app: &App, refusal: Refusal) -> Refusal {
 
 async fn refusal_of(app: &App, id: SessionId, error: RemoveError) -> Refusal {
     match error {
-        RemoveError::NotStored { reason } => Refusal::StoreUnavailable(reason),
-        RemoveError::Unknown { reason } => Refusal::InDoubt(reason),
+        RemoveError::Store(CommitError::NotStored { reason }) => Refusal::StoreUnavailable(reason),
+        RemoveError::Store(CommitError::Unknown { reason }) => Refusal::InDoubt(reason),
+        RemoveError::Store(error @ CommitError::Conflict) => Refusal::Bug(error.to_string()),
         RemoveError::NotThere => absent(app, Refusal::Unknown(id)).await,
         RemoveError::Live { status } => Refusal::Live { session: id, status },
         RemoveError::Awaited { child } => Refusal::Awaited { session: id, child },

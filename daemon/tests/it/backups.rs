@@ -7,11 +7,7 @@ use std::path::PathBuf;
 use crate::support::{Place, Running, assert_time};
 
 fn copies(place: &Place) -> Vec<String> {
-    let entries = fs::read_dir(place.home().join("backups")).unwrap();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
+    place.names_in("backups")
 }
 
 /// Starts the daemon in front, and waits until it has made a copy.

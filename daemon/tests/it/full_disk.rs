@@ -110,6 +110,8 @@ fn launches_are_refused_with_a_sentence_and_reads_go_on() {
         said.because(&["the store is unavailable", "full", "nothing was changed", "try again"]);
     }
     disk.run(["interrupt", &live]).expect(125).because(&["full", "nothing was changed"]);
+    // To remove needs room as well: rows first, and so nothing of the files either.
+    disk.run(["rm", &ended]).expect(125).because(&["full", "nothing was changed"]);
     disk.run(["daemon", "status"]).expect(0);
     for (words, before) in reads.iter().zip(before) {
         assert_eq!(disk.run(*words).expect(0).output, before, "{words:?}");

@@ -72,6 +72,15 @@ impl Place {
         self.path("home")
     }
 
+    /// Returns the names in a folder of the home, in order.
+    pub(crate) fn names_in(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.home().join(folder)).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
     /// Returns `candor` with these words, ready to run in the folder of this place.
     pub(crate) fn candor<W: Into<OsString>>(&self, words: impl IntoIterator<Item = W>) -> Command {
         let mut command = Command::new(CANDOR);
