@@ -19,18 +19,30 @@ const EVERY_S: u64 = 24 * 3_600;
 /// clock of the calendar has gone on then, and the one that timers go by has not.
 const LOOK_S: u64 = 3_600;
 
-/// Makes copies until the daemon leaves.
-pub(super) async fn keep(app: Arc<App>) {
+/// Begins to make copies, and goes on until the daemon leaves. Call it before anybody is served:
+/// whether there is something to copy at the start must not hang on who is quicker.
+pub(super) async fn start(app: &Arc<App>) {
+    let is_empty = is_empty(&app.store).await;
+    tokio::spawn(keep(Arc::clone(app), is_empty));
+}
+
+async fn keep(app: Arc<App>, is_empty: bool) {
+    let mut pause = Duration::from_secs(if is_empty { LOOK_S } else { 0 });
     loop {
-        let watched = Arc::clone(&app);
-        let is_wanted = move || !watched.shutdown.is_asked();
-        let now = app.clock.now().wall;
-        let pause = turn(&app.store, &app.backups, now, is_wanted).await;
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = app.shutdown.asked() => return,
         }
+        let watched = Arc::clone(&app);
+        let is_wanted = move || !watched.shutdown.is_asked();
+        let now = app.clock.now().wall;
+        pause = turn(&app.store, &app.backups, now, is_wanted).await;
     }
+}
+
+/// Says whether nothing was ever stored, which is worth no copy.
+async fn is_empty(store: &SqliteStore) -> bool {
+    store.last_seq().await.is_ok_and(|last| last == Seq::START)
 }
 
 /// Makes a copy if one is due, and returns after what time to look again.
@@ -54,8 +66,7 @@ async fn turn(
     if !wait.is_zero() {
         return wait.min(look_again);
     }
-    // An empty database is worth no copy.
-    if store.last_seq().await.is_ok_and(|last| last == Seq::START) {
+    if is_empty(store).await {
         return look_again;
     }
     match store.back_up(folder, now, is_wanted).await {

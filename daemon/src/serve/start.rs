@@ -114,10 +114,10 @@ async fn serve(home: &Home, announce: impl FnOnce()) -> Result<(), StartError> {
         .recover()
         .await
         .map_err(|source| StartError::Recovery { database: home.database(), source })?;
+    backups::start(&app).await;
     let server = http::Server::start(listener, Arc::clone(&app));
     tracing::info!(recovered, pid = std::process::id(), "serving");
     tokio::spawn(removal::sweep(Arc::clone(&app)));
-    tokio::spawn(backups::keep(Arc::clone(&app)));
     announce();
     let usurped = app.registry.usurped();
     tokio::select! {
