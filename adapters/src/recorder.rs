@@ -18,7 +18,7 @@ use candor_core::recording::{Call, Entry, rules_fingerprint};
 use candor_core::session::SessionId;
 use serde::{Deserialize, Serialize};
 
-/// Bytes of one recording, at most. A line has about 150, and a session's life 20 to 40 lines. What
+/// Bytes of one recording, at most. A line has about 125, and a session's life 20 to 40 lines. What
 /// comes after is not recorded.
 pub const RECORDING_BYTES_MAX: u64 = 256 << 10;
 

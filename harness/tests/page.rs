@@ -90,7 +90,7 @@ fn a_long_choice_is_cut_in_the_drawing_alone() {
     let page = page(&format!("timeline 1\n@0 {long}\n").parse().unwrap(), Mutants::NONE);
     let drawn = &page[page.find("<svg").unwrap()..page.find("</svg>").unwrap()];
     assert!(
-        drawn.contains(&format!("<title>{long}")) && drawn.contains("grace=1000,2…</text>"),
+        drawn.contains(&format!("<title>{long}")) && drawn.contains("grace=1000,20…</text>"),
         "{drawn}"
     );
     let last_arrow = drawn.rfind("class=\"answer\"").unwrap_or_default();

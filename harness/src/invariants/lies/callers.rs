@@ -13,7 +13,7 @@ use crate::contract::repository::chain::{Chain, session_id};
 use crate::ghost::{Record, Reply, Request, Writer};
 use crate::timeline::choice::Boot;
 
-pub(super) const CALLERS: [Lie; 19] = [
+pub(super) const CALLERS: [Lie; 20] = [
     ("INV-25", "a stop that is refused for the status", || {
         lie(Forge::running(), |forge| {
             let ticket = forge.asks(Request::Stop(StopKind::Interrupt));
@@ -46,6 +46,14 @@ pub(super) const CALLERS: [Lie; 19] = [
         lie(Forge::running(), |forge| {
             let ticket = forge.asks(Request::Start);
             forge.replied(ticket, Reply::AlreadyStarted);
+        })
+    }),
+    ("INV-27", "a continuation that is refused because another session is continued", || {
+        lie(Forge::running(), |forge| {
+            let other = forge.asks(Request::Continue { parent: session_id(2) });
+            forge.replied(other, Reply::Accepted);
+            let ticket = forge.asks(Request::Continue { parent: session_id(3) });
+            forge.replied(ticket, Reply::AlreadyContinued);
         })
     }),
     ("INV-27", "a continuation that is refused, and nobody continues it", || {
