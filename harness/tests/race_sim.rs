@@ -279,6 +279,7 @@ fn explain_finds_a_timeline_or_says_how_far_it_got() {
     let ran = race_sim(&["explain", name(&path), "--worlds", "200"]);
     assert_eq!(ran.code, Some(129), "{}", ran.err);
     assert!(ran.err.contains("line 2: expected `see s1 running` next"), "{}", ran.err);
+    assert!(ran.err.contains("200 worlds looked at: as many as --worlds allows"), "{}", ran.err);
 
     let (_folder, path) = file("see s1 running\nlook s1\n");
     let ran = race_sim(&["explain", name(&path)]);

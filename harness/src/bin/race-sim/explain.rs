@@ -17,7 +17,7 @@ pub(crate) const HELP: &str = "  race-sim explain PARTIAL [--mutant Mxx] [--worl
         ask s1 launch|interrupt|kill      see s1 running       see s1 completed(interrupted)
         see p1 up|INT|TERM|KILL|gone      see p1 exit code 1   see p1 exit signal 9
         see reply accepted                see daemon crash     see daemon boot
-      or any choice as a timeline has it, or JSON: {\"see\": \"s1 running\"}. At most 20,000 worlds
+      or any choice as a timeline has it, or JSON: {\"see\": \"s1 running\"}. At most 100,000 worlds
       are looked at, unless --worlds says otherwise, so that every machine finds the same.
 ";
 
@@ -57,7 +57,7 @@ impl Explain {
                 return USAGE;
             }
         };
-        let Explanation { timeline, explained, stuck_at, worlds, is_exhaustive } =
+        let Explanation { timeline, explained, stuck_at, worlds, bound } =
             explain(&log, self.mutants, self.worlds_max);
         out!("{timeline}");
         let all = log.len();
@@ -65,11 +65,8 @@ impl Explain {
             errln!("{all} of {all} observations explained, {worlds} worlds looked at");
             return 0;
         };
-        let bound = if is_exhaustive {
-            "every world within the bounds"
-        } else {
-            "as many as --worlds allows"
-        };
+        let bound = bound
+            .map_or_else(|| "every world within the bounds".to_owned(), |bound| bound.to_string());
         errln!(
             "{explained} of {all} observations explained, {worlds} worlds looked at: {bound}\n\
              line {}: expected `{}` next, and no world that was found goes there",

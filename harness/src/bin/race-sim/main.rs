@@ -1,8 +1,9 @@
 //! `race-sim`: replays timelines, shows them, and searches the model for more. Started by
 //! `cargo xtask race-sim`.
 //!
-//! It changes a file only with `--bless`: of a timeline nothing above the line `----`, and the lock
-//! file of the model. Each verb has a file here, or lies with the model.
+//! It changes a file only with `--bless`: the golden block of a timeline and its `world` line, and the
+//! lock file of the model. It writes over another only with `--force`. Each verb has a file here, or
+//! lies with the model.
 
 mod codes;
 mod compare;
