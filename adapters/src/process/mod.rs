@@ -35,6 +35,7 @@ mod registry;
 mod signals;
 mod spawn;
 mod spawner;
+mod survey;
 
 pub use background::become_daemon;
 pub use departure::await_end_of;
@@ -42,3 +43,4 @@ pub use follow::Follower;
 pub use output::{OUTPUT_CHUNK_BYTES_MAX, OutputReader, Outputs, Stream};
 pub use platform::boot_id;
 pub use spawner::DirectSpawner;
+pub use survey::{Piece, Trace, has_outputs, trace};
