@@ -88,6 +88,13 @@ impl Check {
         self
     }
 
+    /// Says that it can be mended only while no daemon runs.
+    fn needs_no_daemon(&mut self) {
+        if let Some(would) = self.would.as_mut().filter(|_| self.fixable) {
+            would.push_str(", once the daemon is stopped");
+        }
+    }
+
     fn mended_by(mut self, remedies: Vec<Remedy>) -> Self {
         self.fixable = !remedies.is_empty();
         self.remedies = remedies;
@@ -116,6 +123,9 @@ pub(crate) async fn examine(home: &Home, lock: Option<&HomeLock>) -> (Daemon, Ve
     checks.extend([tree.owners(), tree.access(&records), tree.links()]);
     checks.extend(database_checks);
     checks.extend(records.checks(home, &known));
+    if daemon != Daemon::None {
+        checks.iter_mut().for_each(Check::needs_no_daemon);
+    }
     (daemon, checks)
 }
 

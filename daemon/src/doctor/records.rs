@@ -69,7 +69,9 @@ impl Records {
 
     /// Says whether something is to be left as it is: what is part of a session that may live.
     pub(super) fn keeps(&self, path: &Path) -> bool {
-        self.pieces.iter().any(|(id, _, piece)| path.starts_with(piece) && self.kept.contains(id))
+        let Ok(below) = path.strip_prefix(Home::SESSIONS) else { return false };
+        let name = below.components().next().and_then(|name| name.as_os_str().to_str());
+        name.and_then(Piece::of).is_some_and(|(id, _piece)| self.kept.contains(&id))
     }
 
     /// Checks all of it.

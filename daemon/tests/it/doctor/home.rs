@@ -1,0 +1,173 @@
+//! The ground: the home itself, who may look into it, links, room.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, chown, symlink};
+
+use rustix::process::geteuid;
+
+use super::{chmod, contents, doctor, used};
+use crate::support::{Place, Said, skip};
+
+fn mode(path: &std::path::Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().mode() & 0o7777
+}
+
+#[test]
+fn a_home_that_cannot_be_one_is_told_and_left() {
+    let place = Place::new();
+    fs::write(place.home(), "precious").unwrap();
+    doctor(&place, ["--fix"], 5).only(["home"]).says("home", "problem", "is no folder");
+    assert_eq!(fs::read(place.home()).unwrap(), b"precious");
+    fs::remove_file(place.home()).unwrap();
+    fs::create_dir(place.path("elsewhere")).unwrap();
+    symlink(place.path("elsewhere"), place.home()).unwrap();
+    doctor(&place, ["--fix"], 5).only(["home"]).says("home", "problem", "is a link");
+    assert_eq!(fs::read_dir(place.path("elsewhere")).unwrap().count(), 0, "nothing was followed");
+    for (home, words) in [("x".repeat(120), "too long for a socket"), (String::new(), "no place")] {
+        let mut command = place.candor(["doctor", "--fix"]);
+        command.env_remove("XDG_STATE_HOME").env_remove("HOME");
+        match home.as_str() {
+            "" => command.env_remove("CANDOR_HOME"),
+            home => command.env("CANDOR_HOME", place.path(home)),
+        };
+        let said = Said::by(command).expect(5);
+        assert!(said.stdout().contains(words), "{said:?}");
+        assert!(said.stdout().ends_with("\n0 of 1 checks passed\n"), "{said:?}");
+    }
+}
+
+#[test]
+fn a_home_that_others_can_look_into_is_closed() {
+    let (place, _id) = used();
+    for (open, code, verdict, words) in [
+        (0o755, 4, "warning", "mode 755: others may look into it"),
+        (0o777, 5, "problem", "mode 777: others may write to it"),
+    ] {
+        chmod(&place.home(), open);
+        let would = doctor(&place, [], code).only(["home"]).says("home", verdict, words);
+        assert_eq!((mode(&place.home()), would.as_str()), (open, "sets it to 700"));
+        assert_eq!(doctor(&place, ["--fix"], 0).only([]).count("fixed"), 1);
+        assert_eq!(mode(&place.home()), 0o700);
+    }
+    chmod(&place.home(), 0o500);
+    doctor(&place, ["--fix"], 5).only(["home"]).says("home", "problem", "you cannot use it");
+    chmod(&place.home(), 0o700);
+}
+
+#[test]
+fn what_others_can_read_or_write_below_is_closed_once() {
+    let (place, id) = used();
+    for (name, mode) in [
+        ("candor.db".to_owned(), 0o644),
+        ("daemon.log".to_owned(), 0o666),
+        ("sessions".to_owned(), 0o755),
+        (format!("sessions/{id}"), 0o711),
+        (format!("sessions/{id}/stdout"), 0o640),
+        (format!("sessions/{id}.recording"), 0o604),
+    ] {
+        chmod(&place.home().join(name), mode);
+    }
+    let words = "6 files and folders let others read or write";
+    doctor(&place, [], 4).only(["access"]).says("access", "warning", words);
+    let report = doctor(&place, ["--fix"], 0);
+    assert_eq!((report.only([]).count("fixed"), report.count("not_fixed")), (6, 0));
+    let after = contents(&place.home());
+    for (path, (mode, _)) in &after {
+        let right = if path.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode & 0o7777, right, "{}", path.display());
+    }
+    assert_eq!(doctor(&place, ["--fix"], 0).count("fixed"), 0);
+    assert_eq!(contents(&place.home()), after);
+}
+
+#[test]
+fn links_are_told_and_never_followed() {
+    let (place, _id) = used();
+    let elsewhere = place.path("elsewhere");
+    fs::create_dir_all(elsewhere.join("deeper")).unwrap();
+    fs::write(elsewhere.join("precious"), "precious").unwrap();
+    chmod(&elsewhere.join("precious"), 0o666);
+    chmod(&elsewhere, 0o777);
+    let sessions = place.home().join("sessions");
+    let stray = "0192d3a0-0000-7000-8000-000000000001";
+    symlink(&elsewhere, place.home().join("evil")).unwrap();
+    symlink(&elsewhere, sessions.join(stray)).unwrap();
+    symlink(elsewhere.join("precious"), sessions.join(format!("{stray}.identity"))).unwrap();
+    symlink(elsewhere.join("precious"), sessions.join(format!("{stray}.recording"))).unwrap();
+    let (outside, inside) = (contents(&elsewhere), contents(&place.home()));
+    let report = doctor(&place, ["--fix"], 4);
+    report.only(["links"]).says("links", "warning", "4 names are links");
+    assert_eq!(report.count("fixed"), 0);
+    assert_eq!((contents(&elsewhere), contents(&place.home())), (outside, inside));
+}
+
+#[test]
+fn nothing_is_set_aside_through_a_link() {
+    let (place, _id) = used();
+    let elsewhere = place.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    symlink(&elsewhere, place.home().join("set-aside")).unwrap();
+    let stray = place.home().join("sessions/0192d3a0-0000-7000-8000-000000000001");
+    fs::create_dir(&stray).unwrap();
+    let report = doctor(&place, ["--fix"], 4);
+    assert_eq!(report.only(["links", "folders"]).count("not_fixed"), 1);
+    assert!(stray.exists() && fs::read_dir(&elsewhere).unwrap().count() == 0);
+}
+
+#[test]
+fn a_folder_of_sessions_that_is_a_link_is_not_followed() {
+    let (place, _id) = used();
+    let elsewhere = place.path("elsewhere");
+    fs::rename(place.home().join("sessions"), &elsewhere).unwrap();
+    fs::create_dir(elsewhere.join("0192d3a0-0000-7000-8000-000000000001")).unwrap();
+    chmod(&elsewhere, 0o755);
+    symlink(&elsewhere, place.home().join("sessions")).unwrap();
+    let before = contents(&elsewhere);
+    let report = doctor(&place, ["--fix"], 4);
+    report.says("links", "warning", "1 name is a link");
+    assert_eq!(report.count("fixed"), 0);
+    assert_eq!(contents(&elsewhere), before);
+}
+
+#[test]
+fn what_belongs_to_another_user_is_told() {
+    if !geteuid().is_root() {
+        return skip("only root can give files away");
+    }
+    let (place, id) = used();
+    chown(place.home().join(format!("sessions/{id}/stdout")), Some(65534), None).unwrap();
+    let report = doctor(&place, ["--fix"], 5);
+    report.only(["owners"]).says("owners", "problem", "1 name belongs to another user");
+    assert_eq!(report.of("owners")["items"][0], format!("sessions/{id}/stdout (user 65534)"));
+    chown(place.home(), Some(65534), None).unwrap();
+    let before = contents(&place.home());
+    doctor(&place, ["--fix"], 5).only(["home"]).says("home", "problem", "belongs to user 65534");
+    assert_eq!(contents(&place.home()), before);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_is_nearly_full_is_told() {
+    let place = Place::new();
+    fs::create_dir(place.home()).unwrap();
+    for (size, code, verdict) in [("8m", 5, "problem"), ("64m", 4, "warning")] {
+        let script = format!(
+            "mount -t tmpfs -o size={size},mode=700 candor-test \"$CANDOR_HOME\" || exit 77
+             exec \"$CANDOR\" doctor --json"
+        );
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &script]).env("CANDOR", env!("CARGO_BIN_EXE_candor"));
+        place.settle(&mut command);
+        if !geteuid().is_root()
+            || std::process::Command::new("unshare").arg("--version").output().is_err()
+        {
+            return skip("only root, with unshare, can have a small disk of its own");
+        }
+        let said = Said::by(command);
+        if said.status.code() == Some(77) || said.output.is_empty() {
+            return skip("no disk of its own can be had here");
+        }
+        let report = super::Findings(said.expect(code).json());
+        report.only(["space"]).says("space", verdict, "MiB free");
+    }
+}
