@@ -21,6 +21,10 @@ const ITEMS_SHOWN: usize = 3;
 /// Characters of a name that are shown.
 const ITEM_WIDTH: usize = 160;
 
+/// How often it mends and looks again, at most: one thing that is mended may show another, as a
+/// database that others could read gives its mode to the log that a look makes.
+const ROUNDS_MAX: u32 = 4;
+
 /// Characters of a day at the beginning of a time.
 const DAY_LENGTH: usize = "2026-01-01".len();
 
@@ -71,13 +75,20 @@ async fn fix(home: &Home) -> Report {
         Ok(lock) => lock,
         Err(error) => return unfixed(home, &error).await,
     };
-    let (_daemon, checks) = doctor::examine(home, Some(&lock)).await;
-    let (fixed, not_fixed) = mend(home, &lock, &checks);
-    if fixed.is_empty() {
-        return Report { not_fixed, ..Report::of(home, checks) };
+    let mut fixed = Vec::new();
+    let mut rounds = 1;
+    loop {
+        let (_daemon, checks) = doctor::examine(home, Some(&lock)).await;
+        if rounds > ROUNDS_MAX {
+            return Report { fixed, ..Report::of(home, checks) };
+        }
+        let (done, not_fixed) = mend(home, &lock, &checks);
+        if done.is_empty() {
+            return Report { fixed, not_fixed, ..Report::of(home, checks) };
+        }
+        fixed.extend(done);
+        rounds += 1;
     }
-    let (_daemon, checks) = doctor::examine(home, Some(&lock)).await;
-    Report { fixed, not_fixed, ..Report::of(home, checks) }
 }
 
 /// Only looks, since a daemon has the home, or nobody can have it.

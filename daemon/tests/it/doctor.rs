@@ -15,6 +15,9 @@ use serde_json::Value;
 
 use crate::support::{Place, agent};
 
+/// A session that there never was.
+const STRAY: &str = "0192d3a0-0000-7000-8000-000000000001";
+
 /// What `doctor --json` says.
 struct Findings(Value);
 
@@ -98,6 +101,14 @@ fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
+/// Makes a folder of a session that there never was, if it is not there.
+fn stray(place: &Place) -> PathBuf {
+    let path = place.home().join("sessions").join(STRAY);
+    fs::create_dir_all(&path).unwrap();
+    chmod(&path, 0o700);
+    path
+}
+
 /// Returns a home in which one session has ended, and no daemon runs, with that session's id.
 fn used() -> (Place, String) {
     let place = Place::new();
@@ -137,9 +148,7 @@ fn nothing_is_wrong_with_a_home_that_is_used_as_it_should_be() {
 fn beside_a_daemon_it_only_reads() {
     let place = Place::new();
     place.run(["run", "--", "true"]).expect(0);
-    let stray = place.home().join("sessions/0192d3a0-0000-7000-8000-000000000001");
-    fs::create_dir(&stray).unwrap();
-    chmod(&stray, 0o755);
+    chmod(&stray(&place), 0o755);
     let before = contents(&place.home());
     for words in [&["doctor"][..], &["doctor", "--fix"]] {
         let said = place.run(words).expect(4);
@@ -157,8 +166,7 @@ fn beside_a_daemon_it_only_reads() {
 fn a_daemon_that_stands_still_is_told_and_nothing_is_done() {
     let place = Place::new();
     place.run(["run", "--", "true"]).expect(0);
-    let stray = place.home().join("sessions/0192d3a0-0000-7000-8000-000000000001");
-    fs::create_dir(&stray).unwrap();
+    let stray = stray(&place);
     let daemon = place.daemon();
     kill_process(daemon, Signal::STOP).unwrap();
     let number = daemon.as_raw_nonzero();
@@ -175,8 +183,7 @@ fn a_daemon_that_stands_still_is_told_and_nothing_is_done() {
 #[test]
 fn a_home_that_somebody_else_has_is_not_mended() {
     let (place, _id) = used();
-    let stray = place.home().join("sessions/0192d3a0-0000-7000-8000-000000000001");
-    fs::create_dir(&stray).unwrap();
+    let stray = stray(&place);
     let lock = fs::File::options().write(true).open(place.home().join("daemon.lock")).unwrap();
     flock(&lock, FlockOperation::LockExclusive).unwrap();
     let report = doctor(&place, ["--fix"], 5);

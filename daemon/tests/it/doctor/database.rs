@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::Path;
 
-use super::{Findings, contents, doctor, used};
+use super::{Findings, contents, doctor, stray, used};
 use crate::support::Place;
 
 /// Where SQLite keeps the version of the tables, as 4 bytes, the highest first.
@@ -13,8 +13,7 @@ const USER_VERSION_AT: u64 = 60;
 /// Runs `doctor --fix` on a home with more in it that could be mended, and checks that nothing was.
 #[track_caller]
 fn looks_and_leaves(place: &Place) -> Findings {
-    let stray = place.home().join("sessions/0192d3a0-0000-7000-8000-000000000001");
-    fs::create_dir_all(stray).unwrap();
+    stray(place);
     let before = contents(&place.home());
     let report = doctor(place, ["--fix"], 5);
     assert_eq!(contents(&place.home()), before);

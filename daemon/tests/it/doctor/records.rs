@@ -4,11 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{chmod, contents, doctor, used};
+use super::{STRAY, chmod, contents, doctor, stray, used};
 use crate::support::{Place, agent};
-
-/// A session that there never was.
-const STRAY: &str = "0192d3a0-0000-7000-8000-000000000001";
 
 /// Makes a file that nobody else can read.
 fn plant(path: &Path, content: &[u8]) {
@@ -19,9 +16,7 @@ fn plant(path: &Path, content: &[u8]) {
 /// Makes one of everything that belongs to a session which there is not.
 fn strays(place: &Place) -> Vec<PathBuf> {
     let sessions = place.home().join("sessions");
-    let folder = sessions.join(STRAY);
-    fs::create_dir(&folder).unwrap();
-    chmod(&folder, 0o700);
+    let folder = stray(place);
     plant(&folder.join("stdout"), b"somebody's output");
     let files = [".identity", ".recording", ".identity.unfinished"]
         .map(|ending| sessions.join(format!("{STRAY}{ending}")));
