@@ -2,13 +2,13 @@
 //!
 //! A line is appended before anything follows from it, and is not synced: a recording must survive
 //! the death of the daemon, which the kernel's memory does, and is no use after a power cut without
-//! the rest. A torn last line is left out by readers.
+//! the rest. A torn last line is left out by readers, and cut off by whoever begins the next part.
 //!
 //! A recording has no hole: where a line could not be written, none is until the next beginning.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ use candor_core::recording::{Call, Entry, rules_fingerprint};
 use candor_core::session::SessionId;
 use serde::{Deserialize, Serialize};
 
-/// Bytes of one recording, at most. A line has about 150, and a session's life 20 to 40 lines. What
+/// Bytes of one recording, at most. A line has about 125, and a session's life 20 to 40 lines. What
 /// comes after is not recorded.
 pub const RECORDING_BYTES_MAX: u64 = 256 << 10;
 
@@ -72,8 +72,7 @@ impl FileRecorder {
         options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
         let mut bytes = Vec::new();
         options.open(self.path(session))?.take(2 * RECORDING_BYTES_MAX).read_to_end(&mut bytes)?;
-        let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-        bytes.truncate(whole);
+        bytes.truncate(whole_len(&bytes));
         Ok(bytes)
     }
 
@@ -115,7 +114,7 @@ impl FileRecorder {
         serde_json::to_writer(&mut lines, entry)?;
         lines.push(b'\n');
         let mut file = self.open(session)?;
-        let len = file.metadata()?.len();
+        let len = if begins { cut_torn_line(&mut file)? } else { file.metadata()?.len() };
         if len + LINES_BYTES_MAX > RECORDING_BYTES_MAX {
             return Ok(());
         }
@@ -136,13 +135,30 @@ impl FileRecorder {
 
     fn open(&self, session: SessionId) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        options.read(true).append(true).create(true);
+        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
         options.open(self.path(session))
     }
 
     fn path(&self, session: SessionId) -> PathBuf {
         self.sessions.join(format!("{session}.recording"))
     }
+}
+
+/// Cuts off half a line that an earlier daemon has left, and returns the length.
+fn cut_torn_line(file: &mut File) -> io::Result<u64> {
+    let mut bytes = Vec::new();
+    Read::by_ref(file).take(2 * RECORDING_BYTES_MAX).read_to_end(&mut bytes)?;
+    let len = whole_len(&bytes) as u64;
+    if len < bytes.len() as u64 {
+        file.set_len(len)?;
+    }
+    Ok(len)
+}
+
+/// Returns the length of the lines that are whole.
+fn whole_len(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1)
 }
 
 impl Recorder for FileRecorder {
@@ -208,6 +224,14 @@ mod tests {
         assert_eq!(read, recorded);
         let mut replay = Replay::default();
         read.iter().for_each(|entry| assert!(replay.step(entry).is_ok()));
+
+        // The next daemon begins on a line of its own.
+        recorder.record(session, &recorded[0]);
+        let text = String::from_utf8(recorder.read(session).unwrap()).unwrap();
+        let lines: Vec<_> = text.lines().skip(1 + recorded.len()).collect();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(serde_json::from_str::<Header>(lines[0]).is_ok());
+        assert_eq!(serde_json::from_str::<Entry>(lines[1]).unwrap(), recorded[0]);
     }
 
     #[test]

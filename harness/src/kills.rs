@@ -44,7 +44,10 @@ pub fn kills(corpus: &[Timeline]) -> Result<Kills, ReplayError> {
     for (mutant, claim) in MISTAKES {
         let mut kill = Kill { mutant, claim, found_by: BTreeMap::new(), timelines: Vec::new() };
         for timeline in corpus {
-            let broken = broken_on(timeline, Mutants::only(mutant))?;
+            let mut broken = broken_on(timeline, Mutants::only(mutant))?;
+            // What breaks anyway is not the mistake's doing.
+            let anyway = broken_on(timeline, Mutants::NONE)?;
+            broken.retain(|found| anyway.iter().all(|other| other.id != found.id));
             if !broken.is_empty() {
                 kill.timelines.push(timeline.id().to_owned());
             }

@@ -8,11 +8,12 @@ use std::num::NonZeroU64;
 use crate::ghost::Entry;
 use crate::invariants::Violation;
 use crate::mutant::Mutants;
-use crate::replay::{Run, world_of};
+use crate::replay::Run;
 use crate::timeline::choice::{
     AttachAnswer, Boot, DueKind, LaunchOptions, SignalEffect, SpawnOutcome, WriteOutcome,
 };
-use crate::timeline::{BodyLine, Choice, HeadLine, Moment, Step, Timeline};
+use crate::timeline::{Choice, HeadLine, Timeline};
+use crate::trial::{entry, timeline_of};
 use crate::world::{Enabled, World};
 
 /// The weights that a class of choices may have in one schedule.
@@ -129,35 +130,14 @@ impl Schedule {
     /// Returns the schedule as a timeline, to be kept.
     #[must_use]
     pub fn to_timeline(&self) -> Timeline {
-        let entry = |key: &str, value: String| HeadLine::Entry {
-            key: key.to_owned(),
-            value,
-            comment: None,
-        };
-        let world = world_of(self.steps.iter().map(|(_, choice)| choice));
         let mut head = vec![
             entry("id", format!("seed-{}", self.seed)),
             entry("from", format!("random seed={}", self.seed)),
-            entry("world", world),
         ];
         head.extend(
             self.violations.iter().map(|violation| HeadLine::Comment(format!(" {violation}"))),
         );
-        head.push(HeadLine::Blank);
-        let mut now_ms = 0;
-        let mut body: Vec<_> = self
-            .steps
-            .iter()
-            .map(|(at_ms, choice)| {
-                let moment = Moment::After(at_ms - now_ms);
-                now_ms = *at_ms;
-                BodyLine::Step(Step { line: 0, moment, choice: choice.clone(), comment: None })
-            })
-            .collect();
-        if self.ends_fair {
-            body.push(BodyLine::Fair);
-        }
-        Timeline { head, body, golden: None }
+        timeline_of(head, &self.steps, self.ends_fair)
     }
 }
 
@@ -320,10 +300,20 @@ impl Picker {
     /// Draws one of the choices that the budget still allows: first a class, then one of it, so
     /// that a class with many values is not drawn more often for that.
     fn pick(&mut self, world: &World) -> Option<Enabled> {
-        let menu: Vec<_> = world
-            .enabled()
-            .into_iter()
-            .filter(|enabled| self.is_affordable(&enabled.choice) && (self.allows)(&enabled.choice))
+        let enabled = world.enabled();
+        // Where the row has moved on, no good answer is left, and a conflict is nobody's fault.
+        let is_forced = |choice: &Choice| match choice {
+            Choice::Write { call, outcome: WriteOutcome::Conflict } => {
+                let good = Choice::Write { call: *call, outcome: WriteOutcome::Ok };
+                enabled.iter().all(|other| other.choice != good)
+            }
+            _ => false,
+        };
+        let menu: Vec<_> = enabled
+            .iter()
+            .filter(|enabled| self.is_affordable(&enabled.choice) || is_forced(&enabled.choice))
+            .filter(|enabled| (self.allows)(&enabled.choice))
+            .cloned()
             .map(|enabled| (Class::of(&enabled.choice), enabled))
             .collect();
         let is_offered = |class: Class| menu.iter().any(|(other, _)| *other == class);
@@ -368,10 +358,6 @@ impl Picker {
     }
 
     const fn is_affordable(&self, choice: &Choice) -> bool {
-        // Where the row has moved on, no other answer is left.
-        if matches!(choice, Choice::Write { outcome: WriteOutcome::Conflict, .. }) {
-            return true;
-        }
         let (first, second) = purses(choice);
         self.left.of(first) > 0 && self.left.of(second) > 0
     }

@@ -69,6 +69,38 @@ fn every_timeline_says_what_it_is_for() {
     }
 }
 
+/// Whoever reads a race of something that cannot be done yet must know that.
+#[test]
+fn what_is_only_a_model_is_marked_as_such() {
+    const WORDS: [&str; 9] = [
+        "user continue",
+        "user draft",
+        "user start",
+        "ask ",
+        "user approve",
+        "user bypass",
+        "fetch ",
+        "show ",
+        "stall ",
+    ];
+    for (path, timeline) in corpus() {
+        let has_model = timeline.steps().any(|step| {
+            let words = step.choice.to_string();
+            WORDS.iter().any(|word| words.starts_with(word))
+        });
+        let text: String = timeline
+            .head
+            .iter()
+            .map(|line| match line {
+                HeadLine::Comment(text) => text.as_str(),
+                HeadLine::Blank | HeadLine::Entry { .. } => "",
+            })
+            .collect();
+        let is_marked = text.contains("model of a feature") || text.contains("models of features");
+        assert!(!has_model || is_marked, "{} does not say what is only a model", path.display());
+    }
+}
+
 #[test]
 fn every_name_says_who_meets_what() {
     for (path, _) in corpus() {

@@ -9,8 +9,10 @@ use candor_core::verdict::{Completion, Verdict};
 use candor_harness::failure::Story;
 use candor_harness::ghost::{Record, Reply};
 use candor_harness::random::{Budget, Schedule, run};
+use candor_harness::replay::Run;
 use candor_harness::script::{Command, run_script};
 use candor_harness::shrink::{Failing, shrink, shrink_while};
+use candor_harness::timeline::Choice;
 use candor_harness::timeline::choice::{Ask, LaunchOptions};
 use expect_test::expect;
 use proptest::collection::{btree_set, vec};
@@ -22,6 +24,9 @@ const FIXED_SEEDS: u64 = 5_000;
 
 /// Seeds of which two runs are compared, entry by entry.
 const COMPARED_SEEDS: u64 = 100;
+
+/// Seeds in whose schedules the choices of others are tried.
+const REFUSED_SEEDS: u64 = 8;
 
 /// Seeds that are tried with the features that the world has a small model of.
 const FEATURE_SEEDS: u64 = 1_000;
@@ -199,6 +204,45 @@ fn fixed_schedules_with_features_break_nothing() {
     .assert_eq(&seen.join("\n"));
 }
 
+/// A choice that is refused leaves no trace, or whoever leaves it out would replay something else.
+#[test]
+fn a_refused_choice_changes_nothing() {
+    let mut refusals = 0;
+    for seed in 0..REFUSED_SEEDS {
+        let schedule = run(seed, Budget::FEATURES);
+        let others = run(seed + REFUSED_SEEDS, Budget::FEATURES);
+        for (at, (at_ms, choice)) in schedule.steps.iter().enumerate() {
+            let mut run = replayed(&schedule.steps[..at]);
+            for (_, other) in &others.steps {
+                let before = picture(&run);
+                if run.choose(run.world().now_ms(), other).is_err() {
+                    refusals += 1;
+                    assert_eq!(picture(&run), before, "seed {seed}: `{other}`");
+                } else {
+                    run = replayed(&schedule.steps[..at]);
+                }
+            }
+            run.choose(*at_ms, choice).expect("it was made before");
+        }
+    }
+    assert!(refusals > 1_000, "{refusals}");
+}
+
+fn replayed(steps: &[(u64, Choice)]) -> Run {
+    let mut run = Run::default();
+    for (at_ms, choice) in steps {
+        run.choose(*at_ms, choice).expect("it was made before");
+    }
+    run
+}
+
+/// Everything of a run that anybody can see.
+fn picture(run: &Run) -> (u64, usize, String, String) {
+    let world = run.world();
+    let menu = format!("{:?}", world.enabled());
+    (world.now_ms(), world.log().entries().len(), menu, format!("{:?}", world.rest()))
+}
+
 #[test]
 fn the_same_seed_is_the_same_run() {
     for seed in 0..COMPARED_SEEDS {
@@ -222,7 +266,7 @@ fn a_schedule_is_shrunk_to_what_it_takes() {
     let short = shrink_while(long.expect("one of so many sessions is interrupted"), is_interrupted);
     let choices: Vec<_> = short.steps.iter().map(|(_, choice)| choice.to_string()).collect();
     expect![[r#"
-        user launch s1 timeout=5000
+        user launch s1
         write ok s1#1
         user interrupt s1"#]]
     .assert_eq(&choices.join("\n"));

@@ -12,8 +12,9 @@ use candor_core::session::SessionId;
 use candor_core::verdict::LostReason;
 use rustix::io::Errno;
 
+use super::identity::Identity;
 use super::platform::{Life, boot_id, sign_of_life, watch};
-use super::record::{Found, Identity};
+use super::record::Found;
 
 /// How long a killed process may take to go. One that hangs in the kernel takes longer, and is
 /// asked for again later.
@@ -45,7 +46,7 @@ pub(super) async fn attach(sessions: &Path, session: SessionId) -> Attach {
     let identity = match tokio::task::spawn_blocking(read).await {
         Ok(Ok(Found::Nothing)) => return Attach::NeverRan,
         Ok(Ok(Found::Damaged)) => return Attach::Lost(LostReason::BadRecord),
-        Ok(Ok(Found::Identity(identity))) => identity,
+        Ok(Ok(Found::Whole(identity))) => identity,
         Ok(Err(error)) => return unreachable(session, &error),
         Err(error) => return unreachable(session, &io::Error::other(error)),
     };

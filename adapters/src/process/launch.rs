@@ -15,10 +15,10 @@ use rustix::process::Pid;
 
 use super::child::DirectProcess;
 use super::files;
+use super::identity::Identity;
 use super::output::Stream;
 use super::plan::{Plan, Refusal};
 use super::platform::{ExitWatch, FOLDER_FLAGS, Life, boot_id, sign_of_life};
-use super::record::Identity;
 use super::registry::Claim;
 use super::spawn::{self, Descriptors, GatedChild};
 
@@ -41,7 +41,7 @@ pub(super) fn launch(claim: Claim, plan: &Plan, sessions: &Path) -> Launch {
     match start(&claim, plan, folder.as_fd(), sessions) {
         Ok(process) => {
             let process = Arc::new(process);
-            claim.up(Arc::clone(&process));
+            claim.up(Arc::clone(&process) as _);
             Launch::Up(process)
         }
         Err(refusal) => discard(&claim, sessions, refusal),

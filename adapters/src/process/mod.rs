@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `<id>/` | the session's folder, 0700; making it is the claim on the launch |
 //! | `<id>/stdout`, `<id>/stderr` | its output, 0600: the child's own descriptors, opened for append |
-//! | `<id>.identity` | who the process is: see `record.rs` |
+//! | `<id>.identity` | who the process is: see `identity.rs` |
 //!
 //! The identity lies *beside* the folder, so that a user who removes a session's folder does not
 //! take away the only means to find its process.
@@ -25,6 +25,7 @@ mod child;
 mod departure;
 mod files;
 mod follow;
+mod identity;
 mod launch;
 mod output;
 mod plan;

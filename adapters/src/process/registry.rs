@@ -4,10 +4,8 @@ use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use candor_core::ports::{Ending, Fact};
+use candor_core::ports::{Ending, Fact, Process};
 use candor_core::session::SessionId;
-
-use super::child::DirectProcess;
 
 /// How many ends are kept for somebody who asks once more. Whoever asks later than that is told
 /// what the files say: the process is gone, its exit unknown. But then its end has long been
@@ -34,7 +32,7 @@ pub(super) enum Known {
     Busy,
     /// Its process has not been reaped. Kept here so that it is reaped, even if everybody else
     /// drops it.
-    Up(Arc<DirectProcess>),
+    Up(Arc<dyn Process>),
     /// Its process has been reaped.
     Ended(Ending),
     /// It was said that it never ran, and so it never may.
@@ -102,7 +100,7 @@ impl Claim {
     }
 
     /// Answers: there is a process.
-    pub(super) fn up(self, process: Arc<DirectProcess>) {
+    pub(super) fn up(self, process: Arc<dyn Process>) {
         self.registry.entries().by_session.insert(self.session, Known::Up(process));
     }
 

@@ -11,7 +11,7 @@ use candor_core::step::Answer;
 use candor_core::stop::{Actor, StopKind};
 use candor_core::supervisor::{Birth, HandleError, Ports, Start, Supervisor};
 use futures_util::FutureExt as _;
-use tokio::sync::{RwLock, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -93,6 +93,8 @@ pub(crate) struct Registry {
     ports: Ports,
     spawner: Arc<dyn ProcessSpawner>,
     handles: Mutex<HashMap<SessionId, Handle>>,
+    /// One for each session that may live. Those that are taken over get one where one is left.
+    places: Arc<Semaphore>,
     /// Launches hold it for reading, so that a shutdown that writes it misses none of them.
     accepts: RwLock<bool>,
     tasks: TaskTracker,
@@ -100,11 +102,16 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn new(ports: Ports, spawner: Arc<dyn ProcessSpawner>) -> Arc<Self> {
+    pub(crate) fn new(
+        ports: Ports,
+        spawner: Arc<dyn ProcessSpawner>,
+        live_max: usize,
+    ) -> Arc<Self> {
         Arc::new(Self {
             ports,
             spawner,
             handles: Mutex::default(),
+            places: Arc::new(Semaphore::new(live_max)),
             accepts: RwLock::new(true),
             tasks: TaskTracker::new(),
             usurped: CancellationToken::new(),
@@ -132,9 +139,7 @@ impl Registry {
         if !*accepts || self.usurped.is_cancelled() {
             return Err(Refusal::Stopping);
         }
-        if self.handles().len() >= LIVE_SESSIONS_MAX {
-            return Err(Refusal::TooMany);
-        }
+        let place = self.place().ok_or(Refusal::TooMany)?;
         debug_assert_eq!(birth.start, Start::AtOnce, "nothing queues sessions yet");
         let (supervisor, created) = Supervisor::create(self.ports.clone(), birth).await;
         let refusal = created.as_ref().err().cloned().map(Refusal::from);
@@ -146,7 +151,7 @@ impl Registry {
         }
         let (task, snapshot) = self.enrol(supervisor, environment);
         let id = snapshot.borrow().session.id;
-        self.drive(id, task.run_new(created));
+        self.drive(id, Some(place), task.run_new(created));
         refusal.map_or(Ok(snapshot), Err)
     }
 
@@ -184,7 +189,7 @@ impl Registry {
             Recovery::Attach => {
                 let supervisor = Supervisor::resume(self.ports.clone(), stored.session);
                 let (task, _snapshot) = self.enrol(supervisor, Environment::default());
-                self.drive(id, task.run_recovered());
+                self.drive(id, self.place(), task.run_recovered());
             }
         }
         Ok(())
@@ -206,9 +211,15 @@ impl Registry {
         (task, snapshot)
     }
 
+    fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// Runs a task to its end. `place` is kept for as long as that takes.
     fn drive(
         self: &Arc<Self>,
         id: SessionId,
+        place: Option<OwnedSemaphorePermit>,
         task: impl Future<Output = Outcome> + Send + 'static,
     ) {
         let registry = Arc::clone(self);
@@ -231,6 +242,7 @@ impl Registry {
                 outcome = AssertUnwindSafe(registry.take_up_again(id)).catch_unwind().await;
             }
             registry.handles().remove(&id);
+            drop(place);
             if matches!(outcome, Ok(Outcome::Usurped)) {
                 registry.usurped.cancel();
             }
@@ -389,4 +401,65 @@ impl Registry {
 async fn end_of(mut snapshot: watch::Receiver<Snapshot>) -> Option<Session> {
     let ended = snapshot.wait_for(|shown| shown.session.verdict().is_some()).await;
     ended.ok().map(|shown| shown.session.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use candor_core::bytes::ByteString;
+    use candor_core::machine::Policy;
+    use candor_core::ports::{Environment, IdSource as _, NoRecorder};
+    use candor_core::session::Spec;
+    use candor_core::stop::{Actor, StopKind};
+    use candor_core::supervisor::{Birth, Ports, Start};
+    use candor_harness::fakes::Stage;
+
+    use super::{Refusal, Registry};
+
+    fn birth(stage: &Stage) -> Birth {
+        let spec = Spec {
+            title: None,
+            command: vec![ByteString::try_from("agent").unwrap()],
+            cwd: ByteString::try_from("/").unwrap(),
+            environment_names: Vec::new(),
+            umask: 0o022,
+            policy: Policy::default(),
+        };
+        let (id, by) = (stage.ids().session_id(), Actor::User(1_000));
+        Birth { id, parent: None, spec: Arc::new(spec), by, start: Start::AtOnce }
+    }
+
+    #[tokio::test]
+    async fn a_crowd_of_launches_does_not_pass_the_limit() {
+        let stage = Stage::at_once();
+        let ports = Ports {
+            repository: Arc::new(stage.repository()),
+            bus: Arc::new(stage.bus()),
+            clock: Arc::new(stage.clock()),
+            ids: Arc::new(stage.ids()),
+            recorder: Arc::new(NoRecorder),
+        };
+        let registry = Registry::new(ports, Arc::new(stage.spawner()), 3);
+        let launches = (0..10).map(|_| {
+            let registry = Arc::clone(&registry);
+            tokio::spawn(registry.launch(birth(&stage), Environment::default()))
+        });
+        let (mut live, mut refused) = (Vec::new(), 0);
+        for launch in launches.collect::<Vec<_>>() {
+            match launch.await.unwrap() {
+                Ok(snapshot) => live.push(snapshot),
+                Err(Refusal::TooMany) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!((live.len(), refused), (3, 7));
+
+        // The end of one makes a place for another.
+        let id = live[0].borrow().session.id;
+        registry.stop(id, StopKind::Kill, Actor::User(1_000)).await.unwrap();
+        while live[0].changed().await.is_ok() {}
+        let next = Arc::clone(&registry).launch(birth(&stage), Environment::default()).await;
+        assert!(next.is_ok());
+    }
 }

@@ -18,6 +18,7 @@ use candor_core::stop::Actor;
 use candor_core::supervisor::Ports;
 use tokio::net::UnixListener;
 
+use super::registry::LIVE_SESSIONS_MAX;
 use super::shutdown::{Shutdown, Signals};
 use super::{App, Refusal, Registry};
 use crate::exit_code;
@@ -156,7 +157,8 @@ fn assemble(home: &Home, store: SqliteStore) -> Arc<App> {
         ids: Arc::clone(&ids),
         recorder: Arc::clone(&recorder) as Arc<dyn Recorder>,
     };
-    let registry = Registry::new(ports, Arc::new(DirectSpawner::new(home.sessions())));
+    let spawner = Arc::new(DirectSpawner::new(home.sessions()));
+    let registry = Registry::new(ports, spawner, LIVE_SESSIONS_MAX);
     Arc::new(App {
         registry,
         store,

@@ -132,6 +132,21 @@ impl State {
         }
     }
 
+    /// Forgets what a daemon that has just ended knew: an answer that is in no row was not given,
+    /// and who waits for it is gone. What was asked and is in no row is moot: the agent asks again.
+    pub(crate) fn forget_answers(&mut self) {
+        let names: Vec<_> = self.approvals.asked.keys().copied().collect();
+        for name in names {
+            let Some(approval) = self.approvals.asked.get_mut(&name) else { continue };
+            approval.ticket = None;
+            match approval.standing {
+                Standing::Asked => self.stand(name, Standing::Withdrawn),
+                Standing::Answering => self.stand(name, Standing::Open),
+                Standing::Open | Standing::Answered | Standing::Withdrawn => {}
+            }
+        }
+    }
+
     fn first(&self, session: SessionId, standing: Standing) -> Option<ApprovalName> {
         let mut asked = self.approvals.asked.iter();
         let found = asked
@@ -139,7 +154,7 @@ impl State {
         found.map(|(name, _)| *name)
     }
 
-    fn stand(&mut self, name: ApprovalName, standing: Standing) {
+    pub(crate) fn stand(&mut self, name: ApprovalName, standing: Standing) {
         let Some(approval) = self.approvals.asked.get_mut(&name) else { return };
         approval.standing = standing;
         let session = approval.session;

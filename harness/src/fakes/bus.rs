@@ -5,7 +5,7 @@ use std::task::{Poll, Waker};
 
 use async_trait::async_trait;
 use candor_core::event::{Cause, Seq};
-use candor_core::ports::{EventBus, Subscription};
+use candor_core::ports::{Change, EventBus, Subscription};
 use candor_core::status::Status;
 
 use super::stage::{Stage, State};
@@ -63,9 +63,10 @@ impl State {
         bus.wake();
     }
 
-    /// M04: tells of a change that is not stored yet.
-    pub(crate) fn announce_early(&mut self) {
-        if self.mutants.has(Mutant::M04) {
+    /// M04: tells of a change that is not stored yet. M61: of a request alone.
+    pub(crate) fn announce_early(&mut self, change: &Change) {
+        let is_request = change.event.cause == Cause::RequestOpened;
+        if self.mutants.has(Mutant::M04) || self.mutants.has(Mutant::M61) && is_request {
             let next = Seq::from_number(self.store.last_seq().number() + 1);
             self.publish(next);
         }

@@ -35,7 +35,6 @@ impl State {
         }
         if self.mutants.has(Mutant::M40) && change.session.status().is_terminal() {
             forged.session.report = None;
-            forged.session.sighting.witness = None;
         }
         forged
     }
@@ -72,20 +71,16 @@ impl State {
         self.write_forged(session, Cause::Gone, writer);
     }
 
-    /// M28: reads the row in order to write back how much the agent has used.
+    /// M28: reads the row in order to tell how much the agent has used.
     pub(crate) fn read_for_usage(&mut self, process: ProcessName) {
         let Some(id) = self.processes.get(&process).map(|state| state.session) else { return };
         self.stale = self.store.row(id).map(|row| Box::new(row.session.clone()));
     }
 
-    /// M28: writes the row back that was read, in the worst moment: when another one is stored.
-    pub(crate) fn write_usage(&mut self) {
+    /// M28: returns the row that was read, in the worst moment: when another one is stored.
+    pub(crate) fn take_stale(&mut self) -> Option<Box<Session>> {
         let store = &self.store;
-        let is_stale = |row: &mut Box<Session>| store.revision(row.id) != row.revision();
-        if let Some(session) = self.stale.take_if(is_stale) {
-            let writer = Writer::Daemon(self.life);
-            self.write_forged(*session, Cause::Reported, writer);
-        }
+        self.stale.take_if(|row| store.revision(row.id) != row.revision())
     }
 
     /// Stores a row one revision further than it says, with an event that fits.

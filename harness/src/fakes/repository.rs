@@ -31,7 +31,7 @@ impl Repository for FakeRepository {
             let name = state.name_store_call(change.session.id, true);
             let issued_at_ms = state.log.now_ms();
             let change = &state.forged(change);
-            state.announce_early();
+            state.announce_early(change);
             state.call(
                 |state| {
                     let writer = Writer::Daemon(state.life);

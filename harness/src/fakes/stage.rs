@@ -51,9 +51,11 @@ pub(crate) struct State {
     pub(crate) events_named: u128,
     /// What was handed to the protocols of all sessions.
     pub(crate) recording: Vec<(SessionId, Entry)>,
+    /// Sessions that continue another one. Their rows will say so.
+    pub(crate) continuations: BTreeSet<SessionId>,
     pub(crate) approvals: Approvals,
     pub(crate) words: Words,
-    /// M28: a row that was read and is to be written back.
+    /// M28: a row that was read and is to be told of.
     pub(crate) stale: Option<Box<Session>>,
 }
 
@@ -94,6 +96,7 @@ impl Stage {
             sessions_named: 0,
             events_named: 0,
             recording: Vec::new(),
+            continuations: BTreeSet::new(),
             approvals: Approvals::default(),
             words: Words::default(),
             stale: None,

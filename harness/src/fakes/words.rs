@@ -68,14 +68,9 @@ impl State {
         self.words.deaf.contains(&process)
     }
 
-    /// Lets an agent ask without names from now on, unless it has asked with them before.
-    pub(crate) fn asks_without_names(&mut self, process: ProcessName) -> bool {
-        !*self.words.has_names.entry(process).or_insert(false)
-    }
-
-    /// Lets an agent ask with names from now on, unless it has asked without them before.
-    pub(crate) fn asks_with_names(&mut self, process: ProcessName) -> bool {
-        *self.words.has_names.entry(process).or_insert(true)
+    /// Notes whether the requests of an agent have names. It keeps to that.
+    pub(crate) fn note_names(&mut self, process: ProcessName, has_names: bool) {
+        self.words.has_names.insert(process, has_names);
     }
 
     /// Returns whether the requests of an agent have names, once it has asked for anything.

@@ -240,7 +240,10 @@ pub enum Request {
     /// A new session.
     Launch,
     /// A new session after another one.
-    Queue,
+    Queue {
+        /// Which.
+        parent: SessionId,
+    },
     /// The end of a session.
     Stop(StopKind),
     /// A new session that continues another one.

@@ -199,7 +199,7 @@ impl fmt::Display for Request {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Launch => formatter.write_str("launch"),
-            Self::Queue => formatter.write_str("queue"),
+            Self::Queue { .. } => formatter.write_str("queue"),
             Self::Stop(kind) => fmt::Display::fmt(kind, formatter),
             Self::Continue { parent } => {
                 write!(formatter, "continue {} as", SessionName::of(*parent))

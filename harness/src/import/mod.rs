@@ -57,6 +57,7 @@ use crate::check::{Failure, judge};
 use crate::replay::{Mode, Outcome, replay, world_of};
 use crate::timeline::names::SessionName;
 use crate::timeline::{BodyLine, HeadLine, Timeline};
+use crate::trial::entry;
 use script::Script;
 use track::Track;
 
@@ -165,7 +166,7 @@ pub fn import(recordings: &[Recording]) -> Result<Imported, ImportError> {
     let head = head_of(recordings, &tracks, &body);
     let mut timeline = Timeline { head, body, golden: None };
     let id = format!("R-{}", &timeline.identity()[..ID_DIGITS]);
-    timeline.head.insert(0, entry_of("id", id));
+    timeline.head.insert(0, entry("id", id));
     // What is compared is what a reader of the file gets.
     let unplayable = |error: String| ImportError::Unplayable(error);
     let timeline: Timeline =
@@ -216,19 +217,15 @@ fn head_of(recordings: &[Recording], tracks: &[Track], body: &[BodyLine]) -> Vec
     });
     let rules = recordings.first().and_then(Recording::rules).unwrap_or("unknown");
     vec![
-        entry_of("title", format!("{what} {}", ends.join(", "))),
-        entry_of("from", format!("recording rules={rules}")),
-        entry_of("world", world_of(steps)),
-        entry_of("expect", "pass".to_owned()),
+        entry("title", format!("{what} {}", ends.join(", "))),
+        entry("from", format!("recording rules={rules}")),
+        entry("world", world_of(steps)),
+        entry("expect", "pass".to_owned()),
         HeadLine::Comment(
             " Imported: what is marked `inferred` is not in the recording.".to_owned(),
         ),
         HeadLine::Blank,
     ]
-}
-
-fn entry_of(key: &str, value: String) -> HeadLine {
-    HeadLine::Entry { key: key.to_owned(), value, comment: None }
 }
 
 /// Returns an entry as it stands in a recording.

@@ -116,7 +116,7 @@ fn is_true(history: &History, ticket: Ticket, asked: &TicketHistory, reply: Repl
     let row = history.row(asked.session);
     match reply {
         Reply::Accepted => match asked.request {
-            Request::Launch | Request::Queue | Request::Start | Request::Continue { .. } => {
+            Request::Launch | Request::Queue { .. } | Request::Start | Request::Continue { .. } => {
                 row.is_some()
             }
             Request::Approve(approval) => history.standing(approval) == Some(Standing::Answered),
@@ -132,7 +132,7 @@ fn is_true(history: &History, ticket: Ticket, asked: &TicketHistory, reply: Repl
         Reply::Unclear => true,
         Reply::Leaving | Reply::NoSession => row.is_none(),
         Reply::AlreadyStarted => history.is_started(ticket, asked.session),
-        Reply::AlreadyContinued => history.is_continued(ticket),
+        Reply::AlreadyContinued => history.is_continued(ticket, asked),
         Reply::TooLate => !is_open(history, asked.request),
         Reply::NotNow => false,
     }
@@ -143,7 +143,7 @@ fn is_open(history: &History, request: Request) -> bool {
     match request {
         Request::Approve(approval) => history.standing(approval) == Some(Standing::Open),
         Request::Launch
-        | Request::Queue
+        | Request::Queue { .. }
         | Request::Stop(_)
         | Request::Continue { .. }
         | Request::Start => true,
@@ -160,7 +160,7 @@ fn was_done(history: &History, ticket: Ticket, asked: &TicketHistory) -> bool {
         *other != ticket && theirs.session == asked.session && theirs.request == asked.request
     });
     match asked.request {
-        Request::Launch | Request::Queue | Request::Start | Request::Continue { .. } => {
+        Request::Launch | Request::Queue { .. } | Request::Start | Request::Continue { .. } => {
             !since.is_empty()
         }
         Request::Approve(approval) => history.standing(approval) == Some(Standing::Answered),

@@ -1,6 +1,7 @@
 //! From the row to the eyes of a client: revisions, events, wake-ups.
 
 use candor_core::session::{Revision, Session};
+use candor_core::status::Status;
 
 use super::status::{durable, name};
 use super::{Finding, History};
@@ -113,6 +114,11 @@ pub(super) fn clients_are_up_to_date(history: &History, rest: &Rest) -> Finding 
         if *cursor != last {
             return Some(format!("{client} has read {cursor}, and {last} is durable"));
         }
+        let mut rows = history.sessions.keys().filter(|id| history.row(**id).is_some());
+        let missing = rows.find(|id| shown.iter().all(|(known, _)| known != *id));
+        if let Some(id) = missing {
+            return Some(format!("{client} does not show {}", SessionName::of(*id)));
+        }
         let wrong = shown
             .iter()
             .find(|(id, status)| history.row(*id).is_some_and(|row| row.status() != *status));
@@ -128,6 +134,18 @@ pub(super) fn nobody_is_held_up(_history: &History, rest: &Rest) -> Finding {
 
 /// INV-28.
 pub(super) fn lists_are_the_store(history: &History, rest: &Rest) -> Finding {
+    let mut waiting = rest.sessions.iter().filter(|session| {
+        let is_still = !session.is_blocked && !session.is_under_way;
+        is_still && session.session.status() == Status::WaitingInput
+    });
+    let unasked = waiting.find(|session| {
+        let mut own = history.approvals.values().filter(|(id, _)| *id == session.id()).peekable();
+        own.peek().is_some() && own.all(|(_, standing)| *standing != Standing::Open)
+    });
+    if let Some(session) = unasked {
+        let name = SessionName::of(session.id());
+        return Some(format!("{name} waits for its user, who has nothing to answer"));
+    }
     let mut asked = history.approvals.iter();
     let (approval, (session, standing)) = asked.find(|(name, (_, standing))| {
         (*standing == Standing::Open) != rest.approvals_listed.contains(name)

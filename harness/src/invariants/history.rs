@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use candor_core::event::Seq;
 use candor_core::ports::{Change, Delivery};
 use candor_core::session::{Revision, Session, SessionId};
+use candor_core::status::Status;
 use candor_core::stop::{Rung, Signal};
 use candor_core::verdict::{Evidence, Exit, LostReason, Verdict};
 
@@ -139,13 +140,24 @@ impl History {
         })
     }
 
+    /// Returns a session that goes on although another one that continues it was accepted.
+    pub(super) fn forgotten_parent(&self) -> Option<SessionId> {
+        self.tickets.values().find_map(|asked| {
+            let Request::Continue { parent } = asked.request else { return None };
+            let is_queued = self.row(asked.session)?.status() == Status::Queued;
+            let row = self.row(parent)?;
+            let goes_on = row.intent.is_none() && !row.status().is_terminal();
+            (asked.reply == Some(Reply::Accepted) && is_queued && goes_on).then_some(parent)
+        })
+    }
+
     /// Says whether somebody else has asked to continue the same session, and was not refused.
-    pub(super) fn is_continued(&self, ticket: Ticket) -> bool {
+    pub(super) fn is_continued(&self, ticket: Ticket, asked: &TicketHistory) -> bool {
+        let parent = parent_of(asked.request);
         let mut others = self.tickets.iter().filter(|(other, _)| **other != ticket);
         others.any(|(_, other)| {
             let is_taken = matches!(other.reply, None | Some(Reply::Accepted | Reply::Unclear));
-            let continues = matches!(other.request, Request::Queue | Request::Continue { .. });
-            continues && is_taken
+            parent.is_some() && parent_of(other.request) == parent && is_taken
         })
     }
 
@@ -313,6 +325,14 @@ impl History {
         if let Some(rung) = rung_of(signal) {
             self.session(id).signals.push(Sent { rung, at_ms });
         }
+    }
+}
+
+/// Returns the session that a request is to continue.
+const fn parent_of(request: Request) -> Option<SessionId> {
+    match request {
+        Request::Queue { parent } | Request::Continue { parent } => Some(parent),
+        Request::Launch | Request::Stop(_) | Request::Start | Request::Approve(_) => None,
     }
 }
 

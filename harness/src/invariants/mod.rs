@@ -25,9 +25,6 @@ pub use history::History;
 use crate::ghost::Entry;
 use crate::world::Rest;
 
-/// Violations that one replay reports, at most. What follows the first few follows from them.
-const VIOLATIONS_MAX: usize = 8;
-
 /// What an invariant found: nothing, or what is wrong.
 type Finding = Option<String>;
 
@@ -190,7 +187,6 @@ impl Monitor {
     fn report(&mut self, invariant: &Invariant, finding: Finding, moment: (usize, u64)) {
         let is_new = || self.violations.iter().all(|known| known.id != invariant.id);
         if let Some(message) = finding
-            && self.violations.len() < VIOLATIONS_MAX
             && is_new()
         {
             let Invariant { id, claim, .. } = *invariant;

@@ -81,9 +81,6 @@ pub(super) fn none_is_left_behind(history: &History, entry: &Entry) -> Finding {
 
 /// INV-32.
 pub(super) fn usurped_is_silent(history: &History, entry: &Entry) -> Finding {
-    if let Record::SecondDaemon { is_refused: false } = &entry.record {
-        return Some("a second daemon was started beside the first".to_owned());
-    }
     let Record::Durable { change, writer: Writer::Daemon(life), .. } = &entry.record else {
         return None;
     };
@@ -106,6 +103,12 @@ pub(super) fn comes_to_an_end(history: &History, rest: &Rest) -> Finding {
     }
     if !rest.is_quiescent {
         return Some("the world finds no rest".to_owned());
+    }
+    if rest.is_up
+        && let Some(parent) = history.forgotten_parent()
+    {
+        let name = SessionName::of(parent);
+        return Some(format!("{name} is continued, and nobody asks it to end"));
     }
     let mut rows = history.sessions.values().filter_map(SessionHistory::row);
     rows.find_map(|row| {

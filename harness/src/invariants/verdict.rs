@@ -121,6 +121,10 @@ pub(super) fn carries_reason(history: &History, entry: &Entry) -> Finding {
         ("a verdict of another status", shows_another(session)),
         ("no evidence for its verdict", is_terminal != session.evidence().is_some()),
         ("no reason that bears out its verdict", !is_borne_out(session)),
+        (
+            "a report that is not kept",
+            session.machine.report().is_some() != session.report.is_some(),
+        ),
         ("an exit without its witness", session.exit().is_some() != has_witness(session)),
         ("an end at another time", session.ended_at != is_terminal.then_some(at)),
         ("a start without a process", session.started_at.is_some() != session.machine.is_up()),
@@ -159,8 +163,9 @@ fn is_borne_out(session: &Session) -> bool {
     match session.verdict() {
         None => true,
         Some(Verdict::Completed(Completion::Succeeded)) => {
-            let exit = session.exit();
-            said == Some(true) || exit.is_some_and(|exit| matches!(exit, Exit::Code(_)))
+            let codes = session.machine.policy().success_codes;
+            let is_clean = |exit| matches!(exit, Exit::Code(code) if codes.contains(code));
+            said == Some(true) || session.exit().is_some_and(is_clean)
         }
         Some(Verdict::Completed(Completion::Interrupted(kind))) => kind_of(session) == Some(kind),
         Some(Verdict::Failed(Failure::TimedOut)) => kind_of(session) == Some(StopKind::Timeout),

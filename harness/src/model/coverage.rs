@@ -4,7 +4,7 @@ use super::Config;
 use super::conform::Conformance;
 use super::doctor::Finding;
 use super::matrix::{INVARIANTS, Matrix};
-use super::probe::{CrashTable, Sightings};
+use super::probe::{CrashTable, Sightings, UNWRITTEN};
 use super::sample::Sampled;
 use super::search::Report;
 
@@ -53,7 +53,9 @@ impl Push {
         });
         let holes = self.crash_table().holes().into_iter();
         let holes = holes.map(|cause| format!("no crash in every window of the write `{cause}`"));
-        probes.chain(edges).chain(holes).collect()
+        let unwritten = self.crash_table().unwritten().into_iter();
+        let unwritten = unwritten.map(|cause| format!("no crash met a write `{cause}`"));
+        probes.chain(edges).chain(holes).chain(unwritten).collect()
     }
 }
 
@@ -65,10 +67,8 @@ pub fn coverage_statement(push: &Push) -> String {
     let kills = push.matrix.kills.len();
     let killed = kills - push.matrix.survivors().len();
     let slowest = push.matrix.slowest().as_micros();
-    lines.push(format!(
-        "{INVARIANTS}/{INVARIANTS} invariants armed, {} of them kill a mutant",
-        usize::from(INVARIANTS) - idle.len()
-    ));
+    let armed = usize::from(INVARIANTS) - idle.len();
+    lines.push(format!("{armed}/{INVARIANTS} invariants armed, each by a mutant that it kills"));
     lines.push(format!("{killed}/{kills} mutants killed, the slowest in {slowest} µs"));
     let good = push.findings.iter().filter(|finding| finding.is_good).count();
     lines.push(format!("{good}/{} checks of the search hold", push.findings.len()));
@@ -77,6 +77,7 @@ pub fn coverage_statement(push: &Push) -> String {
         format!("sampled {}: {runs} schedules, {choices} choices, no proof", Config::SAMPLED.name)
     }));
     lines.push(push.conformance.to_string());
+    lines.extend(UNWRITTEN.map(|(cause, why)| format!("not in the model: {cause}: {why}")));
     lines.extend(OUT_OF_SIGHT.map(|line| format!("not in the model: {line}")));
     lines.join("\n")
 }

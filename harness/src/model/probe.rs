@@ -2,6 +2,7 @@
 
 use candor_core::event::Cause;
 use candor_core::status::Status;
+use candor_core::stop::StopKind;
 
 use super::Model;
 
@@ -77,6 +78,10 @@ impl Probe {
     ];
 }
 
+/// Writes that the model does not make, and why.
+pub(super) const UNWRITTEN: [(Cause, &str); 1] =
+    [(Cause::Stop(StopKind::Superseded), "a continuation stops its parent in the world alone")];
+
 /// Where a crash cuts a write.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Window {
@@ -108,6 +113,14 @@ impl CrashTable {
     pub fn holes(&self) -> Vec<&'static str> {
         let is_hole = |counts: &[u64; 3]| counts.contains(&0) && *counts != [0; 3];
         self.rows().filter(|(_, counts)| is_hole(counts)).map(|(cause, _)| cause).collect()
+    }
+
+    /// Returns the kinds of writes that no crash has met, and that the model has.
+    #[must_use]
+    pub fn unwritten(&self) -> Vec<&'static str> {
+        let is_barred = |cause: &str| UNWRITTEN.iter().any(|(barred, _)| barred.as_str() == cause);
+        let missing = self.rows().filter(|(cause, counts)| *counts == [0; 3] && !is_barred(cause));
+        missing.map(|(cause, _)| cause).collect()
     }
 
     /// Says whether no crash was met at all.

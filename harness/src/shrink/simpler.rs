@@ -89,8 +89,9 @@ pub(super) fn without(schedule: &[Timed], actor: &str) -> Vec<Timed> {
     for step in schedule {
         let names = names(&step.1);
         if names.iter().any(|name| gone.contains(name)) {
-            // Its process, or the session that waits for it, goes with it.
-            gone.extend(names.into_iter().filter(|name| name.starts_with('p')));
+            // Its process, or the session that continues it, goes with it.
+            let continues = matches!(step.1, Choice::Queue { .. } | Choice::Continue { .. });
+            gone.extend(names.into_iter().filter(|name| continues || name.starts_with('p')));
         } else {
             kept.push(step.clone());
         }
@@ -114,9 +115,10 @@ pub(super) fn lane_switches(schedule: &[Timed]) -> usize {
         let text = step.1.to_string();
         let verb = text.split(' ').next().unwrap_or_default();
         match verb {
-            "user" | "connect" | "drop" => 0,
+            "user" | "connect" | "drop" | "stall" | "go" | "fetch" | "show" => 0,
             "write" | "read" => 1,
-            "fork" | "spawn" | "attach" | "signal" | "exit" | "reap" | "report" | "request" => 2,
+            "fork" | "spawn" | "attach" | "signal" | "exit" | "reap" | "report" | "request"
+            | "say" | "ask" => 2,
             _ => 3,
         }
     };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use candor_core::event::{Seq, StoredEvent};
 use candor_core::ports::{EventBus as _, Subscription};
-use candor_core::session::{Revision, SessionId};
+use candor_core::session::{Revision, Session, SessionId};
 use candor_core::status::Status;
 
 use super::ClientRest;
@@ -154,6 +154,15 @@ impl Clients {
         let takes_all = state.mutants.has(Mutant::M55);
         for (id, revision, status) in list.rows {
             client.take(&mut state, name, (id, revision, status), takes_all);
+        }
+    }
+
+    /// M28: takes the status that came with a line about usage.
+    pub(crate) fn show_stale(&mut self, stage: &Stage, row: &Session) {
+        let mut state = stage.lock();
+        for (name, client) in &mut self.clients {
+            let stale = (row.id, row.revision(), row.status());
+            client.take(&mut state, *name, stale, true);
         }
     }
 

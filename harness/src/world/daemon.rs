@@ -30,6 +30,8 @@ pub(crate) struct Daemon {
     pub(crate) is_usurped: bool,
     /// Parents that are to end because somebody continues them.
     pub(super) superseded: Vec<(SessionId, SessionId)>,
+    /// M60: who waits for the answer to a stop, and the request that is refused unless it is taken.
+    pub(super) unsure: Vec<(SessionId, Ticket)>,
     /// Who was continued in this life, and by whom.
     pub(super) children: Vec<(SessionId, SessionId)>,
 }
@@ -46,6 +48,7 @@ impl Daemon {
             is_leaving: false,
             is_usurped: false,
             superseded: Vec::new(),
+            unsure: Vec::new(),
             children: Vec::new(),
         };
         let live = daemon.stage.lock().store.live();
@@ -55,6 +58,7 @@ impl Daemon {
                 daemon.recover(id);
             }
         }
+        daemon.supersede_again();
         daemon.tell_children();
         daemon
     }
@@ -80,7 +84,7 @@ impl Daemon {
     ) {
         let id = self.ports.ids.session_id();
         let (request, start) = match parent {
-            Some(_) => (Request::Queue, Start::AfterParent),
+            Some(parent) => (Request::Queue { parent }, Start::AfterParent),
             None => (Request::Launch, Start::AtOnce),
         };
         let asked = Asked { ticket, request };
@@ -138,6 +142,7 @@ impl Daemon {
             }
         }
         self.drop_as_mutant();
+        self.refuse_the_unsure();
         let before = self.tasks.len();
         self.tasks.retain(|_, task| !task.is_over());
         self.tell_children() || is_busy || self.tasks.len() < before

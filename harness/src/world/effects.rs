@@ -46,9 +46,10 @@ impl World {
             }
             Choice::Request { process, opened } => {
                 self.require_heard(*process)?;
-                if !self.stage.lock().asks_without_names(*process) {
+                if self.stage.lock().names_requests(*process) == Some(true) {
                     return Refusal::because(format!("what {process} asks has names"));
                 }
+                self.stage.lock().note_names(*process, false);
                 let happening =
                     if *opened { Happening::RequestOpened } else { Happening::RequestClosed };
                 self.post(*process, happening);

@@ -86,13 +86,14 @@ impl World {
         let session = self.owner(process)?;
         let must_ask = {
             let mut state = self.stage.lock();
-            if !state.asks_with_names(process) {
+            if state.names_requests(process) == Some(false) {
                 return Refusal::because(format!("what {process} asks has no names"));
             }
             let next = state.next_approval();
             if name != next {
                 return Refusal::because(format!("the next approval is {next}"));
             }
+            state.note_names(process, true);
             let is_linked = state.take_link(process);
             let must_ask = state.ask_approval(session, is_linked);
             if state.mutants.has(Mutant::M51) && state.status(session) == Some(Status::Completing) {
@@ -123,6 +124,9 @@ impl World {
             return Ok(());
         }
         let is_awaited = self.stage.lock().answer_approval(name, ticket);
+        if is_awaited && self.answer_and_run_as_mutant(name, session) {
+            return Ok(());
+        }
         if !is_awaited {
             self.stage.lock().log.push(Record::Replied { ticket, reply: Reply::TooLate });
             return Ok(());
@@ -138,16 +142,27 @@ impl World {
         }
     }
 
-    /// M42 and M49: whatever is answered, the session runs.
+    /// M42: whatever is answered, the session runs.
     fn set_running_as_mutant(&self, session: SessionId, ticket: Ticket) -> bool {
         let mut state = self.stage.lock();
-        if !state.mutants.has(Mutant::M42) && !state.mutants.has(Mutant::M49) {
+        if !state.mutants.has(Mutant::M42) {
             return false;
         }
         let writer = Writer::Daemon(state.life);
-        let cause = Cause::RequestClosed;
-        state.force(session, Status::Running, cause, writer);
+        state.force(session, Status::Running, Cause::RequestClosed, writer);
         state.log.push(Record::Replied { ticket, reply: Reply::Accepted });
+        true
+    }
+
+    /// M49: the answer is taken, and the session runs, whoever else waits for one.
+    fn answer_and_run_as_mutant(&self, name: ApprovalName, session: SessionId) -> bool {
+        let mut state = self.stage.lock();
+        if !state.mutants.has(Mutant::M49) {
+            return false;
+        }
+        state.stand(name, Standing::Answered);
+        let writer = Writer::Daemon(state.life);
+        state.force(session, Status::Running, Cause::RequestClosed, writer);
         true
     }
 
@@ -246,22 +261,35 @@ impl Daemon {
         let request = Request::Continue { parent };
         self.log(Record::Asked { ticket, session: id, request });
         let is_live = self.tasks.contains_key(&parent);
-        let reply = if self.is_continued(parent) {
-            Some(Reply::AlreadyContinued)
-        } else {
-            (!is_live && self.has(Mutant::M45)).then_some(Reply::NotNow)
-        };
-        if let Some(reply) = reply {
-            self.log(Record::Replied { ticket, reply });
+        if self.is_continued(parent) {
+            self.log(Record::Replied { ticket, reply: Reply::AlreadyContinued });
+            return;
+        }
+        if is_live && self.has(Mutant::M60) {
+            self.stop_before_continuing(parent, ticket);
             return;
         }
         let start = if is_live { Start::AfterParent } else { Start::AtOnce };
         let spec = Arc::new(spec(&LaunchOptions::default()));
         let birth = Birth { id, parent: Some(parent), spec, by: USER, start };
+        self.stage.lock().continuations.insert(id);
         self.bear(birth, Asked { ticket, request });
         if is_live && self.tasks.contains_key(&id) {
             self.superseded.push((parent, id));
         }
+    }
+
+    /// Takes up what an earlier daemon has accepted: who waits for a parent that does not know of it
+    /// asks that parent to end.
+    pub(super) fn supersede_again(&mut self) {
+        let state = self.stage.lock();
+        let waits = |id: &SessionId| {
+            let row = &state.store.row(*id)?.session;
+            let parent = row.parent.filter(|_| row.status() == Status::Queued)?;
+            let is_asked = state.store.row(parent)?.session.intent.is_some();
+            (!is_asked && state.is_live(parent)).then_some((parent, *id))
+        };
+        self.superseded = state.continuations.iter().filter_map(waits).collect();
     }
 
     /// Says whether somebody continues a session and has not ended.

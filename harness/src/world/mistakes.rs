@@ -11,17 +11,17 @@ use candor_core::machine::Machine;
 use candor_core::ports::Target;
 use candor_core::session::SessionId;
 use candor_core::status::Status;
-use candor_core::stop::Signal;
+use candor_core::stop::{Actor, Signal, StopKind};
 use candor_core::supervisor::Supervisor;
 
 use super::daemon::Daemon;
 use super::task::{Mail, SessionTask};
 use crate::executor::poll_once;
-use crate::ghost::Writer;
+use crate::ghost::{Record, Reply, Ticket, Writer};
 use crate::mutant::Mutant;
 
 /// Every mistake that the world can make, and what it is.
-pub const MISTAKES: [(Mutant, &str); 38] = [
+pub const MISTAKES: [(Mutant, &str); 40] = [
     (Mutant::M01, "signal first, store the intent after"),
     (Mutant::M02, "two writers a session, and no compare-and-set"),
     (Mutant::M03, "two publishers, and events that are carried by the bus"),
@@ -37,15 +37,15 @@ pub const MISTAKES: [(Mutant, &str); 38] = [
     (Mutant::M20, "no escalation"),
     (Mutant::M26, "a clean exit just before the signal of a stop is a success"),
     (Mutant::M27, "who comes second launches once more"),
-    (Mutant::M28, "a line about usage writes a stale row back"),
+    (Mutant::M28, "a line about usage carries a stale status"),
     (Mutant::M29, "a shutdown drops the last write"),
     (Mutant::M31, "snapshot, then subscribe, with a gap"),
     (Mutant::M32, "a full queue drops events"),
     (Mutant::M35, "a second daemon is let in, and both write"),
-    (Mutant::M40, "an end without its reason"),
+    (Mutant::M40, "an end without what the agent said"),
     (Mutant::M42, "an answered request sets running, whatever was"),
     (Mutant::M43, "the end is written before the last output is read"),
-    (Mutant::M45, "what a status could take is refused"),
+    (Mutant::M45, "a stop is refused while the session waits for its user"),
     (Mutant::M46, "a refused spawn is not written"),
     (Mutant::M47, "a slow client holds up every session"),
     (Mutant::M48, "a shutdown forgets who is ending already"),
@@ -60,6 +60,8 @@ pub const MISTAKES: [(Mutant, &str); 38] = [
     (Mutant::M57, "a bypass ends without an event"),
     (Mutant::M58, "a request without a line in the conversation is not shown"),
     (Mutant::M59, "a bypass is switched off by whoever saw it end"),
+    (Mutant::M60, "a session that ends while it is continued is continued by nobody"),
+    (Mutant::M61, "a request is announced before it is stored"),
 ];
 
 impl Daemon {
@@ -105,6 +107,23 @@ impl Daemon {
         }
     }
 
+    /// M60: waits with the row of a continuation until the parent has ended.
+    pub(super) fn stop_before_continuing(&mut self, parent: SessionId, ticket: Ticket) {
+        self.unsure.push((parent, ticket));
+        if let Some(task) = self.tasks.get_mut(&parent) {
+            task.stop_unasked(StopKind::Superseded);
+        }
+    }
+
+    /// M60: refuses who continues what has ended by itself meanwhile.
+    pub(super) fn refuse_the_unsure(&mut self) {
+        let tasks = &self.tasks;
+        let over = self.unsure.extract_if(.., |(parent, _)| !tasks.contains_key(parent));
+        for (_, ticket) in over {
+            self.stage.lock().log.push(Record::Replied { ticket, reply: Reply::NotNow });
+        }
+    }
+
     /// M45: says whether a stop is refused because the session waits for its user.
     pub(super) fn is_busy_asking(&self, id: SessionId) -> bool {
         self.has(Mutant::M45) && self.stage.lock().status(id) == Some(Status::WaitingInput)
@@ -130,6 +149,11 @@ impl Daemon {
 }
 
 impl SessionTask {
+    /// M60: asks for the end, and waits for no answer.
+    fn stop_unasked(&mut self, kind: StopKind) {
+        self.post(Happening::Stop { kind, by: Actor::Daemon });
+    }
+
     /// Says whether the end of the process is in the mailbox, or being handled.
     fn has_seen_end(&self) -> bool {
         self.mailbox.iter().any(|mail| matches!(mail.happening, Happening::Fact(_)))

@@ -139,10 +139,13 @@ impl World {
     }
 
     /// Does what follows from everything having come to rest.
-    fn tidy_up(&self) {
+    fn tidy_up(&mut self) {
         let tasks = self.daemon.iter().flat_map(|daemon| &daemon.tasks);
         let still: Vec<_> = tasks
-            .filter(|(_, task)| task.view().is_idle && !task.view().is_blocked)
+            .filter(|(_, task)| {
+                let view = task.view();
+                view.is_idle && !view.is_blocked && !view.is_under_way
+            })
             .map(|(id, _)| *id)
             .collect();
         let mut state = self.stage.lock();
@@ -150,7 +153,11 @@ impl World {
             state.withdraw_ignored(session);
         }
         state.monitor_bypasses();
-        state.write_usage();
+        let stale = state.take_stale();
+        drop(state);
+        if let Some(row) = stale {
+            self.clients.show_stale(&self.stage, &row);
+        }
     }
 
     /// Lets the daemon go when it has nothing left to do, or must not go on.
@@ -171,6 +178,7 @@ impl World {
         state.calls.clear();
         state.bus.close();
         state.forget_parent();
+        state.forget_answers();
         state.log.push(record);
     }
 

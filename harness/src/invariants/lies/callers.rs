@@ -13,7 +13,7 @@ use crate::contract::repository::chain::{Chain, session_id};
 use crate::ghost::{Record, Reply, Request, Writer};
 use crate::timeline::choice::Boot;
 
-pub(super) const CALLERS: [Lie; 19] = [
+pub(super) const CALLERS: [Lie; 20] = [
     ("INV-25", "a stop that is refused for the status", || {
         lie(Forge::running(), |forge| {
             let ticket = forge.asks(Request::Stop(StopKind::Interrupt));
@@ -46,6 +46,14 @@ pub(super) const CALLERS: [Lie; 19] = [
         lie(Forge::running(), |forge| {
             let ticket = forge.asks(Request::Start);
             forge.replied(ticket, Reply::AlreadyStarted);
+        })
+    }),
+    ("INV-27", "a continuation that is refused because another session is continued", || {
+        lie(Forge::running(), |forge| {
+            let other = forge.asks(Request::Continue { parent: session_id(2) });
+            forge.replied(other, Reply::Accepted);
+            let ticket = forge.asks(Request::Continue { parent: session_id(3) });
+            forge.replied(ticket, Reply::AlreadyContinued);
         })
     }),
     ("INV-27", "a continuation that is refused, and nobody continues it", || {
@@ -140,7 +148,7 @@ pub(super) const CALLERS: [Lie; 19] = [
     }),
 ];
 
-pub(super) const RECOVERY: [Lie; 9] = [
+pub(super) const RECOVERY: [Lie; 8] = [
     ("INV-29", "memory ahead of the store", || {
         lie(Forge::running(), |forge| {
             forge.chain.step(Input::RequestOpened);
@@ -174,11 +182,6 @@ pub(super) const RECOVERY: [Lie; 9] = [
     ("INV-30", "a daemon that leaves a session behind", || {
         lie(Forge::running(), |forge| {
             forge.push(Record::Left { usurped: false });
-        })
-    }),
-    ("INV-32", "a second daemon that is let in", || {
-        lie(Forge::running(), |forge| {
-            forge.push(Record::SecondDaemon { is_refused: false });
         })
     }),
     ("INV-31", "a process that is adopted twice", || {

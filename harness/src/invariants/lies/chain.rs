@@ -20,7 +20,7 @@ const fn client_at(seq: u64) -> ClientRest {
     ClientRest { client: C1, cursor, is_stalled: false, shown: Vec::new() }
 }
 
-pub(super) const CHAIN: [Lie; 16] = [
+pub(super) const CHAIN: [Lie; 18] = [
     ("INV-09", "a revision that was left out", || {
         lie(Forge::running(), |forge| {
             forge.lie(INTERRUPT, &[("/machine/revision", json!(4))]);
@@ -78,6 +78,18 @@ pub(super) const CHAIN: [Lie; 16] = [
             let shown = vec![(forge.id(), Status::Completed)];
             let client = ClientRest { shown, ..client_at(2) };
             forge.at_rest(|rest| rest.clients.push(client));
+        })
+    }),
+    ("INV-14", "a client that leaves a session out", || {
+        lie(Forge::running(), |forge| {
+            let client = client_at(2);
+            forge.at_rest(|rest| rest.clients.push(client));
+        })
+    }),
+    ("INV-28", "a session that waits for an answer to nothing", || {
+        lie(asking(), |forge| {
+            forge.approval(Standing::Answered);
+            forge.at_rest(|_| {});
         })
     }),
     ("INV-14", "a client that goes back", || {

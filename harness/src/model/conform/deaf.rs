@@ -22,7 +22,7 @@ pub enum Deaf {
 }
 
 /// The timelines of the corpus that the model cannot make, by the names of their files.
-pub const DEAF_TO: [(&str, Deaf); 15] = [
+pub const DEAF_TO: [(&str, Deaf); 17] = [
     ("answer_meets_ended_session", Deaf::Feature),
     ("approval_meets_ended_session", Deaf::Feature),
     ("approval_meets_second_request", Deaf::Feature),
@@ -33,6 +33,8 @@ pub const DEAF_TO: [(&str, Deaf); 15] = [
     ("continue_meets_continue", Deaf::Feature),
     ("continue_meets_exit", Deaf::Feature),
     ("continue_meets_missing_program", Deaf::Feature),
+    ("crash_meets_approval", Deaf::Feature),
+    ("crash_meets_continue", Deaf::Feature),
     ("request_meets_bypass_that_ends", Deaf::Feature),
     ("request_meets_stored_interrupt", Deaf::Feature),
     ("request_meets_unstored_line", Deaf::Feature),

@@ -36,7 +36,7 @@ const ENOENT: i32 = 2;
 ///
 /// # Errors
 ///
-/// [`Deaf`] where the model cannot make them. See [`DEAF_TO`].
+/// [`Deaf`] where the model cannot make them. [`DEAF_TO`](super::DEAF_TO) lists those.
 pub fn listen(timeline: &Timeline, mutant: Mutant) -> Result<Option<Difference>, Deaf> {
     let (choices, world) = made_by(timeline)?;
     let mut listener = Listener::new(&choices, mutant)?;
