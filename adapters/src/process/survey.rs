@@ -11,9 +11,10 @@ use candor_core::session::SessionId;
 use uuid::Uuid;
 
 use super::files;
+use super::identity::Identity;
 use super::output::Stream;
 use super::platform::{Life, boot_id, sign_of_life};
-use super::record::{Found, Identity};
+use super::record::Found;
 
 /// What something in the folder of sessions is, by its name.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -73,7 +74,7 @@ pub fn trace(sessions_folder: &Path, session: SessionId) -> io::Result<Trace> {
     let identity = match Identity::load(sessions_folder, session)? {
         Found::Nothing => return Ok(Trace::None),
         Found::Damaged => return Ok(Trace::Damaged),
-        Found::Identity(identity) => identity,
+        Found::Whole(identity) => identity,
     };
     let Some(pid) = identity.pid() else {
         return Ok(Trace::Damaged);
@@ -108,8 +109,8 @@ mod tests {
 
     use super::{Piece, Trace, trace};
     use crate::ids::UuidV7Source;
+    use crate::process::identity::Identity;
     use crate::process::platform::{Life, boot_id, sign_of_life};
-    use crate::process::record::Identity;
 
     #[test]
     fn only_names_that_candor_gives_are_pieces() {
