@@ -38,7 +38,7 @@ pub(super) async fn examine(home: &Home, tree: &Tree, daemon: &Daemon) -> (Vec<C
     let (backups_check, newest) = backups(home, tree);
     let restore = restore(home, newest.as_deref());
     let (mut checks, known) = main_file(home, tree, daemon, &restore).await;
-    checks.extend(backups_check);
+    checks.push(backups_check);
     (checks, known)
 }
 
@@ -170,21 +170,19 @@ fn restore(home: &Home, newest_backup: Option<&str>) -> String {
     }
 }
 
-/// Checks the backups, if there are any, and returns the name of the newest good one.
-fn backups(home: &Home, tree: &Tree) -> (Option<Check>, Option<String>) {
+/// Checks the backups, and returns the name of the newest good one.
+fn backups(home: &Home, tree: &Tree) -> (Check, Option<String>) {
     const ID: &str = "backups";
     let folder = Path::new(Home::BACKUPS);
-    let Some(names) = Tree::below(home, Home::BACKUPS) else {
-        return (None, None);
-    };
+    let names = Tree::below(home, Home::BACKUPS);
     let databases = names.iter().filter(|name| name.ends_with(".db"));
     let (bad, good): (Vec<&String>, Vec<_>) = databases.partition(|name| {
         tree.is_link(&folder.join(name)) || check_copy(&home.backups().join(name)).is_err()
     });
     let newest = good.last().map(|name| (*name).clone());
     if bad.is_empty() {
-        let found = counted(good.len(), "backup", "backups");
-        return (Some(Check::ok(ID, format!("there are {found} of the database"))), newest);
+        let found = format!("backups of the database: {}", good.len());
+        return (Check::ok(ID, found), newest);
     }
     let found = counted(bad.len(), "backup is", "backups are");
     let check = Check::warning(
@@ -192,5 +190,5 @@ fn backups(home: &Home, tree: &Tree) -> (Option<Check>, Option<String>) {
         format!("{found} no database of this Candor"),
         "nothing: they are left for you to look at",
     );
-    (Some(check.about(bad.into_iter().cloned().collect())), newest)
+    (check.about(bad.into_iter().cloned().collect()), newest)
 }

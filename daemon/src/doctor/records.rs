@@ -40,15 +40,15 @@ impl Findings {
         let left = self.items.len() - self.remedies.len();
         let would = match (self.remedies.len(), left) {
             (_, 0) => would.to_owned(),
-            (0, _) => "nothing: it may belong to a session that lives".to_owned(),
-            _ => format!("{would}, but for {left} that may belong to a session that lives"),
+            (0, _) => "nothing: it may belong to something that lives".to_owned(),
+            _ => format!("{would}, but for {left} that may belong to something that lives"),
         };
         Check::warning(id, found, would).about(self.items).mended_by(self.remedies)
     }
 }
 
 /// What `--fix` does with what belongs to nobody.
-const MOVES: &str = "moves what can be moved to set-aside/ in the home";
+const MOVES: &str = "moves it to set-aside/ in the home";
 
 impl Records {
     /// Looks at what the tree has found, after the rows were read.
@@ -193,23 +193,28 @@ impl Records {
     fn recordings(&self, home: &Home, known: &Known) -> Check {
         const ID: &str = "recordings";
         let orphans = self.orphans(home, known, Piece::Recording);
-        if !orphans.items.is_empty() {
-            let wrong = ("recording belongs to no session", "recordings belong to no session");
-            return orphans.check(ID, "", wrong, MOVES);
-        }
         let recorder = FileRecorder::new(home.sessions());
         let is_damaged = |id: &SessionId| !recorder.is_whole(*id).is_ok_and(|is_whole| is_whole);
-        let of_sessions = self.of_kind(Piece::Recording).map(|(id, _)| id);
-        let damaged: Vec<_> = of_sessions
-            .filter(|id| known.get(*id).is_some() && is_damaged(id))
-            .map(|id| id.to_string())
+        let damaged: Vec<_> = self
+            .of_kind(Piece::Recording)
+            .filter(|(id, _path)| known.get(*id).is_some() && is_damaged(id))
+            .map(|(_id, path)| format!("{} (damaged)", path.display()))
             .collect();
         if damaged.is_empty() {
-            return Check::ok(ID, "every recording is whole and belongs to a session");
+            let wrong = ("recording belongs to no session", "recordings belong to no session");
+            let well = "every recording is whole and belongs to a session";
+            return orphans.check(ID, well, wrong, MOVES);
         }
-        let found = counted(damaged.len(), "recording is", "recordings are");
-        let would = "nothing: the session itself is as it was, only its replay is not to be had";
-        Check::warning(ID, format!("{found} damaged"), would).about(damaged)
+        let items = [orphans.items, damaged].concat();
+        let wrong =
+            ("recording is damaged or of no session", "recordings are damaged or of no session");
+        let would = match orphans.remedies.is_empty() {
+            true => "nothing: a session is as it was without it, only its replay is not to be had",
+            false => "moves those of no session to set-aside/ in the home, and leaves the damaged",
+        };
+        Check::warning(ID, counted(items.len(), wrong.0, wrong.1), would)
+            .about(items)
+            .mended_by(orphans.remedies)
     }
 
     fn unfinished(&self) -> Check {

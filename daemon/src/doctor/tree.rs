@@ -181,17 +181,19 @@ impl Tree {
         .about(self.links.iter().map(|path| path.display().to_string()).collect())
     }
 
-    /// Returns the names right below one folder of the home, sorted.
-    pub(super) fn below(home: &Home, folder: &str) -> Option<Vec<String>> {
-        let above = open(home.folder(), FOLDER, Mode::empty()).ok()?;
-        let folder = openat(above, folder, FOLDER, Mode::empty()).ok()?;
-        let mut names: Vec<String> = Dir::read_from(folder)
-            .ok()?
+    /// Returns the names right below one folder of the home, sorted: none where there is none.
+    pub(super) fn below(home: &Home, folder: &str) -> Vec<String> {
+        let entries = open(home.folder(), FOLDER, Mode::empty())
+            .and_then(|above| openat(above, folder, FOLDER, Mode::empty()))
+            .and_then(Dir::read_from);
+        let mut names: Vec<String> = entries
+            .into_iter()
+            .flatten()
             .filter_map(|entry| Some(entry.ok()?.file_name().to_str().ok()?.to_owned()))
             .filter(|name| name != "." && name != "..")
             .collect();
         names.sort();
-        Some(names)
+        names
     }
 }
 

@@ -38,7 +38,7 @@ fn a_newer_database_is_told_with_both_versions() {
     file.write_all_at(&99_u32.to_be_bytes(), USER_VERSION_AT).unwrap();
     let report = looks_and_leaves(&place);
     let would = report.only(["database"]).says("database", "problem", "has format 99");
-    report.says("database", "problem", "reads up to 1");
+    report.says("database", "problem", "reads up to ");
     assert_eq!(would, "nothing: the file is left as it is");
 }
 

@@ -82,6 +82,14 @@ fn what_others_can_read_or_write_below_is_closed_once() {
 }
 
 #[test]
+fn what_a_look_itself_has_made_is_closed_along() {
+    let (place, _id) = used();
+    chmod(&place.home().join("candor.db"), 0o644);
+    // The database, and what SQLite makes beside it with the same mode.
+    assert_eq!(doctor(&place, ["--fix"], 0).only([]).count("fixed"), 3);
+}
+
+#[test]
 fn links_are_told_and_never_followed() {
     let (place, _id) = used();
     let elsewhere = place.path("elsewhere");

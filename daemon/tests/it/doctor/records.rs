@@ -129,8 +129,15 @@ fn output_that_is_gone_and_a_recording_that_is_damaged_are_told() {
     let report = doctor(&place, ["--fix"], 4);
     report.only(["outputs", "recordings"]).says("outputs", "warning", "1 session has lost");
     report.says("recordings", "warning", "1 recording is damaged");
-    assert_eq!((&report.of("outputs")["items"][0], report.count("fixed")), (&id.into(), 0));
+    assert_eq!(report.of("outputs")["items"][0], id.as_str());
+    assert_eq!(report.count("fixed"), 0);
     assert_eq!(contents(&place.home()), before);
+    // One of no session is set aside, and the damaged one stays.
+    plant(&sessions.join(format!("{STRAY}.recording")), b"");
+    let report = doctor(&place, [], 4);
+    report.says("recordings", "warning", "2 recordings are damaged or of no session");
+    assert_eq!(doctor(&place, ["--fix"], 4).only(["outputs", "recordings"]).count("fixed"), 1);
+    assert!(recording.exists() && set_aside(&place).join(format!("{STRAY}.recording")).exists());
 }
 
 #[cfg(target_os = "linux")]
