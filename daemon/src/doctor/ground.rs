@@ -10,7 +10,7 @@ use rustix::fs::{Mode, statvfs};
 
 use super::{Check, Remedy};
 use crate::api::DaemonView;
-use crate::client::{Client, ClientError};
+use crate::client::Client;
 use crate::home::{Holder, Home, HomeError};
 
 /// How long a daemon that has the home may take to answer, in milliseconds.
@@ -50,9 +50,6 @@ pub(super) async fn daemon(home: &Home) -> Daemon {
         loop {
             match client.get::<DaemonView>("/v1/daemon").await {
                 Ok(daemon) => return Daemon::Serves { pid: daemon.pid },
-                Err(ClientError::Refused(problem)) => {
-                    return Daemon::Unknown { reason: problem.detail };
-                }
                 Err(_starting_or_leaving) => {
                     tokio::time::sleep(Duration::from_millis(ASK_AGAIN_MS)).await;
                 }

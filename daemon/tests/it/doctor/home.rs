@@ -1,7 +1,8 @@
 //! The ground: the home itself, who may look into it, links, room.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, chown, symlink};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown, symlink};
 
 use rustix::process::geteuid;
 
@@ -87,6 +88,44 @@ fn what_a_look_itself_has_made_is_closed_along() {
     chmod(&place.home().join("candor.db"), 0o644);
     // The database, and what SQLite makes beside it with the same mode.
     assert_eq!(doctor(&place, ["--fix"], 0).only([]).count("fixed"), 3);
+}
+
+#[test]
+fn a_lock_that_is_a_link_is_told_and_nothing_is_done() {
+    let (place, _id) = used();
+    let (lock, elsewhere) = (place.home().join("daemon.lock"), place.path("elsewhere"));
+    fs::rename(&lock, &elsewhere).unwrap();
+    symlink(&elsewhere, &lock).unwrap();
+    let (stray, before) = (stray(&place), fs::read(&elsewhere).unwrap());
+    let report = doctor(&place, ["--fix"], 5);
+    report.only(["lock", "links", "folders"]).says("lock", "problem", "cannot be told");
+    assert!(stray.exists() && report.count("fixed") == 0);
+    assert_eq!(fs::read(&elsewhere).unwrap(), before);
+}
+
+#[test]
+fn a_name_is_shown_as_text_whatever_it_is() {
+    let (place, _id) = used();
+    let name = std::ffi::OsStr::from_bytes(b"evil\x1b]0;title\x07\xff\nall 19 checks passed");
+    let path = place.home().join(name);
+    fs::write(&path, "").unwrap();
+    chmod(&path, 0o644);
+    for (word, code) in [("-v", 4), ("--fix", 0)] {
+        let said = place.run(["doctor", word]).expect(code);
+        assert!(!said.output.contains(&0x1b), "{said:?}");
+        let forged = said.stdout().lines().filter(|line| *line == "all 19 checks passed").count();
+        assert_eq!(forged, usize::from(code == 0), "{said:?}");
+    }
+    assert_eq!(mode(&path), 0o600);
+}
+
+#[test]
+fn folders_that_are_too_deep_are_told() {
+    let (place, _id) = used();
+    let deep = place.home().join(["deep"; 20].join("/"));
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(deep).unwrap();
+    let report = doctor(&place, ["--fix"], 5);
+    report.only(["owners"]).says("owners", "problem", "1 name below the home cannot be looked at");
 }
 
 #[test]
