@@ -1,13 +1,12 @@
 //! The ground: the home itself, who may look into it, links, room.
 
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown, symlink};
-
-use rustix::process::geteuid;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, symlink};
 
 use super::{STRAY, chmod, contents, doctor, stray, used};
-use crate::support::{Place, Said, skip};
+#[cfg(target_os = "linux")]
+use crate::support::skip;
+use crate::support::{Place, Said};
 
 fn mode(path: &std::path::Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o7777
@@ -103,8 +102,11 @@ fn a_lock_that_is_a_link_is_told_and_nothing_is_done() {
     assert_eq!(fs::read(&elsewhere).unwrap(), before);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_name_is_shown_as_text_whatever_it_is() {
+    use std::os::unix::ffi::OsStrExt as _;
+
     let (place, _id) = used();
     let name = std::ffi::OsStr::from_bytes(b"evil\x1b]0;title\x07\xff\nall 19 checks passed");
     let path = place.home().join(name);
@@ -175,9 +177,12 @@ fn a_folder_of_sessions_that_is_a_link_is_not_followed() {
     assert_eq!(contents(&elsewhere), before);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn what_belongs_to_another_user_is_told() {
-    if !geteuid().is_root() {
+    use std::os::unix::fs::chown;
+
+    if !rustix::process::geteuid().is_root() {
         return skip("only root can give files away");
     }
     let (place, id) = used();
@@ -207,7 +212,8 @@ fn a_disk_that_is_nearly_full_is_told() {
         command.args(["--mount", "sh", "-c", &script]).env("CANDOR", env!("CARGO_BIN_EXE_candor"));
         place.settle(&mut command);
         let probe = Command::new("unshare").args(["--mount", "true"]).output();
-        if !geteuid().is_root() || !probe.is_ok_and(|probe| probe.status.success()) {
+        if !rustix::process::geteuid().is_root() || !probe.is_ok_and(|probe| probe.status.success())
+        {
             return skip("only root, with unshare, can have a small disk of its own");
         }
         let said = Said::by(command);

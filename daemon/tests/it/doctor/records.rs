@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use super::{STRAY, chmod, contents, doctor, stray, used};
 use crate::support::{Place, agent};
@@ -36,6 +35,7 @@ fn set_aside(place: &Place) -> PathBuf {
 }
 
 /// Returns an identity as a daemon writes it.
+#[cfg(target_os = "linux")]
 fn identity(session: &str, pid: u32, start_mark: &str, boot_id: &str) -> String {
     let json = format!(
         r#"{{"session":"{session}","pid":{pid},"start_mark":{start_mark},"boot_id":"{boot_id}"}}"#
@@ -143,6 +143,8 @@ fn output_that_is_gone_and_a_recording_that_is_damaged_are_told() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_process_that_outlived_its_session_is_told_and_not_ended() {
+    use std::process::{Command, Stdio};
+
     let (place, id) = used();
     let mut child =
         Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
