@@ -48,7 +48,7 @@ impl Findings {
 }
 
 /// What `--fix` does with what belongs to nobody.
-const MOVES: &str = "moves it to set-aside/ in the home";
+const MOVES: &str = "moves each to set-aside/ in the home";
 
 impl Records {
     /// Looks at what the tree has found, after the rows were read.

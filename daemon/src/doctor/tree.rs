@@ -51,6 +51,8 @@ impl Tree {
             Err(errno) => tree.unread.push((PathBuf::new(), errno.to_string())),
         }
         tree.pieces.sort();
+        tree.links.sort();
+        tree.open.sort_by(|(one, ..), (other, ..)| one.cmp(other));
         tree
     }
 
