@@ -11,6 +11,7 @@
 //! | `readers.rs` | read-only connections with a deadline |
 //! | `views.rs`, `prefix.rs` | lists, prefixes, stories, counts |
 //! | `upkeep.rs`, `check.rs` | the log, SQLite's own checks, the row check |
+//! | `inspect.rs` | a look from beside, which never writes |
 //! | `errors.rs` | what SQLite says, in the words of the port |
 //!
 //! SQL is written here and nowhere else. Nothing here decides what a session's status is.
@@ -22,6 +23,7 @@ mod doubt;
 mod errors;
 mod file;
 mod group;
+mod inspect;
 mod prefix;
 mod readers;
 mod rows;
@@ -40,8 +42,9 @@ use candor_core::ports::{Change, CommitError, ReadError, Repository, StoredSessi
 use candor_core::session::SessionId;
 use rusqlite::Connection;
 
-pub use self::check::CheckReport;
+pub use self::check::{CheckReport, KnownSession};
 pub use self::errors::{CloseError, OpenError};
+pub use self::inspect::{Inspector, Log, check_copy};
 pub use self::views::{DamagedRow, EventPage, ListQuery, Listing, Resolution, StatusCounts};
 pub use self::writer::Counters;
 
@@ -74,19 +77,9 @@ impl Store {
         about: Option<SessionId>,
         job: impl FnOnce(&Connection) -> Result<T, ReadFailure> + Send + 'static,
     ) -> Result<T, ReadError> {
-        self.read_within(Duration::from_millis(READ_MS_MAX), about, job).await
-    }
-
-    /// The same, with a deadline of its own.
-    async fn read_within<T: Send + 'static>(
-        &self,
-        time_max: Duration,
-        about: Option<SessionId>,
-        job: impl FnOnce(&Connection) -> Result<T, ReadFailure> + Send + 'static,
-    ) -> Result<T, ReadError> {
         const IN_DOUBT: &str = "the disk has failed, and it is not known what it has kept";
 
-        let deadline = Instant::now() + time_max;
+        let deadline = Instant::now() + Duration::from_millis(READ_MS_MAX);
         let certainty = self.writer.certainty(deadline).await;
         let certainty = certainty.ok_or_else(|| unavailable(IN_DOUBT))?;
         let result = self.readers.read(deadline, about, job).await?;
@@ -214,17 +207,6 @@ impl SqliteStore {
         let read = |connection: &_| Ok(group::last_seq(connection)?);
         let number = self.0.read(None, read).await?;
         Ok(Seq::from_number(number.unsigned_abs()))
-    }
-
-    /// Reads every row and verifies it, and lets SQLite check its pages and indexes.
-    ///
-    /// Changes that are stored meanwhile may be looked at or not.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError::Unavailable`] when it could not be done to the end.
-    pub async fn check(&self) -> Result<CheckReport, ReadError> {
-        check::check(&self.0).await
     }
 
     /// Returns what the store has done since it was opened.
