@@ -82,6 +82,28 @@ impl FileRecorder {
         self.broken_off().remove(&session);
     }
 
+    /// Says whether every line of a session's recording is one that Candor writes. Lines of a later
+    /// form are for a later Candor to judge.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn is_whole(&self, session: SessionId) -> io::Result<bool> {
+        let bytes = self.read(session)?;
+        let mut has_begun = false;
+        for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            if let Ok(header) = serde_json::from_slice::<Header>(line) {
+                if header.v > RECORDING_VERSION {
+                    return Ok(true);
+                }
+                has_begun = header.session == session;
+            } else if !has_begun || serde_json::from_slice::<Entry>(line).is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(has_begun || bytes.is_empty())
+    }
+
     fn append(&self, session: SessionId, entry: &Entry) -> io::Result<()> {
         let begins = matches!(entry.call, Call::Create { .. } | Call::Resume { .. });
         if !begins && self.broken_off().contains(&session) {
@@ -216,6 +238,28 @@ mod tests {
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(serde_json::from_str::<Header>(lines[0]).is_ok());
         assert_eq!(serde_json::from_str::<Entry>(lines[1]).unwrap(), recorded[0]);
+    }
+
+    #[test]
+    fn a_recording_that_is_not_as_written_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let recorder = FileRecorder::new(folder.path().to_owned());
+        let session = UuidV7Source.session_id();
+        entries(3).iter().for_each(|entry| recorder.record(session, entry));
+        let path = recorder.path(session);
+        let text = fs::read_to_string(&path).unwrap();
+        let is_whole = |text: &str| {
+            fs::write(&path, text).unwrap();
+            recorder.is_whole(session).unwrap()
+        };
+        let lines: Vec<_> = text.split_inclusive('\n').collect();
+        assert!(is_whole(&text));
+        assert!(is_whole(&text[..text.len() - 3]), "a torn last line is left out");
+        assert!(is_whole(&text.replacen("\"v\":1", "\"v\":2", 1)), "of a later form");
+        assert!(!is_whole(&lines[1..].concat()), "without its header");
+        let other = UuidV7Source.session_id().to_string();
+        assert!(!is_whole(&text.replacen(&session.to_string(), &other, 1)), "another session's");
+        assert!(!is_whole(&format!("{}{}{}", lines[0], &lines[1][9..], lines[2])), "cut into");
     }
 
     #[test]

@@ -11,6 +11,10 @@ pub(crate) const FAILED: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// Another daemon has the home.
 pub(crate) const HOME_TAKEN: u8 = 3;
+/// `doctor` has found something that is not as it should be, and that Candor works with.
+pub(crate) const WARNING: u8 = 4;
+/// `doctor` has found something that Candor does not work with, or that was lost or may be.
+pub(crate) const PROBLEM: u8 = 5;
 /// Another writer has changed the store under this daemon.
 pub(crate) const USURPED: u8 = 70;
 /// The home cannot be used.

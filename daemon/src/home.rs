@@ -13,7 +13,10 @@ use rustix::fs::{FlockOperation, flock};
 /// Bytes of a path that a Unix socket can have, at most, on Linux.
 ///
 /// Source: `unix(7)`: 108 with the terminating NUL. macOS has 104.
-const SOCKET_PATH_BYTES_MAX: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
+pub(crate) const SOCKET_PATH_BYTES_MAX: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
+
+/// Bytes of a process's number that are read, at most.
+const NUMBER_BYTES_MAX: u64 = 16;
 
 /// The folder with all of Candor's state.
 #[derive(Clone, Debug)]
@@ -58,6 +61,16 @@ pub(crate) struct HomeLock {
     _file: File,
 }
 
+/// Who has the home.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Holder {
+    Nobody,
+    /// Somebody, with the number that they have left; "unknown" if they have left none.
+    Somebody {
+        pid: String,
+    },
+}
+
 /// Why the lock was not had.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LockError {
@@ -68,6 +81,15 @@ pub(crate) enum LockError {
 }
 
 impl Home {
+    /// The name of the database.
+    pub(crate) const DATABASE: &'static str = "candor.db";
+    /// The name of the folder of sessions.
+    pub(crate) const SESSIONS: &'static str = "sessions";
+    /// The name of the folder of copies of the database.
+    pub(crate) const BACKUPS: &'static str = "backups";
+    /// The name of the folder of what belongs to no session.
+    pub(crate) const SET_ASIDE: &'static str = "set-aside";
+
     /// Finds the home by `CANDOR_HOME`, else by the XDG state folder. Touches nothing.
     ///
     /// # Errors
@@ -96,15 +118,15 @@ impl Home {
     }
 
     pub(crate) fn database(&self) -> PathBuf {
-        self.folder.join("candor.db")
+        self.folder.join(Self::DATABASE)
     }
 
     pub(crate) fn sessions(&self) -> PathBuf {
-        self.folder.join("sessions")
+        self.folder.join(Self::SESSIONS)
     }
 
     pub(crate) fn backups(&self) -> PathBuf {
-        self.folder.join("backups")
+        self.folder.join(Self::BACKUPS)
     }
 
     pub(crate) fn log(&self) -> PathBuf {
@@ -128,7 +150,7 @@ impl Home {
     ///
     /// [`LockError::Taken`] when another daemon has it.
     pub(crate) fn lock(&self) -> Result<HomeLock, LockError> {
-        let path = self.folder.join("daemon.lock");
+        let path = self.lock_file();
         let unwritable =
             |source| LockError::Home(HomeError::Unwritable { path: path.clone(), source });
         let mut file = OpenOptions::new()
@@ -143,11 +165,10 @@ impl Home {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut holder = String::new();
-                // Only for the sentence: the lock, not the number, is what counts.
-                let _unreadable = file.read_to_string(&mut holder);
-                let holder = if holder.is_empty() { "unknown".to_owned() } else { holder };
-                return Err(LockError::Taken { folder: self.folder.clone(), holder });
+                return Err(LockError::Taken {
+                    folder: self.folder.clone(),
+                    holder: number_in(&mut file),
+                });
             }
             Err(errno) => return Err(unwritable(errno.into())),
         }
@@ -156,6 +177,44 @@ impl Home {
         write!(file, "{}", std::process::id()).map_err(unwritable)?;
         Ok(HomeLock { _file: file })
     }
+
+    /// Finds out who has the home, without taking it. A daemon that starts in this very moment may
+    /// find it taken, and those who start one try again.
+    ///
+    /// # Errors
+    ///
+    /// [`HomeError::Unwritable`] when the lock cannot be looked at.
+    pub(crate) fn holder(&self) -> Result<Holder, HomeError> {
+        let path = self.lock_file();
+        let unusable = |source| HomeError::Unwritable { path: path.clone(), source };
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let opened =
+            OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&path);
+        let mut file = match opened {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Holder::Nobody),
+            Err(error) => return Err(unusable(error)),
+        };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(Holder::Nobody),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                Ok(Holder::Somebody { pid: number_in(&mut file) })
+            }
+            Err(errno) => Err(unusable(errno.into())),
+        }
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.folder.join("daemon.lock")
+    }
+}
+
+/// Returns the number that the holder of a lock has left. Only for a sentence: the lock, not the
+/// number, is what counts.
+fn number_in(file: &mut File) -> String {
+    let mut number = String::new();
+    let _unreadable = file.take(NUMBER_BYTES_MAX).read_to_string(&mut number);
+    if number.is_empty() { "unknown".to_owned() } else { number }
 }
 
 /// Returns the folder with Candor's settings, if there is a place for one.

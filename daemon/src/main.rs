@@ -4,6 +4,7 @@ mod api;
 mod cli;
 mod client;
 mod config;
+mod doctor;
 mod duration;
 mod exit_code;
 mod home;

@@ -15,6 +15,7 @@
 
 pub mod check;
 pub mod contract;
+pub mod destination;
 pub mod executor;
 pub mod explain;
 pub mod failure;
@@ -29,6 +30,8 @@ pub mod kills;
 pub mod lanes;
 pub mod model;
 pub mod mutant;
+pub mod next;
+pub mod notice;
 pub mod order;
 pub mod page;
 mod plan;
@@ -42,4 +45,5 @@ pub mod shrink;
 pub mod table;
 pub mod timeline;
 pub mod trial;
+pub mod workspace;
 pub mod world;

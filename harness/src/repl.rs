@@ -4,8 +4,9 @@
 //! from the beginning.
 
 use std::fmt::{self, Write as _};
-use std::fs;
+use std::path::{Path, PathBuf};
 
+use crate::destination::Destination;
 use crate::lanes;
 use crate::mutant::Mutants;
 use crate::page::state_of;
@@ -24,7 +25,8 @@ make [@+MS] CHOICE
                 make any choice, in the words of a timeline
 state           the world as it is now
 lanes           what happened so far
-save FILE       write what was chosen as a timeline
+save FILE [--force]
+                write what was chosen as a timeline; with --force over another file
 help            this
 quit            leave
 ";
@@ -56,6 +58,8 @@ impl Complaint {
 pub struct Repl {
     name: String,
     title: String,
+    /// The file that it was read from, if it was.
+    sources: Vec<PathBuf>,
     mutants: Mutants,
     schedule: Vec<Timed>,
     /// The place of the file's next choice.
@@ -73,6 +77,7 @@ impl Repl {
         Self {
             name: timeline.id().to_owned(),
             title: timeline.title().to_owned(),
+            sources: Vec::new(),
             mutants,
             schedule: schedule_of(timeline),
             next: 0,
@@ -80,6 +85,13 @@ impl Repl {
             trail: Vec::new(),
             run: Run::of(mutants),
         }
+    }
+
+    /// Says which file the timeline was read from, so that nothing is saved over it.
+    #[must_use]
+    pub fn read_from(mut self, path: &Path) -> Self {
+        self.sources.push(path.to_owned());
+        self
     }
 
     /// Carries out one line, and returns what it says.
@@ -227,14 +239,16 @@ impl Repl {
         Trial::run(&self.made, Manner { mutants: self.mutants, ..Manner::PLAIN })
     }
 
-    fn save(&self, file: &str) -> Result<String, Complaint> {
+    fn save(&self, rest: &str) -> Result<String, Complaint> {
+        let forced = rest.strip_suffix("--force").map(str::trim_end);
+        let file = forced.unwrap_or(rest);
         if file.is_empty() {
             return Complaint::new("`save` takes a file");
         }
-        let timeline = self.to_timeline();
-        match fs::write(file, timeline.to_string()) {
+        let destination = Destination::new(file, &self.sources, forced.is_some());
+        match destination.write(&self.to_timeline().to_string()) {
             Ok(()) => Ok(format!("{} choices are in {file}\n", self.made.len())),
-            Err(error) => Complaint::new(format!("cannot write {file}: {error}")),
+            Err(error) => Complaint::new(error.to_string()),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::ghost::Entry;
 use crate::golden;
 use crate::invariants::{Monitor, Violation};
 use crate::mutant::Mutants;
-use crate::timeline::{Choice, Timeline};
+use crate::timeline::{Choice, HeadLine, Timeline};
 use crate::world::{Enabled, Refusal, World};
 
 /// Choices that the policy behind `...` makes, at most.
@@ -66,8 +66,12 @@ pub enum ReplayError {
         menu: Menu,
     },
     /// The header promises another world than the choices make.
-    #[error("the header says `world {said}`, and the choices make `world {is}`")]
+    #[error(
+        "line {line}: the header says `world {said}`, and the choices make another; write:\nworld   {is}"
+    )]
     World {
+        /// The line, counted from 1.
+        line: usize,
         /// What stands there.
         said: String,
         /// What should.
@@ -165,6 +169,20 @@ pub fn replay_on(
     if mode == Mode::Strict {
         check_world(timeline)?;
     }
+    let (run, skipped) = run_of(timeline, mode, mutants)?;
+    Ok(run.outcome(skipped))
+}
+
+/// Makes the choices of a timeline, and returns what came of them with the lines that were left out.
+///
+/// # Errors
+///
+/// [`ReplayError::NotEnabled`]: tell whoever wrote the timeline.
+pub(crate) fn run_of(
+    timeline: &Timeline,
+    mode: Mode,
+    mutants: Mutants,
+) -> Result<(Run, Vec<usize>), ReplayError> {
     let mut run = Run::of(mutants);
     let mut skipped = Vec::new();
     let mut at_ms = 0;
@@ -184,7 +202,7 @@ pub fn replay_on(
     if timeline.ends_fair() {
         run.finish_fair();
     }
-    Ok(run.outcome(skipped))
+    Ok((run, skipped))
 }
 
 /// Returns the world that these choices need, as the header tells it.
@@ -237,9 +255,28 @@ pub fn world_of<'a>(choices: impl IntoIterator<Item = &'a Choice>) -> String {
 fn check_world(timeline: &Timeline) -> Result<(), ReplayError> {
     let is = world_of(timeline.steps().map(|step| &step.choice));
     match timeline.values("world").next() {
-        Some(said) if said != is => Err(ReplayError::World { said: said.to_owned(), is }),
+        Some(said) if said != is => {
+            let line = timeline.line_of("world").unwrap_or(1);
+            Err(ReplayError::World { line, said: said.to_owned(), is })
+        }
         Some(_) | None => Ok(()),
     }
+}
+
+/// Returns a timeline whose header says which world its choices need, or `None` where it does so
+/// already, or says nothing of it.
+#[must_use]
+pub fn with_its_world(timeline: &Timeline) -> Option<Timeline> {
+    let Err(ReplayError::World { is, .. }) = check_world(timeline) else {
+        return None;
+    };
+    let mut mended = timeline.clone();
+    let said = mended.head.iter_mut().find_map(|line| match line {
+        HeadLine::Entry { key, value, .. } if key == "world" => Some(value),
+        HeadLine::Entry { .. } | HeadLine::Blank | HeadLine::Comment(_) => None,
+    });
+    *said? = is;
+    Some(mended)
 }
 
 impl fmt::Display for Menu {

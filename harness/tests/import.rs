@@ -80,6 +80,15 @@ fn import_each(seed: u64) -> usize {
 }
 
 #[test]
+fn a_session_is_given_once() {
+    let text = recordings(0, PEACE).remove(0);
+    let read = |name: &str| Recording::read(name, text.as_bytes()).unwrap();
+    let error = import(&[read("a.recording"), read("b.recording")]).unwrap_err().to_string();
+    let told = "b.recording: line 1: its session is that of a.recording: give each session once";
+    assert_eq!(error, told);
+}
+
+#[test]
 fn what_fixed_schedules_record_is_imported_and_replays_alike() {
     let imported: usize = (0..FIXED_SEEDS).map(import_each).sum();
     assert!(imported as u64 > FIXED_SEEDS, "{imported}");
@@ -240,16 +249,16 @@ fn what_is_no_recording_is_told_with_its_line_and_what_was_expected() {
     ];
     expect![[r#"
         a.recording: line 1: expected a header and the beginning of a session, found the end
-        a.recording: line 4: expected an entry: column 40: EOF while parsing a string
+        a.recording: line 4: expected an entry of a recording: column 40: EOF while parsing a string
         a.recording: line 1: this is version 2 of recordings, and only 1 can be read
-        a.recording: line 1: expected a header {"v":1,"session":…,"rules":…,"build":…}: column 233: missing field `v`
+        a.recording: line 1: expected the header of a recording, {"v":1,"session":…,"rules":…,"build":…}: column 233: missing field `v`
         a.recording: line 2: expected a beginning (create or resume) after the header, found {"answered":"stored"}
-        a.recording: line 1: expected a header {"v":1,"session":…,"rules":…,"build":…}: column 78: missing field `v`
+        a.recording: line 1: expected the header of a recording, {"v":1,"session":…,"rules":…,"build":…}: column 78: missing field `v`
         a.recording: line 5: expected a beginning (create or resume) after the header, found {"take":{"input":"spawned","origin":"fact"}}
         a.recording: line 11: a session begins once, and has begun above
         a.recording: line 5: time goes back from 13021469 to 3021470 ms without a restart
-        a.recording: line 3: expected an entry: column 43: unknown variant `perhaps`, expected one of `stored`, `not_stored`, `in_doubt`
-        a.recording: line 1: expected a header {"v":1,"session":…,"rules":…,"build":…}: column 98: missing field `rules`"#]].assert_eq(&answers.join("\n"));
+        a.recording: line 3: expected an entry of a recording: column 43: unknown variant `perhaps`, expected one of `stored`, `not_stored`, `in_doubt`
+        a.recording: line 1: expected the header of a recording, {"v":1,"session":…,"rules":…,"build":…}: column 98: missing field `rules`"#]].assert_eq(&answers.join("\n"));
 }
 
 #[test]

@@ -46,6 +46,8 @@ fn every_step_stands_in_the_lanes_and_in_the_table() {
         assert!(page.contains(&format!("data-step=\"{}\"", at + 1)));
     }
     assert!(page.contains("role=\"img\"") && page.contains("<caption>"));
+    let last = timeline.steps().count();
+    assert!(page.contains(&format!("data-start=\"{last}\"")), "what passes opens at its end");
     assert!(!page.contains("Another outcome"), "the golden block is the outcome");
 }
 
@@ -57,6 +59,7 @@ fn a_breach_is_red_and_told_and_the_outcomes_stand_side_by_side() {
     for part in ["INV-05", "the order that matters", "class=\"bad\"", "(here it breaks)"] {
         assert!(page.contains(part), "{part}");
     }
+    assert!(page.contains("<del>s1   starting") && page.contains("<ins>s1   starting"));
     assert!(page.contains("what the mutant does") && page.contains("completed(interrupted)"));
 }
 
@@ -77,6 +80,21 @@ fn a_title_and_a_comment_cannot_become_markup() {
     assert_eq!(page.matches("<img").count(), 0);
     assert_eq!(page.matches("</script").count(), 2);
     assert!(page.contains("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;"));
+}
+
+/// What does not fit into its lane can be read where a reader points, and behind no arrow.
+#[test]
+fn a_long_choice_is_cut_in_the_drawing_alone() {
+    let long =
+        "user launch s1 timeout=1000 grace=1000,2000 linger=3000 codes=0,1,2,3 always_reports";
+    let page = page(&format!("timeline 1\n@0 {long}\n").parse().unwrap(), Mutants::NONE);
+    let drawn = &page[page.find("<svg").unwrap()..page.find("</svg>").unwrap()];
+    assert!(
+        drawn.contains(&format!("<title>{long}")) && drawn.contains("grace=1000,20…</text>"),
+        "{drawn}"
+    );
+    let last_arrow = drawn.rfind("class=\"answer\"").unwrap_or_default();
+    assert!(last_arrow < drawn.find("class=\"words\"").unwrap());
 }
 
 proptest! {

@@ -36,6 +36,7 @@ mod registry;
 mod signals;
 mod spawn;
 mod spawner;
+mod survey;
 
 pub use background::become_daemon;
 pub use departure::await_end_of;
@@ -43,3 +44,4 @@ pub use follow::Follower;
 pub use output::{OUTPUT_CHUNK_BYTES_MAX, OutputReader, Outputs, Stream};
 pub use platform::boot_id;
 pub use spawner::DirectSpawner;
+pub use survey::{Piece, Trace, has_outputs, trace};

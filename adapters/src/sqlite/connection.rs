@@ -29,7 +29,7 @@ const _: () = assert!(
 pub(super) const BUSY_MS_MAX: u32 = 1_500;
 
 /// The size that the write-ahead log is cut back to when it starts anew, in bytes.
-const JOURNAL_BYTES_MAX: i64 = 16 * 1024 * 1024;
+pub(super) const JOURNAL_BYTES_MAX: i64 = 16 * 1024 * 1024;
 
 /// Memory that a connection may keep pages in, in KiB.
 const CACHE_KIB: i64 = 512;

@@ -138,7 +138,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Returns the path with `suffix` appended to its last part.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

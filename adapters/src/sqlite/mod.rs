@@ -14,6 +14,7 @@
 //! | `pages.rs` | events and removals, a page at a time |
 //! | `backup.rs` | copies of the database, made while it is in use |
 //! | `upkeep.rs`, `check.rs` | the log, SQLite's own checks, the row check |
+//! | `inspect.rs` | a look from beside, which never writes |
 //! | `errors.rs` | what SQLite says, in the words of the port |
 //!
 //! SQL is written here and nowhere else. Nothing here decides what a session's status is.
@@ -26,6 +27,7 @@ mod doubt;
 mod errors;
 mod file;
 mod group;
+mod inspect;
 mod pages;
 mod prefix;
 mod readers;
@@ -49,8 +51,9 @@ use candor_core::time::Timestamp;
 use rusqlite::Connection;
 
 pub use self::backup::{BACKUPS_KEPT, Backup, BackupError, backups};
-pub use self::check::CheckReport;
+pub use self::check::{CheckReport, KnownSession};
 pub use self::errors::{CloseError, OpenError};
+pub use self::inspect::{Inspector, Log, check_copy};
 pub use self::pages::EventPage;
 pub use self::removal::{Removal, RemoveError};
 pub use self::views::{DamagedRow, ListQuery, Listing, Resolution, StatusCounts};
@@ -86,19 +89,9 @@ impl Store {
         about: Option<SessionId>,
         job: impl FnOnce(&Connection) -> Result<T, ReadFailure> + Send + 'static,
     ) -> Result<T, ReadError> {
-        self.read_within(Duration::from_millis(READ_MS_MAX), about, job).await
-    }
-
-    /// The same, with a deadline of its own.
-    async fn read_within<T: Send + 'static>(
-        &self,
-        time_max: Duration,
-        about: Option<SessionId>,
-        job: impl FnOnce(&Connection) -> Result<T, ReadFailure> + Send + 'static,
-    ) -> Result<T, ReadError> {
         const IN_DOUBT: &str = "the disk has failed, and it is not known what it has kept";
 
-        let deadline = Instant::now() + time_max;
+        let deadline = Instant::now() + Duration::from_millis(READ_MS_MAX);
         let certainty = self.writer.certainty(deadline).await;
         let certainty = certainty.ok_or_else(|| unavailable(IN_DOUBT))?;
         let result = self.readers.read(deadline, about, job).await?;
@@ -256,17 +249,6 @@ impl SqliteStore {
         let read = |connection: &_| Ok(group::last_seq(connection)?);
         let number = self.0.read(None, read).await?;
         Ok(Seq::from_number(number.unsigned_abs()))
-    }
-
-    /// Reads every row and verifies it, and lets SQLite check its pages and indexes.
-    ///
-    /// Changes that are stored meanwhile may be looked at or not.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError::Unavailable`] when it could not be done to the end.
-    pub async fn check(&self) -> Result<CheckReport, ReadError> {
-        check::check(&self.0).await
     }
 
     /// Makes a copy of the database in a folder, which must be there and be private, and removes

@@ -94,9 +94,18 @@ pub(super) fn quick_check(connection: &Connection) -> rusqlite::Result<Vec<Strin
     findings(connection, &format!("PRAGMA quick_check({FINDINGS_MAX})"))
 }
 
-/// Runs SQLite's check of its pages and indexes, and returns what it found.
+/// Runs SQLite's check of its pages, indexes and references, and returns what it found.
 pub(super) fn full_check(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    findings(connection, &format!("PRAGMA integrity_check({FINDINGS_MAX})"))
+    let mut found = findings(connection, &format!("PRAGMA integrity_check({FINDINGS_MAX})"))?;
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()?
+        && found.len() < FINDINGS_MAX as usize
+    {
+        let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
+        found.push(format!("a row of {table} refers to one of {parent} that is not there"));
+    }
+    Ok(found)
 }
 
 /// A row may have several lines, the first of which is a heading.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use candor_adapters::sqlite::SqliteStore;
+use candor_adapters::sqlite::{CheckReport, Inspector, SqliteStore};
 use candor_core::event::Seq;
 use candor_core::ports::Repository as _;
 use candor_harness::contract::repository::chain::Chain;
@@ -13,6 +13,7 @@ mod contract;
 mod damage;
 mod disk;
 mod group;
+mod inspect;
 mod kill;
 mod refusal;
 mod removal;
@@ -49,6 +50,13 @@ impl Home {
         SqliteStore::open(&self.database).unwrap()
     }
 
+    /// Checks the database from beside. That this process may have it open costs the store its lock
+    /// on the file, which nobody else wants here.
+    async fn check(&self) -> Result<CheckReport, String> {
+        let inspector = Inspector::open(&self.database).map_err(|error| error.to_string())?;
+        inspector.expect("there is one").check().await.map_err(|error| error.to_string())
+    }
+
     fn beside(&self, suffix: &str) -> PathBuf {
         self.folder.path().join(format!("db{suffix}"))
     }
@@ -78,8 +86,8 @@ async fn store(store: &SqliteStore, chain: &Chain) -> Seq {
 }
 
 /// Asserts that the row check finds nothing.
-async fn assert_sound(store: &SqliteStore) {
-    let report = store.check().await.unwrap();
+async fn assert_sound(home: &Home) {
+    let report = home.check().await.unwrap();
     assert!(report.is_sound(), "{report:?}");
 }
 

@@ -55,6 +55,7 @@ pub(super) enum Verb {
         #[command(subcommand)]
         verb: DaemonVerb,
     },
+    Doctor(Doctor),
     /// Prints the completions for a shell
     Completions {
         /// The shell
@@ -217,6 +218,25 @@ fn ended_status(text: &str) -> Result<Status, String> {
         Ok(status) if status.is_terminal() => Ok(status),
         Ok(_) | Err(_) => Err("a session ends as completed, failed or lost".to_owned()),
     }
+}
+
+/// Checks the home, its database and its records, and says what is wrong and what would mend it
+///
+/// It changes nothing without --fix, starts no daemon, and ends no process. --fix takes the rights
+/// of others away, and moves what belongs to no session into set-aside/ of the home; it deletes
+/// nothing, leaves a damaged database and whatever belongs to a live session as they are, and needs
+/// the daemon to be stopped. The exit code is 0 when all is well, 4 for warnings, 5 for problems.
+#[derive(Args, Debug)]
+pub(super) struct Doctor {
+    /// Does what it would do
+    #[arg(long)]
+    pub(super) fix: bool,
+    /// Lists the checks that passed, too
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+    /// Prints everything as JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

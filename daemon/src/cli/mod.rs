@@ -2,6 +2,7 @@
 
 mod arguments;
 mod daemon;
+mod doctor;
 mod events;
 mod launcher;
 mod logs;
@@ -73,6 +74,7 @@ fn dispatch(verb: Verb) -> Result<u8, CliError> {
     match verb {
         Verb::Completions { shell } => arguments::print_completions(shell),
         Verb::Daemon { verb } => daemon::main(verb),
+        Verb::Doctor(doctor) => with_runtime(doctor::main(doctor)),
         Verb::Run(run) => with_runtime(run::main(run)),
         Verb::Ls(ls) => with_runtime(ls::main(ls)),
         Verb::Show(show) => with_runtime(show::main(show)),

@@ -142,7 +142,8 @@ async fn serve(home: &Home, announce: impl FnOnce()) -> Result<(), StartError> {
         // Nothing is lost: the next start finds what was committed.
         tracing::warn!(%error, "the store was not closed cleanly");
     }
-    tracing::info!("left");
+    let counters = store.counters();
+    tracing::info!(changes = counters.changes, transactions = counters.transactions, "left");
     Ok(())
 }
 

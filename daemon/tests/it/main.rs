@@ -11,6 +11,7 @@ mod bad_input;
 mod completions;
 mod crash;
 mod daemon_life;
+mod doctor;
 mod events;
 #[cfg(candor_failpoints)]
 mod failpoints;

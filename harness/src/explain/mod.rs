@@ -10,6 +10,7 @@
 //! see reply accepted             what somebody was told
 //! see daemon crash|boot|leave
 //! exit p1 code 1                 a choice of the world, as a timeline has it
+//! ask p1 a1                      the same: what can be read as a choice is one
 //! {"see": "s1 running"}          the same as JSON: with `see`, `ask` or `choice`
 //! ```
 //!
@@ -18,11 +19,12 @@
 //! was run, and so is true; that nothing is found proves nothing.
 
 mod observation;
+mod vocabulary;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::time::{Duration, Instant};
 
 use crate::mutant::Mutants;
 use crate::page::state_of;
@@ -35,11 +37,12 @@ pub use observation::{BadLog, Observation, What, read_log};
 
 use observation::fact_of;
 
-/// Worlds that one search looks at, at most.
-pub const WORLDS_MAX: usize = 200_000;
+/// Worlds that one search looks at, unless it is told otherwise: about ten seconds. The clock bounds
+/// nothing here, so that every machine finds the same.
+pub const WORLDS: usize = 100_000;
 
-/// How long one search takes, at most.
-pub const TIME_MAX: Duration = Duration::from_secs(20);
+/// Worlds that one search may look at, at most.
+pub const WORLDS_MAX: usize = 1_000_000;
 
 /// Choices that one search thinks of, at most: about 200 bytes each.
 const NODES_MAX: usize = 2_000_000;
@@ -107,8 +110,29 @@ pub struct Explanation {
     pub stuck_at: Option<Observation>,
     /// How many worlds were looked at.
     pub worlds: usize,
-    /// Whether every world was looked at that could be reached within the bounds.
-    pub is_exhaustive: bool,
+    /// What kept the search from looking at more; `None` where there was no more.
+    pub bound: Option<Bound>,
+}
+
+/// What ends a search that has not looked at everything.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Bound {
+    /// It has looked at as many worlds as it was allowed.
+    Worlds,
+    /// It has thought of as many choices as there is room for.
+    Choices,
+    /// Schedules became as long as they may.
+    Length,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Worlds => formatter.write_str("as many as --worlds allows"),
+            Self::Choices => write!(formatter, "there is room for {NODES_MAX} choices"),
+            Self::Length => write!(formatter, "none with more than {CHOICES_MAX} choices"),
+        }
+    }
 }
 
 /// One choice, in the tree of all schedules that were thought of.
@@ -136,13 +160,12 @@ pub fn explain(log: &[Observation], mutants: Mutants, worlds_max: usize) -> Expl
         nodes: vec![root],
         known: BTreeSet::new(),
         sessions: sessions_of(log),
-        is_exhaustive: true,
+        bound: None,
     };
-    let start = Instant::now();
     let (mut best, mut worlds) = (0, 0);
     while let Some((_, Reverse(place))) = search.queue.pop() {
-        if worlds >= worlds_max || start.elapsed() >= TIME_MAX {
-            search.is_exhaustive = false;
+        if worlds >= worlds_max {
+            search.bound = Some(Bound::Worlds);
             break;
         }
         worlds += 1;
@@ -159,7 +182,7 @@ pub fn explain(log: &[Observation], mutants: Mutants, worlds_max: usize) -> Expl
         explained,
         stuck_at: log.get(explained).cloned(),
         worlds,
-        is_exhaustive: search.is_exhaustive,
+        bound: search.bound,
     }
 }
 
@@ -173,8 +196,8 @@ struct Search<'a> {
     known: BTreeSet<u64>,
     /// How many sessions the log speaks of.
     sessions: u16,
-    /// Whether nothing was left out for want of time or room.
-    is_exhaustive: bool,
+    /// What made it leave something out, if anything did.
+    bound: Option<Bound>,
 }
 
 impl Search<'_> {
@@ -214,7 +237,7 @@ impl Search<'_> {
             if path.len() < CHOICES_MAX {
                 self.follow(&run, &menu, place);
             } else {
-                self.is_exhaustive = false;
+                self.bound = Some(Bound::Length);
             }
         }
         true
@@ -267,7 +290,7 @@ impl Search<'_> {
         let follows: Vec<_> = wanted.chain(free).collect();
         for (after_ms, choice, bonus) in follows {
             if self.nodes.len() >= NODES_MAX {
-                self.is_exhaustive = false;
+                self.bound = Some(Bound::Choices);
                 return;
             }
             let price = price + price_of(&choice);

@@ -7,7 +7,9 @@ use serde_json::Value;
 use crate::ghost::Record;
 use crate::golden::status_word;
 use crate::timeline::names::SessionName;
-use crate::timeline::{Choice, Timeline};
+use crate::timeline::{BadChoice, Choice, Timeline, jsonl};
+
+use super::vocabulary;
 
 /// Observations of one log, at most; more is a file that was named by mistake.
 const OBSERVATIONS_MAX: usize = 1_000;
@@ -88,39 +90,54 @@ fn of_lines(text: &str) -> Result<Vec<Observation>, BadLog> {
         if words.is_empty() || words.starts_with('#') {
             continue;
         }
-        let what = if words.starts_with('{') { of_json(words) } else { of_words(words) };
+        let what = if words.starts_with('{') { of_json(line, words) } else { of_words(words) };
         let what = what.map_err(|message| BadLog { line, message })?;
         observations.push(Observation { line, what });
     }
     Ok(observations)
 }
 
-/// Reads `see WHAT`, `ask WHAT`, or a choice with or without its moment.
+/// Reads a choice, with or without its moment, or `see WHAT` or `ask WHAT`. Choices come first: an
+/// agent that asks for an approval is one, and a user who asks for an end is a fact.
 fn of_words(words: &str) -> Result<What, String> {
     let words = words.split(" #").next().unwrap_or(words).trim();
-    let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
-    let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
-    match verb {
-        "see" | "ask" if rest.is_empty() => Err(format!("expected what is meant after `{verb}`")),
-        "see" | "ask" => Ok(What::Fact(format!("{verb} {rest}"))),
-        moment if moment.starts_with('@') => choice(&rest),
-        _ => choice(words),
+    if words.starts_with('@') {
+        return choice(words.split_once(' ').map_or("", |(_, rest)| rest.trim()));
+    }
+    if let Ok(choice) = words.parse() {
+        return Ok(What::Chosen(choice));
+    }
+    match words.split_once(' ').unwrap_or((words, "")) {
+        (verb @ ("see" | "ask"), rest) => fact(verb, rest),
+        _ => choice(words).map_err(|error| format!("expected `see`, `ask` or a choice: {error}")),
     }
 }
 
+fn fact(verb: &str, rest: &str) -> Result<What, String> {
+    let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
+    if rest.is_empty() {
+        return Err(format!("expected what is meant after `{verb}`"));
+    }
+    let fact = format!("{verb} {rest}");
+    vocabulary::check(&fact)?;
+    Ok(What::Fact(fact))
+}
+
 fn choice(words: &str) -> Result<What, String> {
-    let choice =
-        words.parse().map_err(|error| format!("expected `see`, `ask` or a choice: {error}"))?;
-    Ok(What::Chosen(choice))
+    words.parse().map(What::Chosen).map_err(|error: BadChoice| error.to_string())
 }
 
 /// Reads an object with one of the keys `see`, `ask` and `choice`; it may have others.
-fn of_json(line: &str) -> Result<What, String> {
-    let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    let of_key = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-    let told = ["see", "ask"].into_iter().find_map(|key| Some(format!("{key} {}", of_key(key)?)));
-    let told = told.or_else(|| of_key("choice"));
-    of_words(&told.ok_or("expected an object with `see`, `ask` or `choice`")?)
+fn of_json(number: usize, line: &str) -> Result<What, String> {
+    let value: Value = jsonl::parse(number, line.as_bytes())
+        .map_err(|error| format!("expected a line of a log in JSON: {}", error.message))?;
+    let of_key = |key: &str| value.get(key).and_then(Value::as_str);
+    match (of_key("see"), of_key("ask"), of_key("choice")) {
+        (Some(told), ..) => fact("see", told),
+        (_, Some(told), _) => fact("ask", told),
+        (.., Some(told)) => choice(told),
+        (None, None, None) => Err("expected an object with `see`, `ask` or `choice`".to_owned()),
+    }
 }
 
 /// Returns how a thing that happened is told in a log, or `None` where logs do not speak of it.
@@ -170,7 +187,8 @@ mod tests {
     #[test]
     fn a_log_is_read_line_by_line() {
         let log = "# a log\nsee s1  running\n\nask s1 interrupt # soon\n@+3 exit p1 code 1\n";
-        let log = log.to_owned() + "{\"see\":\"s1 lost\",\"at\":7}\n{\"choice\":\"crash\"}\n";
+        let log =
+            log.to_owned() + "ask p1 a1\n{\"see\":\"s1 lost\",\"at\":7}\n{\"choice\":\"crash\"}\n";
         let observations = read_log(&log).unwrap();
         let told: Vec<_> =
             observations.iter().map(|seen| format!("{} {}", seen.line, seen.what)).collect();
@@ -178,10 +196,12 @@ mod tests {
             "2 see s1 running",
             "4 ask s1 interrupt",
             "5 exit p1 code 1",
-            "6 see s1 lost",
-            "7 crash",
+            "6 ask p1 a1",
+            "7 see s1 lost",
+            "8 crash",
         ];
         assert_eq!(told, expected);
+        assert!(matches!(observations[3].what, What::Chosen(_)), "an agent asks");
     }
 
     #[test]
@@ -191,7 +211,12 @@ mod tests {
             ("see s1 running\nsee\n", "line 2: expected what is meant after `see`"),
             ("jump\n", "line 1: expected `see`, `ask` or a choice: expected one of user"),
             ("{\"at\":1}\n", "line 1: expected an object with `see`, `ask` or `choice`"),
-            ("{\n", "line 1: EOF while parsing"),
+            ("{\n", "line 1: expected a line of a log in JSON: column 1: EOF while parsing"),
+            ("see s1 running\nsee s1 runnig\n", "line 2: expected one of queued, starting"),
+            ("{\"see\":\"s1 completed(frob)\"}\n", "line 1: expected one of succeeded"),
+            ("{\"ask\":\"p1 a1\"}\n", "line 1: expected a session such as s1, found `p1`"),
+            ("{\"choice\":\"see s1 running\"}\n", "line 1: expected one of user"),
+            ("@+1 see s1 running\n", "line 1: expected one of user"),
             ("timeline 2\n", "line 1: this is version 2"),
         ] {
             let error = read_log(log).unwrap_err().to_string();

@@ -14,6 +14,7 @@ const VERSION: u32 = 1;
 pub struct Recording {
     /// The file, as the user named it.
     pub(super) name: String,
+    session: String,
     pub(super) entries: Vec<Recorded>,
     /// The last line, where whoever wrote it did not get to its end. It is left out.
     torn: Option<usize>,
@@ -57,13 +58,19 @@ impl Recording {
             let message = "expected a header and the beginning of a session, found the end";
             return Err(reader.malformed(torn.unwrap_or(1), message));
         }
-        Ok(Self { name: name.to_owned(), entries, torn })
+        let session = reader.header.map(|header| header.session).unwrap_or_default();
+        Ok(Self { name: name.to_owned(), session, entries, torn })
     }
 
     /// Returns the number of a torn last line, which was left out.
     #[must_use]
     pub const fn torn(&self) -> Option<usize> {
         self.torn
+    }
+
+    /// Returns the session whose recording it is.
+    pub(super) fn session(&self) -> &str {
+        &self.session
     }
 
     /// Returns the fingerprint of the rules that made its first entry, in hex.
@@ -100,7 +107,7 @@ impl Reader<'_> {
             return Ok(None);
         }
         let entry: Entry = parse(number, line).map_err(|error| {
-            self.malformed(number, format!("expected an entry: {}", error.message))
+            self.malformed(number, format!("expected an entry of a recording: {}", error.message))
         })?;
         self.check_order(number, &entry)?;
         let rules = self.header.as_ref().map(|header| header.rules.clone()).unwrap_or_default();
@@ -110,7 +117,10 @@ impl Reader<'_> {
     fn header(&self, number: usize, line: &[u8]) -> Result<Header, ImportError> {
         let header: Header = parse(number, line).map_err(|error| {
             let example = "{\"v\":1,\"session\":…,\"rules\":…,\"build\":…}";
-            self.malformed(number, format!("expected a header {example}: {}", error.message))
+            self.malformed(
+                number,
+                format!("expected the header of a recording, {example}: {}", error.message),
+            )
         })?;
         if header.v != VERSION {
             let message = format!(

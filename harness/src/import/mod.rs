@@ -160,6 +160,7 @@ impl fmt::Display for Place {
 ///
 /// See [`ImportError`].
 pub fn import(recordings: &[Recording]) -> Result<Imported, ImportError> {
+    refuse_twice(recordings)?;
     let mut notes = Vec::new();
     let mut tracks = track::lay(recordings, &mut notes)?;
     let body = Script::write(&mut tracks, &mut notes)?;
@@ -174,6 +175,18 @@ pub fn import(recordings: &[Recording]) -> Result<Imported, ImportError> {
     let outcome = replay(&timeline, Mode::Strict).map_err(|error| unplayable(error.to_string()))?;
     let entries = compare(&tracks, &outcome)?;
     Ok(Imported { timeline, outcome, entries, notes })
+}
+
+/// Refuses two recordings of one session: they would be two sessions that do the same.
+fn refuse_twice(recordings: &[Recording]) -> Result<(), ImportError> {
+    for (place, recording) in recordings.iter().enumerate() {
+        let is_same = |first: &&Recording| first.session() == recording.session();
+        if let Some(first) = recordings[..place].iter().find(is_same) {
+            let message = format!("its session is that of {}: give each session once", first.name);
+            return Err(ImportError::Malformed { at: recording.place(1), message });
+        }
+    }
+    Ok(())
 }
 
 impl Imported {

@@ -4,32 +4,31 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use super::Config;
 use super::conform::{self, Conformance, tell_trace};
 use super::coverage::{Push, coverage_statement};
 use super::doctor::doctor;
 use super::figures::{Speed, replays};
+use super::flags::{Wanted, no_flag, numbers, wanted_of};
 use super::lock::Lock;
 use super::matrix::{Kill, Matrix, mutants, mutants_of};
 use super::sample::{Oracle, Pct, Sampled, Uniform, sample};
 use super::search::{Report, explore, explore_for};
-use super::{Config, SESSIONS_MAX};
 use crate::mutant::{Mutant, NoSuchMutant};
 use crate::timeline::load;
+use crate::workspace::{corpus, in_workspace};
 
-/// Where the lock file lies, seen from the folder of the workspace.
-pub const LOCK_FILE: &str = "harness/model.lock";
+/// Where the lock file lies in the workspace.
+const LOCK_FILE: &str = "harness/model.lock";
 
-/// Where it lies how fast the search was.
-pub const SPEED_FILE: &str = "harness/model.speed";
+/// Where it lies in the workspace how fast the search was.
+const SPEED_FILE: &str = "harness/model.speed";
 
 /// How often a search that seems slow is measured once more.
 const MEASURES_MAX: usize = 3;
-
-/// Where the corpus lies, seen from the folder of the workspace.
-const CORPUS: &str = "harness/timelines";
 
 /// How long the night searches a configuration that has no end.
 const NIGHT_MAX: Duration = Duration::from_secs(15 * 60);
@@ -45,6 +44,10 @@ const RUNS: u64 = 200_000;
 
 /// Things in one order that a bug needs, where `pct` is not told otherwise.
 const DEPTH: u64 = 3;
+
+/// Schedules that one call may run, and the depth that it may look for: more never ends.
+const RUNS_MAX: u64 = 1_000_000_000;
+const DEPTH_MAX: u64 = 100;
 
 /// The exit codes that searches come to. See the harness's plan, section 8.
 const USAGE: u8 = 1;
@@ -70,7 +73,7 @@ pub const HELP: &str =
       Makes the timelines of the corpus in the model, and schedules of the model in the world, and
       compares what follows.
   race-sim random|pct [--runs N] [--seed N] [--depth N]
-      Draws schedules of three sessions with every fault.
+      Draws schedules of three sessions with every fault; only `pct` has a depth.
   race-sim lock [--check|--bless] [--nightly]
       Compares the sizes of the push tier's configurations, or of the night's, with
       harness/model.lock, and the speed of the push tier's searches with harness/model.speed.
@@ -88,6 +91,9 @@ pub enum CommandError {
     /// It was called in a wrong way.
     #[error("{0}")]
     Usage(String),
+    /// A file that it needs cannot be used.
+    #[error("{0}")]
+    Unusable(String),
     /// Its output, or the lock file, could not be written.
     #[error("cannot write: {0}")]
     Write(#[from] io::Error),
@@ -105,7 +111,8 @@ impl CommandError {
 ///
 /// # Errors
 ///
-/// [`CommandError::Usage`] for a wrong flag; [`CommandError::Write`] where `out` or the lock file
+/// [`CommandError::Usage`] for a wrong flag; [`CommandError::Unusable`] without a corpus or a lock
+/// that can be read; [`CommandError::Write`] where `out` or the lock file
 /// cannot be written.
 pub fn run(words: &[&str], out: &mut dyn Write) -> Result<Option<u8>, CommandError> {
     let code = match words {
@@ -119,8 +126,11 @@ pub fn run(words: &[&str], out: &mut dyn Write) -> Result<Option<u8>, CommandErr
         ["doctor"] => run_doctor(out)?,
         ["figures"] => run_figures(out)?,
         ["push"] => push_tier(out)?,
-        ["mutants" | "doctor" | "figures" | "push", flag, ..] => {
-            return Err(CommandError::Usage(format!("there is no flag `{flag}` here")));
+        ["mutants", "--only", ..] => {
+            return Err(CommandError::Usage("`--only` needs one mutant, such as M01".to_owned()));
+        }
+        [verb @ ("mutants" | "doctor" | "figures" | "push"), flag, ..] => {
+            return Err(no_flag(verb, flag));
         }
         _ => return Ok(None),
     };
@@ -134,7 +144,7 @@ fn run_explore(flags: &[&str], out: &mut dyn Write) -> Result<u8, CommandError> 
         let report = explore_for(&config, time_max);
         worst = worst.max(print_report(&report, out)?);
         if is_nightly && report.is_exhaustive() {
-            worst = worst.max(check_lock(&[report], Path::new(LOCK_FILE), out)?);
+            worst = worst.max(check_lock(&[report], out)?);
         }
     }
     if is_nightly {
@@ -144,124 +154,15 @@ fn run_explore(flags: &[&str], out: &mut dyn Write) -> Result<u8, CommandError> 
     Ok(worst)
 }
 
-/// What is to be searched.
-struct Wanted {
-    configs: Vec<Config>,
-    time_max: Duration,
-    is_nightly: bool,
-}
-
-/// Reads flags with numbers into a configuration.
-fn wanted_of(flags: &[&str]) -> Result<Wanted, CommandError> {
-    let mut time_max = Duration::MAX;
-    let (mut is_nightly, mut is_custom) = (false, false);
-    let mut config = Config { name: "custom", exits: 4, ..Config::PLAIN };
-    let mut words = flags.iter();
-    while let Some(flag) = words.next() {
-        match *flag {
-            "--nightly" => {
-                is_nightly = true;
-                continue;
-            }
-            "--budget" => {
-                time_max = budget(words.next().copied())?;
-                continue;
-            }
-            "--timeout" => config.has_timeout = true,
-            "--sym" => config.is_symmetric = true,
-            "--config" => {
-                let name = words.next().copied().unwrap_or_default();
-                config = Config::named(name).ok_or_else(|| {
-                    CommandError::Usage(format!("there is no configuration `{name}`"))
-                })?;
-            }
-            flag => *field(&mut config, flag)? = small_number(flag, words.next().copied())?,
-        }
-        is_custom = true;
-    }
-    if is_nightly {
-        return Ok(Wanted { configs: Config::NIGHTLY.to_vec(), time_max, is_nightly });
-    }
-    if !is_custom {
-        return Ok(Wanted { configs: Config::PUSH.to_vec(), time_max, is_nightly });
-    }
-    let is_searchable = (1..=SESSIONS_MAX).contains(&config.slots()) && config.sessions > 0;
-    let sorts_children = config.is_symmetric && config.continues > 0;
-    if !is_searchable || sorts_children || config.continues > 1 {
-        let message =
-            "at most three sessions in all, one of them a continuation, and no --sym then";
-        return Err(CommandError::Usage(message.to_owned()));
-    }
-    Ok(Wanted { configs: vec![config], time_max, is_nightly })
-}
-
-fn budget(word: Option<&str>) -> Result<Duration, CommandError> {
-    let seconds = word.and_then(|word| word.strip_suffix('s')).and_then(|word| word.parse().ok());
-    let seconds = seconds
-        .ok_or_else(|| CommandError::Usage("`--budget` needs seconds, as 60s".to_owned()))?;
-    Ok(Duration::from_secs(seconds))
-}
-
-fn field<'a>(config: &'a mut Config, flag: &str) -> Result<&'a mut u8, CommandError> {
-    Ok(match flag {
-        "--sessions" => &mut config.sessions,
-        "--crash" => &mut config.crashes,
-        "--dbfault" => &mut config.store_faults,
-        "--interrupts" => &mut config.interrupts,
-        "--continues" => &mut config.continues,
-        "--requests" => &mut config.requests,
-        "--silences" => &mut config.silences,
-        "--misfires" => &mut config.misfires,
-        "--reuses" => &mut config.reuses,
-        "--exits" => &mut config.exits,
-        "--reports" => &mut config.reports,
-        "--shutdowns" => &mut config.shutdowns,
-        "--connects" => &mut config.connects,
-        _ => return Err(CommandError::Usage(format!("`explore` has no flag `{flag}`"))),
-    })
-}
-
-/// The largest budget that a flag may set.
-const BUDGET_MAX: u64 = 9;
-
-fn small_number(flag: &str, word: Option<&str>) -> Result<u8, CommandError> {
-    let number = number(flag, word)?;
-    u8::try_from(number).ok().filter(|_| number <= BUDGET_MAX).ok_or_else(|| {
-        CommandError::Usage(format!("`{flag}` goes up to {BUDGET_MAX}, and not to {number}"))
-    })
-}
-
-fn number(flag: &str, word: Option<&str>) -> Result<u64, CommandError> {
-    word.and_then(|word| word.parse().ok())
-        .ok_or_else(|| CommandError::Usage(format!("`{flag}` needs a number")))
-}
-
-/// Reads flags that each take a number, beside what they are where they are not given.
-fn numbers<const N: usize>(
-    flags: &[&str],
-    known: [(&str, u64); N],
-) -> Result<[u64; N], CommandError> {
-    let mut values = known.map(|(_, value)| value);
-    let mut words = flags.iter();
-    while let Some(flag) = words.next() {
-        let place = known.iter().position(|(name, _)| name == flag);
-        let place =
-            place.ok_or_else(|| CommandError::Usage(format!("there is no flag `{flag}` here")))?;
-        values[place] = number(flag, words.next().copied())?;
-    }
-    Ok(values)
-}
-
 fn run_sample(flags: &[&str], is_pct: bool, out: &mut dyn Write) -> Result<u8, CommandError> {
-    let [runs, seed, depth] =
-        numbers(flags, [("--runs", RUNS), ("--seed", 1), ("--depth", DEPTH)])?;
-    if !is_pct && flags.contains(&"--depth") {
-        return Err(CommandError::Usage("only `pct` has a depth".to_owned()));
-    }
-    let mut oracle: Box<dyn Oracle> = if is_pct {
-        Box::new(Pct::new(seed, usize::try_from(depth).unwrap_or(usize::MAX)))
+    let (runs, seed) = (("--runs", RUNS, 1..=RUNS_MAX), ("--seed", 1, 0..=u64::MAX));
+    let (runs, mut oracle): (u64, Box<dyn Oracle>) = if is_pct {
+        let depth = ("--depth", DEPTH, 1..=DEPTH_MAX);
+        let [runs, seed, depth] = numbers("pct", flags, [runs, seed, depth])?;
+        (runs, Box::new(Pct::new(seed, usize::try_from(depth).unwrap_or(usize::MAX))))
     } else {
-        Box::new(Uniform::new(seed))
+        let [runs, seed] = numbers("random", flags, [runs, seed])?;
+        (runs, Box::new(Uniform::new(seed)))
     };
     let sampled = sample(&Config::SAMPLED, oracle.as_mut(), runs);
     print_sampled(&sampled, is_pct, out)
@@ -329,13 +230,14 @@ fn print_matrix(matrix: &Matrix, out: &mut dyn Write) -> Result<u8, CommandError
 }
 
 fn run_conform(flags: &[&str], out: &mut dyn Write) -> Result<u8, CommandError> {
-    let [runs, seed] = numbers(flags, [("--runs", CONFORM_RUNS), ("--seed", 1)])?;
+    let known = [("--runs", CONFORM_RUNS, 1..=RUNS_MAX), ("--seed", 1, 0..=u64::MAX)];
+    let [runs, seed] = numbers("conform", flags, known)?;
     print_conformance(&conform_corpus(runs, seed)?, out)
 }
 
 fn conform_corpus(runs: u64, seed: u64) -> Result<Conformance, CommandError> {
-    let corpus = load(&[PathBuf::from(CORPUS)]);
-    let corpus = corpus.map_err(|error| CommandError::Usage(error.to_string()))?;
+    let corpus = load(&[corpus()]);
+    let corpus = corpus.map_err(|error| CommandError::Unusable(error.to_string()))?;
     let name = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let corpus: Vec<_> =
         corpus.into_iter().map(|(path, timeline)| (name(&path), timeline)).collect();
@@ -387,7 +289,11 @@ fn run_figures(out: &mut dyn Write) -> Result<u8, CommandError> {
 fn run_lock(flags: &[&str], out: &mut dyn Write) -> Result<u8, CommandError> {
     let wrong = |flag: &&&str| !["--check", "--bless", "--nightly"].contains(*flag);
     if let Some(flag) = flags.iter().find(wrong) {
-        return Err(CommandError::Usage(format!("there is no flag `{flag}` here")));
+        return Err(no_flag("lock", flag));
+    }
+    if flags.contains(&"--check") && flags.contains(&"--bless") {
+        let message = "`--check` compares and `--bless` writes: give one of them";
+        return Err(CommandError::Usage(message.to_owned()));
     }
     let is_nightly = flags.contains(&"--nightly");
     let configs = if is_nightly { Config::NIGHTLY.as_slice() } else { &Config::PUSH };
@@ -395,19 +301,19 @@ fn run_lock(flags: &[&str], out: &mut dyn Write) -> Result<u8, CommandError> {
     if flags.contains(&"--bless") {
         return bless(&reports, is_nightly, out);
     }
-    let drift = check_lock(&reports, Path::new(LOCK_FILE), out)?;
+    let drift = check_lock(&reports, out)?;
     Ok(if is_nightly { drift } else { drift.max(check_speed(&reports, out)?) })
 }
 
 /// Locks what was found. What was not looked at stays as it is locked.
 fn bless(reports: &[Report], is_nightly: bool, out: &mut dyn Write) -> Result<u8, CommandError> {
-    let mut lock = Lock::parse(&fs::read_to_string(LOCK_FILE).unwrap_or_default());
+    let mut lock = Lock::parse(&fs::read_to_string(in_workspace(LOCK_FILE)).unwrap_or_default());
     lock.retain(|name| Config::named(name).is_some());
     reports.iter().for_each(|report| lock.record(report));
-    fs::write(LOCK_FILE, lock.render())?;
+    fs::write(in_workspace(LOCK_FILE), lock.render())?;
     writeln!(out, "{LOCK_FILE} is written")?;
     if !is_nightly {
-        fs::write(SPEED_FILE, Speed::of(reports).render())?;
+        fs::write(in_workspace(SPEED_FILE), Speed::of(reports).render())?;
         writeln!(out, "{SPEED_FILE} is written")?;
     }
     Ok(0)
@@ -415,10 +321,9 @@ fn bless(reports: &[Report], is_nightly: bool, out: &mut dyn Write) -> Result<u8
 
 /// Fails where the search has become much slower. What is slow once may have been disturbed.
 fn check_speed(reports: &[Report], out: &mut dyn Write) -> Result<u8, CommandError> {
-    let text = fs::read_to_string(SPEED_FILE)
-        .map_err(|error| CommandError::Usage(format!("cannot read {SPEED_FILE}: {error}")))?;
+    let text = read(SPEED_FILE)?;
     let locked = Speed::parse(&text)
-        .ok_or_else(|| CommandError::Usage(format!("{SPEED_FILE} holds no figure")))?;
+        .ok_or_else(|| CommandError::Unusable(format!("{SPEED_FILE} holds no figure")))?;
     let mut speed = Speed::of(reports);
     for _ in 1..MEASURES_MAX {
         if speed.is_slower_than(locked) {
@@ -434,9 +339,14 @@ fn check_speed(reports: &[Report], out: &mut dyn Write) -> Result<u8, CommandErr
     Ok(0)
 }
 
-fn check_lock(reports: &[Report], file: &Path, out: &mut dyn Write) -> Result<u8, CommandError> {
-    let text = fs::read_to_string(file)
-        .map_err(|error| CommandError::Usage(format!("cannot read {}: {error}", file.display())))?;
+/// Reads a file of the workspace.
+fn read(file: &str) -> Result<String, CommandError> {
+    fs::read_to_string(in_workspace(file))
+        .map_err(|error| CommandError::Unusable(format!("cannot read {file}: {error}")))
+}
+
+fn check_lock(reports: &[Report], out: &mut dyn Write) -> Result<u8, CommandError> {
+    let text = read(LOCK_FILE)?;
     let lock = Lock::parse(&text);
     let drifts: Vec<_> = reports.iter().filter_map(|report| lock.drift(report)).collect();
     for drift in &drifts {
@@ -455,15 +365,14 @@ fn check_lock(reports: &[Report], file: &Path, out: &mut dyn Write) -> Result<u8
 fn push_tier(out: &mut dyn Write) -> Result<u8, CommandError> {
     for file in [LOCK_FILE, SPEED_FILE] {
         // Nobody should wait for a search that has nothing to be compared with.
-        fs::read(file)
-            .map_err(|error| CommandError::Usage(format!("cannot read {file}: {error}")))?;
+        read(file)?;
     }
     let mut worst = 0;
     let reports: Vec<_> = Config::PUSH.iter().map(explore).collect();
     for report in &reports {
         worst = worst.max(print_report(report, out)?);
     }
-    worst = worst.max(check_lock(&reports, Path::new(LOCK_FILE), out)?);
+    worst = worst.max(check_lock(&reports, out)?);
     worst = worst.max(check_speed(&reports, out)?);
     writeln!(out, "{}", replays())?;
     let matrix = mutants();

@@ -27,6 +27,7 @@ mod coverage;
 mod doctor;
 mod drive;
 mod figures;
+mod flags;
 mod forge;
 mod law;
 mod lock;
@@ -359,8 +360,12 @@ impl Config {
     /// Returns the configuration that the lock file calls so.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        let known = Self::PUSH.into_iter().chain(Self::NIGHTLY).chain([Self::TWO_FULL]);
-        known.into_iter().find(|config| config.name == name)
+        Self::all().find(|config| config.name == name)
+    }
+
+    /// Returns every configuration that has a name.
+    fn all() -> impl Iterator<Item = Self> {
+        Self::PUSH.into_iter().chain(Self::NIGHTLY).chain([Self::TWO_FULL])
     }
 
     pub(super) const fn roots(&self) -> usize {

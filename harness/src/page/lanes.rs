@@ -7,20 +7,19 @@ use crate::invariants::Violation;
 use crate::lanes::place;
 use crate::trial::Trial;
 
-/// Where each lane begins, in pixels, and what it is called.
-const LANES: [(&str, usize); 6] = [
-    ("world", 96),
-    ("clients", 360),
-    ("core", 540),
-    ("store", 650),
-    ("process", 890),
-    ("bus", 1_030),
-];
+/// The lanes, from left to right.
+const LANES: [&str; 6] = ["world", "clients", "core", "store", "process", "bus"];
 
-/// The drawing's width, the height of a row, and the width of a letter, in pixels.
-const WIDTH: usize = 1_090;
+/// Where the first lane begins, how wide a lane is at least, the gap to the next, the height of a
+/// row, and the width of a letter, in pixels.
+const LEFT: usize = 96;
+const LANE_MIN: usize = 56;
+const GAP: usize = 30;
 const ROW: usize = 18;
 const LETTER: usize = 7;
+
+/// Letters of a text, at most: what is cut stands in the step's tooltip and in the table.
+const LETTERS_MAX: usize = 42;
 
 /// Something that stands in a lane.
 struct Item {
@@ -31,27 +30,53 @@ struct Item {
 }
 
 impl Item {
-    const fn x(&self) -> usize {
-        LANES[self.lane].1
-    }
-
     const fn y(&self) -> usize {
         (self.row + 1) * ROW
     }
+
+    fn is_cut(&self) -> bool {
+        self.text.chars().count() > LETTERS_MAX
+    }
+
+    fn shown(&self) -> String {
+        if !self.is_cut() {
+            return self.text.clone();
+        }
+        let kept: String = self.text.chars().take(LETTERS_MAX - 1).collect();
+        format!("{kept}…")
+    }
+
+    fn width(&self) -> usize {
+        self.shown().chars().count() * LETTER
+    }
+}
+
+/// Where everything stands.
+struct Drawing<'a> {
+    trial: &'a Trial,
+    items: Vec<Item>,
+    /// Where each lane begins.
+    lanes: [usize; LANES.len()],
+    width: usize,
+    /// The step of the breach, if there is one.
+    bad_step: Option<usize>,
 }
 
 /// Draws a run. The step of the breach is drawn red, and hovering over a step tells what it changes.
+///
+/// Behind is what can be pointed at, then the arrows, then the texts, so that no arrow crosses one.
 pub(super) fn draw(trial: &Trial, breach: Option<&Violation>, changes: &[String]) -> String {
-    let items = items(trial);
+    let drawing = Drawing::of(trial, breach.map(|breach| breach.step));
+    let Drawing { items, lanes, width, .. } = &drawing;
     let rows = items.last().map_or(1, |item| item.row + 1);
-    let height = (rows + 2) * ROW;
+    let height = (rows + 1) * ROW;
     let mut svg = format!(
-        "<svg viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\" \
+        "<svg viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" \
          aria-label=\"Lanes. The table below has the same in words.\"><defs><marker id=\"tip\" \
-         viewBox=\"0 0 6 6\" refX=\"5\" refY=\"3\" markerWidth=\"6\" markerHeight=\"6\" \
-         orient=\"auto\"><path d=\"M0 0L6 3L0 6\"/></marker></defs>"
+         viewBox=\"0 0 6 6\" refX=\"5\" refY=\"3\" markerWidth=\"7\" markerHeight=\"7\" \
+         markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 0L6 3L0 6\"/></marker></defs>"
     );
-    for (name, x) in LANES {
+    for (name, x) in LANES.iter().zip(lanes) {
         let _infallible = write!(
             svg,
             "<text class=\"dim\" x=\"{x}\" y=\"13\">{name}</text><line x1=\"{0}\" y1=\"18\" \
@@ -59,16 +84,96 @@ pub(super) fn draw(trial: &Trial, breach: Option<&Violation>, changes: &[String]
             x - 6
         );
     }
-    let bad_step = breach.map(|breach| breach.step);
-    for step in 0..=trial.made.len() {
-        let change = changes.get(step).map_or("", String::as_str);
-        svg.push_str(&group(trial, &items, (step, change), bad_step == Some(step)));
+    let steps = 0..=trial.made.len();
+    for step in steps.clone() {
+        svg.push_str(&drawing.ground(step, changes.get(step).map_or("", String::as_str)));
     }
-    for (from, to, class) in arrows(&items) {
-        svg.push_str(&arrow(&items[from], &items[to], class, bad_step == Some(items[to].step)));
+    for (from, to, class) in arrows(items) {
+        svg.push_str(&drawing.arrow(&items[from], &items[to], class));
     }
+    steps.for_each(|step| svg.push_str(&drawing.texts(step)));
     svg.push_str("</svg>");
     svg
+}
+
+impl<'a> Drawing<'a> {
+    fn of(trial: &'a Trial, bad_step: Option<usize>) -> Self {
+        let items = items(trial);
+        let mut lanes = [LEFT; LANES.len()];
+        let mut x = LEFT;
+        for (lane, place) in lanes.iter_mut().enumerate() {
+            *place = x;
+            let own = items.iter().filter(|item| item.lane == lane);
+            x += own.map(Item::width).max().unwrap_or(0).max(LANE_MIN) + GAP;
+        }
+        Self { trial, items, lanes, width: x - GAP + 6, bad_step }
+    }
+
+    fn own(&self, step: usize) -> Vec<&Item> {
+        self.items.iter().filter(|item| item.step == step).collect()
+    }
+
+    /// What can be pointed at: a bar behind all rows of a step.
+    fn ground(&self, step: usize, change: &str) -> String {
+        let own = self.own(step);
+        let (Some(first), Some(last)) = (own.first(), own.last()) else {
+            return String::new();
+        };
+        let (top, height) = (first.y() - ROW + 5, (last.row - first.row + 1) * ROW);
+        let cut = own.iter().filter(|item| item.is_cut()).map(|item| item.text.as_str());
+        let told: Vec<_> = cut.chain([change]).filter(|told| !told.is_empty()).collect();
+        format!(
+            "<g class=\"step\" data-step=\"{step}\"><rect x=\"0\" y=\"{top}\" width=\"{}\" \
+             height=\"{height}\"/><title>{}</title></g>",
+            self.width,
+            escaped(&told.join("; "))
+        )
+    }
+
+    /// The words of a step, and the arrows within its rows.
+    fn texts(&self, step: usize) -> String {
+        let own = self.own(step);
+        let Some(first) = own.first() else {
+            return String::new();
+        };
+        let class = if self.bad_step == Some(step) { " class=\"bad\"" } else { "" };
+        let mut group = format!("<g class=\"words\" data-step=\"{step}\">");
+        if let Some(made) = step.checked_sub(1).and_then(|at| self.trial.made.get(at)) {
+            let dot = if made.is_fair { "." } else { "" };
+            let _infallible = write!(
+                group,
+                "<text class=\"dim\" x=\"4\" y=\"{}\">{step}{dot} @{}</text>",
+                first.y(),
+                made.at_ms
+            );
+        }
+        for item in &own {
+            let (x, y, text) = (self.lanes[item.lane], item.y(), escaped(&item.shown()));
+            let _infallible = write!(group, "<text{class} x=\"{x}\" y=\"{y}\">{text}</text>");
+        }
+        for pair in own.windows(2).filter(|pair| pair[0].row == pair[1].row) {
+            let from = self.lanes[pair[0].lane] + pair[0].width() + LETTER;
+            let to = self.lanes[pair[1].lane] - 4;
+            let y = pair[0].y() - 4;
+            let _infallible =
+                write!(group, "<path{class} d=\"M{from} {y}H{to}\" marker-end=\"url(#tip)\"/>");
+        }
+        group + "</g>"
+    }
+
+    /// An arrow to a later step, of which it is a part.
+    fn arrow(&self, from: &Item, to: &Item, class: &str) -> String {
+        let (x1, y1) = (self.lanes[from.lane] - 3, from.y() - 3);
+        let (x2, y2) = (self.lanes[to.lane] + to.width() + LETTER, to.y() - 5);
+        let bad = if self.bad_step == Some(to.step) { " bad" } else { "" };
+        format!(
+            "<path class=\"{class}{bad}\" data-step=\"{}\" d=\"M{x1} {y1}C{} {y1} {} {y2} {x2} \
+             {y2}\" marker-end=\"url(#tip)\"/>",
+            to.step,
+            x1.saturating_sub(40),
+            x2 + 40
+        )
+    }
 }
 
 /// Places everything: reading to the right is reading on, as far as the lanes allow it.
@@ -92,44 +197,6 @@ fn items(trial: &Trial) -> Vec<Item> {
     items
 }
 
-fn group(trial: &Trial, items: &[Item], (step, change): (usize, &str), is_bad: bool) -> String {
-    let own: Vec<&Item> = items.iter().filter(|item| item.step == step).collect();
-    let (Some(first), Some(last)) = (own.first(), own.last()) else {
-        return String::new();
-    };
-    let (top, height) = (first.y() - ROW + 5, (last.row - first.row + 1) * ROW);
-    let class = if is_bad { " class=\"bad\"" } else { "" };
-    let mut group = format!(
-        "<g class=\"step\" data-step=\"{step}\"><rect x=\"0\" y=\"{top}\" width=\"{WIDTH}\" \
-         height=\"{height}\"/><title>{}</title>",
-        escaped(change)
-    );
-    if let Some(made) = step.checked_sub(1).and_then(|at| trial.made.get(at)) {
-        let dot = if made.is_fair { "." } else { "" };
-        let y = first.y();
-        let _infallible = write!(
-            group,
-            "<text class=\"dim\" x=\"4\" y=\"{y}\">{step}{dot} @{}</text>",
-            made.at_ms
-        );
-    }
-    for item in &own {
-        let (x, y, text) = (item.x(), item.y(), escaped(&item.text));
-        let _infallible = write!(group, "<text{class} x=\"{x}\" y=\"{y}\">{text}</text>");
-    }
-    for pair in own.windows(2).filter(|pair| pair[0].row == pair[1].row) {
-        let from = pair[0].x() + (pair[0].text.chars().count() + 1) * LETTER;
-        let to = pair[1].x() - 4;
-        if from < to {
-            let y = pair[0].y() - 4;
-            let class = if is_bad { " class=\"bad\"" } else { "" };
-            let _infallible =
-                write!(group, "<path{class} d=\"M{from} {y}H{to}\" marker-end=\"url(#tip)\"/>");
-        }
-    }
-    group + "</g>"
-}
-
 /// Returns the arrows that go from one step to a later one: from a call to the choice that answers
 /// it, and from an event that is published to each client that is given it.
 fn arrows(items: &[Item]) -> Vec<(usize, usize, &'static str)> {
@@ -149,16 +216,4 @@ fn arrows(items: &[Item]) -> Vec<(usize, usize, &'static str)> {
         }
     }
     arrows
-}
-
-fn arrow(from: &Item, to: &Item, class: &str, is_bad: bool) -> String {
-    let (x1, y1) = (from.x() - 3, from.y() - 3);
-    let (x2, y2) = (to.x() + (to.text.chars().count() + 1) * LETTER, to.y() - 5);
-    let bad = if is_bad { " bad" } else { "" };
-    format!(
-        "<path class=\"{class}{bad}\" d=\"M{x1} {y1}C{} {y1} {} {y2} {x2} {y2}\" \
-         marker-end=\"url(#tip)\"/>",
-        x1.saturating_sub(40),
-        x2 + 40
-    )
 }

@@ -53,7 +53,7 @@ pub fn page(timeline: &Timeline, mutants: Mutants) -> String {
             write!(body, "<p class=\"breach\">{told}</p><p class=\"order\">{order}</p>");
     }
     let last = trial.made.len();
-    let start = breach.map_or(0, |breach| breach.step.min(last));
+    let start = breach.map_or(last, |breach| breach.step.min(last));
     let _infallible = write!(
         body,
         "<div id=\"controls\"><label for=\"slider\">step</label><input id=\"slider\" type=\"range\" \
@@ -118,7 +118,7 @@ fn words(trial: &Trial, step: usize) -> String {
 /// The same in words, for whoever does not see the drawing.
 fn log_table(trial: &Trial, breach: Option<usize>) -> String {
     let mut table = String::from(
-        "<details><summary>The steps as a table</summary><table class=\"log\"><caption>Every step \
+        "<details id=\"table\"><summary>The steps as a table</summary><table class=\"log\"><caption>Every step \
          and what came of it</caption><thead><tr><th scope=\"col\">step</th><th \
          scope=\"col\">choice</th><th scope=\"col\">what happened</th></tr></thead><tbody>",
     );
@@ -147,12 +147,22 @@ fn sides(timeline: &Timeline, trial: &Trial, mutants: Mutants) -> String {
             format!(
                 "<h2>Another outcome than was accepted</h2><div class=\"sides\"><div><h2>accepted</h2>\
                  <pre>{}</pre></div><div><h2>{is}</h2><pre>{}</pre></div></div>",
-                escaped(golden),
-                escaped(&trial.golden)
+                marked(golden, &trial.golden, "del"),
+                marked(&trial.golden, golden, "ins")
             )
         }
         Some(_) | None => String::new(),
     }
+}
+
+/// Returns a text in which each line that the other has not is marked.
+fn marked(text: &str, other: &str, tag: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let safe = escaped(line);
+        let is_known = other.lines().any(|known| known == line);
+        if is_known { safe + "\n" } else { format!("<{tag}>{safe}</{tag}>\n") }
+    });
+    lines.collect()
 }
 
 /// Returns a text that no browser takes for anything else.

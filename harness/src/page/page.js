@@ -3,7 +3,8 @@
   const find = (id) => document.getElementById(id);
   const steps = JSON.parse(find("data").textContent);
   const slider = find("slider");
-  const groups = Array.from(document.querySelectorAll("g.step"));
+  const groups = Array.from(document.querySelectorAll("[data-step]"));
+  const NARROW = 700;
   const last = steps.length - 1;
   let now = 0;
 
@@ -45,7 +46,7 @@
       const at = Number(group.dataset.step);
       group.classList.toggle("on", at === now);
       group.classList.toggle("later", at > now);
-      if (at === now) group.scrollIntoView({ block: "nearest" });
+      if (at === now && group.tagName === "g") group.scrollIntoView({ block: "nearest" });
     }
   };
 
@@ -65,5 +66,7 @@
     if (navigator.clipboard) navigator.clipboard.writeText(source.value).then(done, () => {});
     else if (document.execCommand("copy")) done();
   });
+  /* The lanes do not fit there; the table does. */
+  if (window.innerWidth < NARROW) find("table").open = true;
   show(Number(slider.dataset.start));
 })();

@@ -123,27 +123,40 @@ pub fn write_file(path: &Path, timeline: &Timeline) -> io::Result<()> {
 ///
 /// See [`CorpusError`]; the first trouble ends it.
 pub fn load(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Timeline)>, CorpusError> {
-    let mut files = Vec::new();
+    load_each(paths).into_iter().map(|(path, read)| Ok((path, read?))).collect()
+}
+
+/// Does the same, and lets no file hide another: each is there with what is wrong with it.
+#[must_use]
+pub fn load_each(paths: &[PathBuf]) -> Vec<(PathBuf, Result<Timeline, CorpusError>)> {
+    let (mut files, mut corpus) = (Vec::new(), Vec::new());
     for path in paths {
-        if !path.is_dir() {
-            files.push(path.clone());
-            continue;
-        }
-        let before = files.len();
-        collect(path, &mut files)?;
-        if files.len() == before {
-            return Err(CorpusError::Empty { path: path.clone() });
+        if let Err(error) = add(path, &mut files) {
+            corpus.push((path.clone(), Err(error)));
         }
     }
     files.sort();
     files.dedup();
-    let mut corpus = Vec::new();
-    for file in files {
-        let timeline = read_file(&file)?;
-        corpus.push((file, timeline));
+    corpus.extend(files.into_iter().map(|file| {
+        let read = read_file(&file);
+        (file, read)
+    }));
+    refuse_duplicates(&mut corpus);
+    corpus
+}
+
+/// Adds a file, or all below a folder.
+fn add(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), CorpusError> {
+    if !path.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
     }
-    refuse_duplicates(&corpus)?;
-    Ok(corpus)
+    let before = files.len();
+    collect(path, files)?;
+    if files.len() == before {
+        return Err(CorpusError::Empty { path: path.to_owned() });
+    }
+    Ok(())
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), CorpusError> {
@@ -162,22 +175,27 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), CorpusError> {
     Ok(())
 }
 
-fn refuse_duplicates(corpus: &[(PathBuf, Timeline)]) -> Result<(), CorpusError> {
+/// Refuses every timeline that is the race of an earlier one, or bears its id.
+fn refuse_duplicates(corpus: &mut [(PathBuf, Result<Timeline, CorpusError>)]) {
     let mut by_identity = BTreeMap::new();
     let mut by_id = BTreeMap::new();
-    for (path, timeline) in corpus {
-        let earlier = by_identity.insert(timeline.identity(), path);
-        let what = "are the same race";
-        let clash = earlier.map(|first| (first, what)).or_else(|| {
-            let earlier = by_id.insert(timeline.id(), path);
-            earlier.map(|first| (first, "have the same id"))
-        });
+    for (path, read) in corpus {
+        let Ok(timeline) = read else { continue };
+        let id = timeline.id().to_owned();
+        let same_race =
+            by_identity.get(&timeline.identity()).map(|first| (first, "are the same race"));
+        // One without an id has none to share.
+        let same_id = (id != "?").then(|| by_id.get(&id)).flatten();
+        let clash: Option<(&PathBuf, _)> =
+            same_race.or_else(|| same_id.map(|first| (first, "have the same id")));
         if let Some((first, what)) = clash {
             let (first, second) = (first.clone(), path.clone());
-            return Err(CorpusError::Duplicate { first, second, what });
+            *read = Err(CorpusError::Duplicate { first, second, what });
+            continue;
         }
+        by_identity.insert(timeline.identity(), path.clone());
+        by_id.insert(id, path.clone());
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -187,11 +205,13 @@ mod tests {
     use super::{CorpusError, refuse_duplicates};
 
     fn duplicate(texts: [&str; 2]) -> Option<&'static str> {
-        let corpus = texts.map(|text| (PathBuf::from("a.timeline"), text.parse().unwrap()));
-        match refuse_duplicates(&corpus) {
+        let mut corpus = texts.map(|text| (PathBuf::from("a.timeline"), Ok(text.parse().unwrap())));
+        refuse_duplicates(&mut corpus);
+        let [_, (_, second)] = corpus;
+        match second {
             Err(CorpusError::Duplicate { what, .. }) => Some(what),
             Err(error) => panic!("{error}"),
-            Ok(()) => None,
+            Ok(_) => None,
         }
     }
 

@@ -3,6 +3,8 @@
 use std::str::FromStr;
 
 use super::Timeline;
+use crate::invariants::ALL;
+use crate::mutant::Mutant;
 
 /// What the invariants are to find.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,11 +26,25 @@ pub struct Victim {
 
 /// A value that its key does not allow.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("expected {expected}, found `{found}`")]
-pub struct BadValue {
-    expected: &'static str,
-    found: String,
+pub enum BadValue {
+    /// It has not the form that its key wants.
+    #[error("expected {expected}, found `{found}`")]
+    Form {
+        /// What was expected.
+        expected: &'static str,
+        /// What stands there.
+        found: String,
+    },
+    /// It names a mutant that nobody knows.
+    #[error("there is no mutant `{0}`: `race-sim mutants` lists them")]
+    Mutant(String),
+    /// It names an invariant that nobody knows.
+    #[error("there is no invariant `{0}`: harness/README.md lists them")]
+    Invariant(String),
 }
+
+/// Invariants that only the searched model looks at; no timeline can break them.
+const OF_THE_MODEL: [&str; 2] = ["INV-23", "INV-33"];
 
 impl FromStr for Expectation {
     type Err = BadValue;
@@ -39,7 +55,7 @@ impl FromStr for Expectation {
         }
         let ids = text.strip_prefix("violates ").and_then(ids);
         let expected = "`pass`, or `violates` and ids such as INV-05,INV-17";
-        ids.map(Self::Violates).ok_or_else(|| BadValue { expected, found: text.to_owned() })
+        ids.map(Self::Violates).ok_or_else(|| BadValue::Form { expected, found: text.to_owned() })
     }
 }
 
@@ -52,7 +68,7 @@ impl FromStr for Victim {
             is_id(mutant, "M").then(|| Self { mutant: mutant.to_owned(), violates })
         });
         let expected = "a mutant and what it breaks, such as `M01 violates INV-05`";
-        victim.ok_or_else(|| BadValue { expected, found: text.to_owned() })
+        victim.ok_or_else(|| BadValue::Form { expected, found: text.to_owned() })
     }
 }
 
@@ -71,9 +87,27 @@ fn is_id(text: &str, prefix: &str) -> bool {
 /// Says what is wrong with the value of a key, where anything is.
 pub(super) fn check(key: &str, value: &str) -> Result<(), BadValue> {
     match key {
-        "expect" => value.parse::<Expectation>().map(drop),
-        "mutant" => value.parse::<Victim>().map(drop),
+        "expect" => match value.parse()? {
+            Expectation::Pass => Ok(()),
+            Expectation::Violates(ids) => check_invariants(&ids),
+        },
+        "mutant" => {
+            let Victim { mutant, violates } = value.parse()?;
+            let known = mutant.parse::<Mutant>();
+            known.map_err(|_| BadValue::Mutant(mutant))?;
+            check_invariants(&violates)
+        }
         _ => Ok(()),
+    }
+}
+
+fn check_invariants(ids: &[String]) -> Result<(), BadValue> {
+    let is_known = |id: &&String| {
+        ALL.iter().any(|invariant| invariant.id == *id) || OF_THE_MODEL.contains(&id.as_str())
+    };
+    match ids.iter().find(|id| !is_known(id)) {
+        None => Ok(()),
+        Some(id) => Err(BadValue::Invariant(id.clone())),
     }
 }
 

@@ -126,7 +126,7 @@ pub fn read(bytes: &[u8]) -> Result<Twin, ParseError> {
         if timeline.golden.is_some() {
             return Err(ParseError::new(number, "nothing may follow the golden block"));
         }
-        match parse(number, text)? {
+        match parse_as("a line of a twin", number, text)? {
             Line::Golden { text } => timeline.golden = Some(text),
             line => {
                 let line = line.into_body(number, &mut now_ms)?;
@@ -167,13 +167,25 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(
     })
 }
 
+/// Does the same, and says of what the line should be one.
+fn parse_as<'a, T: Deserialize<'a>>(
+    what: &str,
+    number: usize,
+    line: &'a [u8],
+) -> Result<T, ParseError> {
+    parse(number, line).map_err(|ParseError { line, message }| {
+        let message = format!("expected {what}, as `race-sim convert` prints it: {message}");
+        ParseError { line, message }
+    })
+}
+
 fn json(object: &impl Serialize) -> String {
     // These objects hold texts and numbers alone, and those can always be printed.
     serde_json::to_string(object).unwrap_or_default() + "\n"
 }
 
 fn header(line: &[u8]) -> Result<Vec<HeadLine>, ParseError> {
-    let Header { v, k, head } = parse(1, line)?;
+    let Header { v, k, head } = parse_as("the header of a twin", 1, line)?;
     if k != KIND {
         return Err(ParseError::new(1, format!("expected the kind `{KIND}`, found `{k}`")));
     }
@@ -360,7 +372,11 @@ s1   starting
             ("[\"write\",\"no\"", "[\"write\",\"ok\"", "line 4: expected ok, err, unknown or"),
             ("[\"write ok\",", "[\"write\",\"ok\",", "line 4: expected one word at a time"),
             ("{\"k\":\"empty\"}", "{\"k\":\"blank\"}", "unknown variant `empty`, expected one"),
-            ("{\"k\":\"blank\"", "{\"k\":\"blank\"}", "line 5: column 12: EOF while parsing"),
+            (
+                "{\"k\":\"blank\"",
+                "{\"k\":\"blank\"}",
+                "line 5: expected a line of a twin, as `race-sim convert` prints it: column 12: EOF",
+            ),
             (
                 "\"do\":7",
                 "\"do\":[\"spawn\",\"ok\",\"s1\",\"->\",\"p1\"]",

@@ -52,7 +52,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 pub use choice::Choice;
-pub use corpus::{CorpusError, Form, load, read_file, write_file};
+pub use corpus::{CorpusError, Form, load, load_each, read_file, write_file};
 pub use header::{BadValue, Expectation, Victim};
 pub use parse::ParseError;
 pub use words::BadChoice;
@@ -140,6 +140,17 @@ impl Timeline {
             HeadLine::Entry { key, value, .. } if key == wanted => Some(value.as_str()),
             HeadLine::Entry { .. } | HeadLine::Blank | HeadLine::Comment(_) => None,
         })
+    }
+
+    /// Returns the line of the text form at which a header's key stands first.
+    #[must_use]
+    pub fn line_of(&self, wanted: &str) -> Option<usize> {
+        // The first line says what the file is.
+        let place = self
+            .head
+            .iter()
+            .position(|line| matches!(line, HeadLine::Entry { key, .. } if key == wanted));
+        place.map(|place| place + 2)
     }
 
     /// Returns the short name by which reports call it.

@@ -24,7 +24,8 @@ impl FromStr for Timeline {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let (above, golden) = split(text);
+        check_ends(text)?;
+        let (above, golden) = split(text)?;
         let mut lines = above.lines().zip(1..).map(|(line, number)| (number, line.trim_end()));
         let (_, first) = lines.next().unwrap_or((1, ""));
         check_major(first)?;
@@ -45,21 +46,46 @@ impl FromStr for Timeline {
     }
 }
 
+/// What is printed is what was read, byte for byte, so that no line may end in another way.
+fn check_ends(text: &str) -> Result<(), ParseError> {
+    let Some(number) = text.split('\n').position(|line| line.ends_with('\r')) else {
+        return Ok(());
+    };
+    let message =
+        "the line ends with CR LF, and LF alone is read: `sed -i 's/\\r$//' FILE` mends it";
+    Err(ParseError::new(number + 1, message))
+}
+
 /// Parts the golden block, without its divider, from what stands above.
-fn split(text: &str) -> (&str, Option<String>) {
+fn split(text: &str) -> Result<(&str, Option<String>), ParseError> {
     let mut start = 0;
-    for line in text.split_inclusive('\n') {
+    let mut lines = (1..).zip(text.split_inclusive('\n'));
+    for (_, line) in &mut lines {
         if line.trim_end() == DIVIDER {
-            return (&text[..start], Some(text[start + line.len()..].to_owned()));
+            let second = lines.find(|(_, line)| line.trim_end() == DIVIDER);
+            return match second {
+                None => Ok((&text[..start], Some(text[start + line.len()..].to_owned()))),
+                Some((number, _)) => {
+                    let message = format!("a second `{DIVIDER}`: keep one golden block");
+                    Err(ParseError::new(number, message))
+                }
+            };
         }
         start += line.len();
     }
-    (text, None)
+    Ok((text, None))
 }
 
 fn check_major(line: &str) -> Result<(), ParseError> {
     let (line, _comment) = cut_comment(line);
-    let expected = || ParseError::new(1, format!("expected `timeline {MAJOR}`, found `{line}`"));
+    let expected = || {
+        let hint = if line.starts_with('{') {
+            ": of JSON, a twin is named FILE.jsonl, and a recording is for `race-sim import`"
+        } else {
+            ""
+        };
+        ParseError::new(1, format!("expected `timeline {MAJOR}`, found `{line}`{hint}"))
+    };
     let major: u32 = line
         .strip_prefix("timeline ")
         .and_then(|major| major.trim().parse().ok())
@@ -192,6 +218,11 @@ s1   starting
             ("timeline 1\n@++1 crash\n", "line 2: expected `@+MS` or `@MS`, found `@++1`"),
             ("timeline 1\n@0 crash\ncrash now\n", "line 3: expected `@+MS` or `@MS`"),
             ("timeline 1\n...\n@0 crash\n", "line 3: nothing may follow `...` but `----`"),
+            ("timeline 1\n@0 crash\n----\nend\n----\n", "line 5: a second `----`: keep one golden"),
+            ("timeline 1\nid a\r\n", "line 2: the line ends with CR LF, and LF alone is read"),
+            ("timeline 1\nmutant M99 violates INV-05\n", "line 2: there is no mutant `M99`"),
+            ("timeline 1\nexpect violates INV-77\n", "line 2: there is no invariant `INV-77`"),
+            ("{\"v\":1}", "line 1: expected `timeline 1`, found `{\"v\":1}`: of JSON, a twin"),
             ("timeline 1\n... bfs\n", "line 2: expected `...`, the only policy there is"),
         ] {
             let error = text.parse::<Timeline>().unwrap_err().to_string();

@@ -1,5 +1,6 @@
 //! Reads one choice from its words.
 
+use std::ops::RangeInclusive;
 use std::str::{FromStr, SplitWhitespace};
 
 use candor_core::stop::Rung;
@@ -14,6 +15,10 @@ use super::names::{CallName, ProcessName};
 /// Every verb, as it is told to somebody who wrote another.
 const VERBS: &str = "user, shutdown, fork, spawn, write, read, signal, exit, reap, report, \
     request, due, crash, boot, attach, connect, drop, stall, go, fetch, show, say, ask, second";
+
+/// What an exit code may be, and a signal's number.
+const EXIT_CODE: &str = "an exit code from 0 to 255";
+const SIGNALS: RangeInclusive<u8> = 1..=64;
 
 /// What is wrong with a choice that cannot be read.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -40,6 +45,13 @@ impl<'a> Words<'a> {
     fn number<T: FromStr>(&mut self, expected: &str) -> Read<T> {
         let word = self.next(expected)?;
         word.parse().map_err(|_| unexpected(expected, word))
+    }
+
+    fn signal(&mut self) -> Read<u8> {
+        const EXPECTED: &str = "a signal's number from 1 to 64";
+        let word = self.next(EXPECTED)?;
+        let number = word.parse().ok().filter(|number| SIGNALS.contains(number));
+        number.ok_or_else(|| unexpected(EXPECTED, word))
     }
 
     fn word(&mut self, expected: &str) -> Read<()> {
@@ -236,11 +248,11 @@ fn signal(words: &mut Words<'_>) -> Read<Choice> {
     };
     let effect = match words.next(EFFECTS)? {
         "kills" => SignalEffect::Kills,
-        "exits" => SignalEffect::Exits { report: None, code: words.number("an exit code")? },
+        "exits" => SignalEffect::Exits { report: None, code: words.number(EXIT_CODE)? },
         "reports" => {
             let report = Some(report(words)?);
             words.word("exits")?;
-            SignalEffect::Exits { report, code: words.number("an exit code")? }
+            SignalEffect::Exits { report, code: words.number(EXIT_CODE)? }
         }
         "ignored" => SignalEffect::Ignored,
         "gone" => SignalEffect::Gone,
@@ -254,8 +266,8 @@ fn signal(words: &mut Words<'_>) -> Read<Choice> {
 fn exit(words: &mut Words<'_>) -> Read<Choice> {
     let process = words.name("a process")?;
     let mut exit = match words.next("code or signal")? {
-        "code" => Exit::Code(words.number("an exit code")?),
-        "signal" => Exit::Signal { number: words.number("a signal's number")?, core_dumped: false },
+        "code" => Exit::Code(words.number(EXIT_CODE)?),
+        "signal" => Exit::Signal { number: words.signal()?, core_dumped: false },
         other => return Err(unexpected("code or signal", other)),
     };
     let mut oom_killed = false;
@@ -458,7 +470,9 @@ mod tests {
             ("write ok p1#1", "expected a call such as s1#2, found `p1#1`"),
             ("write unknown s1#1", "expected kept or lost, found `s1#1`"),
             ("spawn ok s1 p1", "expected `->`, found `p1`"),
-            ("exit p1 code 256", "expected an exit code, found `256`"),
+            ("exit p1 code 256", "expected an exit code from 0 to 255, found `256`"),
+            ("exit p1 signal 99", "expected a signal's number from 1 to 64, found `99`"),
+            ("exit p1 signal 0", "expected a signal's number from 1 to 64, found `0`"),
             ("exit p1 code 1 core", "expected the end of the line, found `core`"),
             ("boot same now", "expected the end of the line, found `now`"),
             (

@@ -65,8 +65,8 @@ async fn a_copy_opens_and_is_sound_and_holds_all_that_was_acknowledged() {
     assert_eq!(names(&folder), ["candor-20231114-221320.db"]);
     assert_eq!(backups(&folder, at(0)).unwrap(), std::slice::from_ref(&made));
 
-    let (_home, copy) = restored(&made.path);
-    assert_sound(&copy).await;
+    let (restored_home, copy) = restored(&made.path);
+    assert_sound(&restored_home).await;
     for chain in &chains[1..] {
         assert!(chain.is(&copy.load(chain.session().id).await.unwrap().unwrap()));
     }
@@ -105,8 +105,8 @@ async fn copies_are_made_while_changes_are_stored() {
     let (written, copies) = tokio::join!(writing, copying);
     assert!(written > 0);
     for (before, made) in copies {
-        let (_home, copy) = restored(&made.path);
-        assert_sound(&copy).await;
+        let (restored_home, copy) = restored(&made.path);
+        assert_sound(&restored_home).await;
         assert!(copy.last_seq().await.unwrap() >= before);
     }
 }
@@ -183,7 +183,7 @@ async fn a_full_disk_costs_the_copy_and_nothing_else() {
     let error = database.back_up(&folder, at(1), || true).await.unwrap_err();
     assert!(error.to_string().contains("full"), "{error}");
     assert_eq!(names(&folder), ["candor-20231114-221320.db"], "no part of it is left");
-    assert_sound(&restored(&good.path).1).await;
+    assert_sound(&restored(&good.path).0).await;
     store(&database, &ended(number + 1)).await;
-    assert_sound(&database).await;
+    assert_sound(&home).await;
 }

@@ -21,7 +21,7 @@ macro_rules! kept {
             let home = Home::new();
             let store = home.open();
             repository::$promise(&store).await;
-            assert_sound(&store).await;
+            assert_sound(&home).await;
         }
     )*};
 }
@@ -35,7 +35,7 @@ async fn all_promises_hold_on_one_store() {
             let home = Home::new();
             let store = home.open();
             $(repository::$promise(&store).await;)*
-            assert_sound(&store).await;
+            assert_sound(&home).await;
         }};
     }
     candor_harness::repository_promises!(all);
@@ -81,7 +81,7 @@ async fn a_dropped_store_loses_nothing() {
     let again = home.open();
     let row = again.load(chain.session().id).await.unwrap().unwrap();
     assert!(chain.is(&row) && row.last_seq == seq, "{row:?}");
-    assert_sound(&again).await;
+    assert_sound(&home).await;
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn the_log_is_cut() {
     assert!((1..100).contains(&checkpoints), "{checkpoints}");
     let log_bytes = home.beside("-wal").metadata().unwrap().len();
     assert!(log_bytes < LOG_BYTES_MAX, "{log_bytes}");
-    assert_sound(&store).await;
+    assert_sound(&home).await;
 }
 
 /// Stores the chain's last change, and so many more.
@@ -221,7 +221,7 @@ async fn the_log_is_cut_after_a_long_read() {
     reader.execute_batch("ROLLBACK").unwrap();
     change_often(&store, &mut chain, 300).await;
     assert!(log_bytes() < LOG_BYTES_LONG / 2, "{}", log_bytes());
-    assert_sound(&store).await;
+    assert_sound(&home).await;
 }
 
 /// A change that contradicts itself is a bug of its maker, and does not get in.

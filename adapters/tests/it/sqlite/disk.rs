@@ -90,15 +90,15 @@ async fn a_full_disk_refuses_and_recovers() {
     let row = store.load(session_id(1)).await.unwrap().unwrap();
     assert!(before.is(&row) || chain.is(&row), "{row:?}");
     store.events_after(last.min(row.last_seq), 10).await.unwrap();
-    assert_sound(&store).await;
+    assert_sound(&home).await;
 
     fs::remove_file(filling).unwrap();
     for number in 50..60 {
         store.commit(Chain::launched(session_id(number)).change()).await.unwrap();
     }
-    assert_sound(&store).await;
+    assert_sound(&home).await;
     store.close().await.unwrap();
-    assert_sound(&home.open()).await;
+    assert_sound(&home).await;
 }
 
 /// The store itself fills the disk, in the middle of whatever it does; each answer is true.
@@ -128,7 +128,7 @@ async fn a_disk_that_fills_up_tells_the_truth() {
     for chain in &refused {
         store.commit(chain.change()).await.unwrap();
     }
-    assert_sound(&store).await;
+    assert_sound(&home).await;
 }
 
 #[tokio::test]

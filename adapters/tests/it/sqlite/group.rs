@@ -64,7 +64,7 @@ async fn what_waits_is_stored_in_one_transaction() {
     let counters = store.counters();
     assert_eq!((counters.changes, counters.transactions), (WAITING + 1, 2), "{counters:?}");
     assert!(places.is_sorted(), "in the order of their coming: {places:?}");
-    assert_sound(&store).await;
+    assert_sound(&home).await;
 }
 
 /// One change of a group conflicts; the others of its transaction are stored.
@@ -102,7 +102,7 @@ async fn a_conflict_hurts_nobody_else() {
     assert_eq!(store.counters().transactions, 3);
     assert!(taken.is(&store.load(taken.session().id).await.unwrap().unwrap()));
     assert_eq!(store.load(without_row.session().id).await, Ok(None));
-    assert_sound(&store).await;
+    assert_sound(&home).await;
 }
 
 /// A session whose row is gone and whose events are there is damaged, and not begun anew: of the
@@ -164,7 +164,7 @@ async fn writers_on_many_threads_lose_nothing() {
     assert_eq!(counters.changes, WRITERS * CHANGES);
     assert!(counters.transactions < counters.changes, "{counters:?}");
     assert_eq!(store.last_seq().await, Ok(Seq::from_number(WRITERS * CHANGES)));
-    assert_sound(&store).await;
+    assert_sound(&home).await;
 }
 
 /// Another process keeps the lock: everybody is told in time that nothing was stored, those too
@@ -194,7 +194,7 @@ async fn a_foreign_lock_is_answered_in_time() {
 
     store.commit(Chain::launched(session_id(1)).change()).await.unwrap();
     assert_eq!(store.load(session_id(2)).await, Ok(None));
-    assert_sound(&store).await;
+    assert_sound(&home).await;
 }
 
 /// Whoever does not wait for the answer leaves nothing half done.
@@ -208,5 +208,5 @@ async fn a_commit_that_is_dropped_is_stored_or_not() {
         commit.abort();
     }
     store.commit(Chain::launched(session_id(20)).change()).await.unwrap();
-    assert_sound(&store).await;
+    assert_sound(&home).await;
 }

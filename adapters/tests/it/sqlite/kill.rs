@@ -291,7 +291,7 @@ pub(super) async fn verify(home: &Home, acks: &[Ack]) {
         let stored = stories[&ack.session][ack.revision as usize - 1];
         assert_eq!((*stored.event.id.as_uuid(), stored.seq.number()), (ack.event, ack.seq));
     }
-    assert_sound(&store).await;
+    assert_sound(home).await;
     store.close().await.unwrap();
 }
 

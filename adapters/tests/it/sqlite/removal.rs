@@ -76,7 +76,7 @@ async fn a_session_goes_with_its_events_and_one_line_stays() {
         assert_eq!((page.events.len(), page.removals), (0, vec![removal.clone()]));
         assert_eq!(database.counts_by_status().await.unwrap().of(Status::Failed), 1);
         assert_eq!(database.removed().await.unwrap(), [session_id(1)]);
-        assert_sound(database).await;
+        assert_sound(&home).await;
     };
     look(&database).await;
     database.close().await.unwrap();
@@ -94,7 +94,7 @@ async fn what_has_not_ended_is_not_deleted() {
     assert!(live.is(&database.load(session_id(1)).await.unwrap().unwrap()));
     assert_eq!(remove(&database, session_id(9)).await, Err(RemoveError::NotThere));
     assert_eq!(places(&database, Seq::START, 100).await, [1, 2]);
-    assert_sound(&database).await;
+    assert_sound(&home).await;
 }
 
 /// The end of its parent is what it waits for, and only the parent's row tells of that.
@@ -112,7 +112,7 @@ async fn what_a_queued_session_waits_for_is_not_deleted_until_it_was_told() {
     remove(&database, session_id(1)).await.unwrap();
     let row = database.load(session_id(2)).await.unwrap().unwrap();
     assert_eq!(row.session.parent, Some(session_id(1)), "it keeps the name of what it continues");
-    assert_sound(&database).await;
+    assert_sound(&home).await;
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn of_two_deletions_at_once_one_counts() {
         assert_eq!(one.and(other), Err(RemoveError::NotThere));
     }
     assert_eq!(database.removed().await.unwrap().len(), 20);
-    assert_sound(&database).await;
+    assert_sound(&home).await;
 }
 
 #[tokio::test]
@@ -255,9 +255,9 @@ async fn the_check_finds_what_is_left_of_a_deleted_session() {
     let chain = ended(1);
     store(&database, &chain).await;
     remove(&database, session_id(1)).await.unwrap();
-    assert_sound(&database).await;
+    assert_sound(&home).await;
     database.commit(&chain.life()[0]).await.unwrap();
-    let report = database.check().await.unwrap();
+    let report = home.check().await.unwrap();
     let named = matches!(report.damaged[..], [DamagedRow::Removal { .. }]);
     assert!(named && report.removals == 1, "{report:?}");
 }
@@ -273,5 +273,5 @@ async fn a_database_of_version_1_is_brought_up_to_date() {
     let database = home.open();
     store(&database, &ended(1)).await;
     assert_eq!(remove(&database, session_id(1)).await, Ok(seq(4)));
-    assert_sound(&database).await;
+    assert_sound(&home).await;
 }

@@ -118,7 +118,7 @@ fn every_row_comes_back_as_it_was_written() {
             assert_eq!((page.events, page.damaged), (expected, Vec::new()));
         });
     });
-    runtime.block_on(assert_sound(&database));
+    runtime.block_on(assert_sound(&home));
 }
 
 /// The arguments and the environment of a process may have some megabytes.
@@ -131,5 +131,5 @@ async fn large_rows_are_kept() {
     let chain = Chain::launched_with(session_id(1), spec);
     store(&database, &chain).await;
     assert!(chain.is(&database.load(session_id(1)).await.unwrap().unwrap()));
-    assert_sound(&database).await;
+    assert_sound(&home).await;
 }

@@ -96,7 +96,7 @@ async fn lists_are_of_one_parent() {
     assert_eq!(listed(&database, &page).await, [3]);
     let starting = ListQuery { statuses: vec![Status::Starting], ..children };
     assert_eq!(listed(&database, &starting).await, [5]);
-    assert_sound(&database).await;
+    assert_sound(&home).await;
 }
 
 fn id(text: &str) -> SessionId {

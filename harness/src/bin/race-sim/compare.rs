@@ -12,6 +12,7 @@ use candor_harness::timeline::Choice;
 use candor_harness::timeline::choice::{SignalEffect, SpawnOutcome, WriteOutcome};
 
 use crate::codes::SAFETY;
+use crate::output::outln;
 
 /// What the verb does, for the help.
 pub(crate) const HELP: &str = "  race-sim compare [--runs N] [--seed N]
@@ -68,8 +69,8 @@ pub(crate) fn run(words: &[&str]) -> Result<u8, String> {
         .fold(Mutants::NONE, Mutants::and);
     let theirs = tally(runs, seed, ancestor);
     let ours = tally(runs, seed, Mutants::NONE);
-    println!("{runs} schedules from seed {seed}, in each a running session is asked to end:");
-    println!("{:<58} {:>15} {:>15}", "", "the ancestor", "candor");
+    outln!("{runs} schedules from seed {seed}, in each a running session is asked to end:");
+    outln!("{:<58} {:>15} {:>15}", "", "the ancestor", "candor");
     for (what, count) in [
         ("it ends wrong", Tally::wrong as fn(&Tally) -> u64),
         ("  and its row says failed or succeeded", |tally| tally.not_interrupted),
@@ -78,7 +79,7 @@ pub(crate) fn run(words: &[&str]) -> Result<u8, String> {
         ("some invariant breaks on the way", |tally| tally.broken),
     ] {
         let show = |count: u64| format!("{count} ({:.1} %)", count as f64 * 100.0 / runs as f64);
-        println!("{what:<58} {:>15} {:>15}", show(count(&theirs)), show(count(&ours)));
+        outln!("{what:<58} {:>15} {:>15}", show(count(&theirs)), show(count(&ours)));
     }
     Ok(if ours.wrong + ours.broken == 0 { 0 } else { SAFETY })
 }

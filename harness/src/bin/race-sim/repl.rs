@@ -10,6 +10,7 @@ use candor_harness::timeline::read_file;
 use crate::codes::USAGE;
 use crate::complain;
 use crate::flags::Words;
+use crate::output::{Out, errln, out, outln};
 
 /// What the verb does, for the help.
 pub(crate) const HELP: &str = "  race-sim repl FILE [--mutant Mxx]
@@ -37,11 +38,11 @@ impl ByHand {
             Ok(timeline) => timeline,
             Err(error) => return complain(&error),
         };
-        let mut repl = Repl::new(&timeline, self.mutants);
+        let mut repl = Repl::new(&timeline, self.mutants).read_from(&self.path);
         match converse(&mut repl) {
             Ok(()) => 0,
             Err(error) => {
-                eprintln!("race-sim: cannot go on: {error}");
+                errln!("race-sim: cannot go on: {error}");
                 USAGE
             }
         }
@@ -54,20 +55,20 @@ fn converse(repl: &mut Repl) -> io::Result<()> {
     let mut lines = stdin.lock().lines();
     loop {
         if is_terminal {
-            print!("{repl}");
-            io::stdout().flush()?;
+            out!("{repl}");
+            Out.flush()?;
         }
         let Some(line) = lines.next().transpose()? else {
             return Ok(());
         };
         match repl.line(&line) {
             Ok((said, then)) => {
-                print!("{said}");
+                out!("{said}");
                 if then == Then::Quit {
                     return Ok(());
                 }
             }
-            Err(complaint) => println!("{complaint}"),
+            Err(complaint) => outln!("{complaint}"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `race-sim replay`: the corpus, or single files, against their golden blocks.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -8,14 +9,16 @@ use candor_harness::failure::Story;
 use candor_harness::handle::{PREFIX, timeline_of_handle};
 use candor_harness::invariants::Violation;
 use candor_harness::mutant::Mutants;
-use candor_harness::replay::{Mode, ReplayError};
-use candor_harness::timeline::{Timeline, load, write_file};
+use candor_harness::next::Next;
+use candor_harness::notice::{of_head, of_outcome};
+use candor_harness::replay::{Mode, replay, with_its_world};
+use candor_harness::timeline::{CorpusError, Timeline, load_each, write_file};
+use candor_harness::workspace::corpus;
 
 use crate::codes::{LIVENESS, NONDETERMINISM, SAFETY, SURVIVOR, USAGE};
-use crate::complain;
-
-/// Where the corpus lies, seen from the folder of the workspace.
-pub(crate) const CORPUS: &str = "harness/timelines";
+use crate::next::asked;
+use crate::output::outln;
+use crate::told;
 
 /// What the verb does, for the help.
 pub(crate) const HELP: &str = "  race-sim replay [FILE|FOLDER|HANDLE]... [--lenient] [--bless]
@@ -23,8 +26,9 @@ pub(crate) const HELP: &str = "  race-sim replay [FILE|FOLDER|HANDLE]... [--leni
       block. Without a name: those in harness/timelines. A handle, which failures print, has no
       golden block. A file may be a twin, FILE.jsonl, as `convert` makes it; in folders, twins are
       left out.
-        --lenient   leave out choices that are not enabled
-        --bless     write the outcome into the golden block, of a twin in its own form
+        --lenient   leave out choices that are not enabled, and say which
+        --bless     write the outcome into the golden block, of a twin in its own form; mend the
+                    `world` line of the header
 ";
 
 /// The invariant that speaks of what never ends.
@@ -40,7 +44,7 @@ pub(crate) struct Replay {
 impl Replay {
     /// The whole corpus, choice by choice.
     pub(crate) fn corpus() -> Self {
-        Self { paths: vec![PathBuf::from(CORPUS)], mode: Mode::Strict, bless: false }
+        Self { paths: vec![corpus()], mode: Mode::Strict, bless: false }
     }
 
     /// Reads the words after `replay`, or says what is wrong with them.
@@ -61,74 +65,136 @@ impl Replay {
             return Err(message.to_owned());
         }
         if request.paths.is_empty() {
-            request.paths.push(PathBuf::from(CORPUS));
+            request.paths.push(corpus());
         }
         Ok(request)
     }
 
     /// Replays, and returns the exit code.
     pub(crate) fn run(&self) -> u8 {
-        let (handles, paths): (Vec<_>, Vec<_>) =
-            self.paths.iter().cloned().partition(|path| is_handle(path));
-        let mut corpus = match load(&paths) {
-            Ok(corpus) => corpus,
-            Err(error) => return complain(&error),
-        };
-        for handle in handles {
-            match timeline_of_handle(&handle.to_string_lossy()) {
-                Ok(timeline) => corpus.push((handle, timeline)),
-                Err(error) => {
-                    eprintln!("race-sim: {}: {error}", handle.display());
-                    return USAGE;
+        let start = Instant::now();
+        let (mut worst, mut passed, mut failed) = (0, 0, 0);
+        for (path, read) in self.read() {
+            let (id, result) = match read {
+                Ok(timeline) => {
+                    let result = self.replay_one(&path, &timeline);
+                    let id = timeline.id().to_owned();
+                    (id, result.map(|notes| (timeline, notes)))
+                }
+                Err(said) => ("?".to_owned(), Err((USAGE, said))),
+            };
+            match result {
+                Ok((timeline, notes)) => {
+                    passed += 1;
+                    outln!("ok   {id:<5} {}{}", timeline.title(), notes.concat());
+                }
+                Err((code, said)) => {
+                    failed += 1;
+                    worst = worst.max(code);
+                    outln!("FAIL {id:<5} {}\n{said}", path.display());
                 }
             }
         }
-        let start = Instant::now();
-        let mut worst = 0;
-        let mut failed = 0;
-        for (path, timeline) in &corpus {
-            if let Err((code, message)) = self.replay_one(path, timeline) {
-                failed += 1;
-                worst = worst.max(code);
-                println!("FAIL {:<5} {}\n{message}", timeline.id(), path.display());
-            } else {
-                println!("ok   {:<5} {}", timeline.id(), timeline.title());
-            }
-        }
-        let passed = corpus.len() - failed;
-        println!("{passed} passed, {failed} failed, in {} ms", start.elapsed().as_millis());
+        outln!("{passed} passed, {failed} failed, in {} ms", start.elapsed().as_millis());
         worst
     }
 
-    fn replay_one(&self, path: &Path, timeline: &Timeline) -> Result<(), (u8, String)> {
+    /// Reads every file and handle, each with what is wrong with it.
+    fn read(&self) -> Vec<(PathBuf, Result<Timeline, String>)> {
+        let (handles, paths): (Vec<_>, Vec<_>) =
+            self.paths.iter().cloned().partition(|path| is_handle(path));
+        let files = load_each(&paths).into_iter().map(|(path, read)| {
+            let read = match asked(&path) {
+                Some((line, before)) => Err(answer(line, before)),
+                None => read.map_err(|error| told(&error)),
+            };
+            (path, read)
+        });
+        let handles = handles.into_iter().map(|handle| {
+            let read = timeline_of_handle(&handle.to_string_lossy());
+            let read = read.map_err(|error| error.to_string());
+            (handle, read)
+        });
+        files.chain(handles).collect()
+    }
+
+    /// Replays one timeline, and returns what is to be said about it beside that it passes.
+    fn replay_one(&self, path: &Path, read: &Timeline) -> Result<Vec<String>, (u8, String)> {
         let is_derived = is_handle(path);
+        let mended = if self.bless { with_its_world(read) } else { None };
+        let timeline = mended.as_ref().unwrap_or(read);
+        let mut notes = if is_derived { Vec::new() } else { notes_on(timeline) };
+        if self.mode == Mode::Lenient {
+            notes.extend(left_out(timeline));
+        }
         let result = if self.bless || is_derived {
             judge(timeline, self.mode)
         } else {
             check(timeline, self.mode)
         };
         let outcome = result.map_err(|failure| {
-            let at = match &failure {
-                Failure::Replay(ReplayError::NotEnabled { .. }) => format!("{}: ", path.display()),
-                _ => String::new(),
-            };
-            let story = match &failure {
-                Failure::Violated(_) => Story::of_timeline(timeline, Mutants::NONE),
-                _ => None,
-            };
-            let story = story.map_or_else(String::new, |story| format!("\n\n{story}"));
-            (exit_code(&failure), format!("{at}{failure}{story}"))
+            (exit_code(&failure), explained(path, timeline, &failure) + &notes.concat())
         })?;
-        if !outcome.skipped.is_empty() {
-            println!("     left out {} choices that are not enabled", outcome.skipped.len());
-        }
-        if self.bless && !is_derived && timeline.golden.as_ref() != Some(&outcome.golden) {
+        let is_new = timeline.golden.as_ref() != Some(&outcome.golden);
+        if self.bless && !is_derived && (is_new || mended.is_some()) {
+            notes.extend(of_outcome(&outcome.golden).map(|notice| note(&notice)));
             let blessed = Timeline { golden: Some(outcome.golden), ..timeline.clone() };
             write_file(path, &blessed)
                 .map_err(|error| (USAGE, format!("cannot write {}: {error}", path.display())))?;
-            println!("     {} has a new golden block", path.display());
+            if mended.is_some() {
+                notes.push(note(&"the `world` line of the header is mended"));
+            }
+            if is_new {
+                notes.push(note(&format_args!("{} has a new golden block", path.display())));
+            }
         }
-        Ok(())
+        Ok(notes)
+    }
+}
+
+/// Returns a sentence as it stands below the line of its timeline.
+fn note(sentence: &impl fmt::Display) -> String {
+    format!("\n     {sentence}")
+}
+
+fn notes_on(timeline: &Timeline) -> Vec<String> {
+    of_head(timeline).iter().map(|notice| note(&format_args!("note: {notice}"))).collect()
+}
+
+/// Says which lines a lenient replay leaves out, if any.
+fn left_out(timeline: &Timeline) -> Option<String> {
+    let skipped = replay(timeline, Mode::Lenient).ok()?.skipped;
+    let lines: Vec<_> = skipped.iter().map(ToString::to_string).collect();
+    let which = if lines.len() == 1 { "line" } else { "lines" };
+    let sentence = format!("left out {which} {}, not enabled there", lines.join(", "));
+    (!lines.is_empty()).then(|| note(&sentence))
+}
+
+/// Says why a timeline fails, and what to look at.
+fn explained(path: &Path, timeline: &Timeline, failure: &Failure) -> String {
+    let at = match failure {
+        Failure::Replay(_) => format!("{}: ", path.display()),
+        _ => String::new(),
+    };
+    let more = match failure {
+        Failure::Violated(_) => Story::of_timeline(timeline, Mutants::NONE)
+            .map_or_else(String::new, |story| format!("\n\n{story}")),
+        Failure::Survived { mutant, .. } => {
+            format!("\nsee what it does: race-sim show {} --mutant {mutant}", path.display())
+        }
+        _ => String::new(),
+    };
+    format!("{at}{failure}{more}")
+}
+
+/// Answers the line `?` of a file. It passes for nothing, so that none is left in the corpus.
+fn answer(line: usize, before: Result<Timeline, CorpusError>) -> String {
+    let next = before
+        .map_err(|error| told(&error))
+        .and_then(|before| Next::after(&before, Mutants::NONE).map_err(|error| error.to_string()));
+    match next {
+        Ok(next) => format!("line {line}: put one of these in the place of `?`\n{next}"),
+        Err(error) => error,
     }
 }
 

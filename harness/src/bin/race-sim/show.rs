@@ -1,8 +1,8 @@
 //! `race-sim show`: one timeline for a reader.
 
-use std::fs;
 use std::path::PathBuf;
 
+use candor_harness::destination::Destination;
 use candor_harness::failure::Story;
 use candor_harness::lanes;
 use candor_harness::mutant::Mutants;
@@ -14,20 +14,22 @@ use candor_harness::trial::{Manner, Trial, schedule_of};
 
 use crate::codes::USAGE;
 use crate::complain;
-use crate::flags::Words;
+use crate::flags::{Words, check, unwritten};
+use crate::output::{errln, out, outln};
 use crate::replay::code_of;
 
 /// What the verb does, for the help.
-pub(crate) const HELP: &str = "  race-sim show FILE [--mutant Mxx] [--html OUT]
+pub(crate) const HELP: &str = "  race-sim show FILE [--mutant Mxx] [--html OUT] [--force]
       Shows one timeline as lanes; with a mutant, what it breaks, and which two steps have the wrong
-      order. With --html: as one page for a browser, which needs no network.
+      order. With --html: as one page for a browser, which needs no network;
+      with --force also where there is another file already.
 ";
 
 /// What `show` was asked to do.
 pub(crate) struct Show {
     path: PathBuf,
     mutants: Mutants,
-    html: Option<PathBuf>,
+    html: Option<Destination>,
 }
 
 impl Show {
@@ -35,11 +37,15 @@ impl Show {
     pub(crate) fn parse(words: &[&str]) -> Result<Self, String> {
         let words = Words::parse("show", words, Some("--html"))?;
         let mutants = words.mutants();
-        Ok(Self { path: words.path, mutants, html: words.own.map(PathBuf::from) })
+        let html = words.destination();
+        Ok(Self { path: words.path, mutants, html })
     }
 
     /// Shows the timeline, and returns the exit code.
     pub(crate) fn run(&self) -> u8 {
+        if let Err(code) = check(self.html.as_ref()) {
+            return code;
+        }
         let timeline = match read_file(&self.path) {
             Ok(timeline) => timeline,
             Err(error) => return complain(&error),
@@ -48,20 +54,19 @@ impl Show {
         if self.mutants == Mutants::NONE
             && let Err(error) = replay(&timeline, Mode::Strict)
         {
-            eprintln!("race-sim: {}: {error}", self.path.display());
+            errln!("race-sim: {}: {error}", self.path.display());
             return USAGE;
         }
         if let Some(html) = &self.html
-            && let Err(error) = fs::write(html, page(&timeline, self.mutants))
+            && let Err(error) = html.write(&page(&timeline, self.mutants))
         {
-            eprintln!("race-sim: cannot write {}: {error}", html.display());
-            return USAGE;
+            return unwritten(&error);
         }
-        println!("{}  {}\n", timeline.id(), timeline.title());
+        outln!("{}  {}\n", timeline.id(), timeline.title());
         match Failing::of_timeline(&timeline, self.mutants) {
             Some(failing) => {
                 let story = Story::of(timeline.id(), failing);
-                print!("{story}");
+                out!("{story}");
                 code_of(&story.failing.trial.violations)
             }
             None => {
@@ -75,6 +80,6 @@ impl Show {
         let ends_fair = timeline.ends_fair();
         let manner = Manner { mutants: self.mutants, ends_fair, ..Manner::PLAIN };
         let trial = Trial::run(&schedule_of(timeline), manner);
-        print!("{}\n{}", lanes::render(&trial), trial.golden);
+        out!("{}\n{}", lanes::render(&trial), trial.golden);
     }
 }

@@ -1,8 +1,8 @@
 //! `race-sim shrink`: a failing timeline, made short, for the corpus.
 
-use std::fs;
 use std::path::PathBuf;
 
+use candor_harness::destination::Destination;
 use candor_harness::failure::Story;
 use candor_harness::mutant::{Mutant, Mutants};
 use candor_harness::shrink::Failing;
@@ -11,49 +11,53 @@ use candor_harness::trial::entry;
 
 use crate::codes::{SAFETY, USAGE};
 use crate::complain;
-use crate::flags::Words;
+use crate::flags::{Words, check, put};
+use crate::output::{err, errln};
 
 /// What the verb does, for the help.
-pub(crate) const HELP: &str = "  race-sim shrink FILE [--mutant Mxx] [--out FILE]
+pub(crate) const HELP: &str = "  race-sim shrink FILE [--mutant Mxx] [--out FILE] [--force]
       Makes a failing timeline as short and plain as it can be and still breaks the same, and prints
       it in the form of the corpus. The story of it goes to the other stream.
+        --out FILE  write it there instead of printing it
+        --force     also where there is another file already
 ";
 
 /// What `shrink` was asked to do.
 pub(crate) struct Shrink {
     path: PathBuf,
     mutant: Option<Mutant>,
-    out: Option<PathBuf>,
+    out: Option<Destination>,
 }
 
 impl Shrink {
     /// Reads the words after `shrink`, or says what is wrong with them.
     pub(crate) fn parse(words: &[&str]) -> Result<Self, String> {
-        let Words { path, mutant, own: out } = Words::parse("shrink", words, Some("--out"))?;
-        Ok(Self { path, mutant, out: out.map(PathBuf::from) })
+        let words = Words::parse("shrink", words, Some("--out"))?;
+        let out = words.destination();
+        Ok(Self { path: words.path, mutant: words.mutant, out })
     }
 
     /// Shrinks, and returns the exit code.
     pub(crate) fn run(&self) -> u8 {
+        if let Err(code) = check(self.out.as_ref()) {
+            return code;
+        }
         let timeline = match read_file(&self.path) {
             Ok(timeline) => timeline,
             Err(error) => return complain(&error),
         };
         let mutants = self.mutant.map_or(Mutants::NONE, Mutants::only);
         let Some(failing) = Failing::of_timeline(&timeline, mutants) else {
-            eprintln!(
-                "race-sim: {} breaks nothing, so that there is nothing to shrink",
-                self.name()
-            );
+            errln!("race-sim: {} breaks nothing, so that there is nothing to shrink", self.name());
             return USAGE;
         };
         let story = Story::of_shrunk(timeline.id(), &failing);
         if !story.failing.is_faithful_to(&failing) {
-            eprintln!("race-sim: what is left of {} breaks something else", self.name());
+            errln!("race-sim: what is left of {} breaks something else", self.name());
             return SAFETY;
         }
-        eprint!("{story}");
-        self.write(&self.short(&timeline, &story))
+        err!("{story}");
+        put(self.out.as_ref(), &self.short(&timeline, &story).to_string())
     }
 
     fn name(&self) -> String {
@@ -67,19 +71,5 @@ impl Shrink {
             entry("from", format!("shrunk from {}", timeline.id())),
         ];
         story.failing.to_timeline(head, self.mutant)
-    }
-
-    fn write(&self, timeline: &Timeline) -> u8 {
-        let Some(out) = &self.out else {
-            print!("{timeline}");
-            return 0;
-        };
-        match fs::write(out, timeline.to_string()) {
-            Ok(()) => 0,
-            Err(error) => {
-                eprintln!("race-sim: cannot write {}: {error}", out.display());
-                USAGE
-            }
-        }
     }
 }

@@ -1,12 +1,11 @@
 //! `race-sim table`: what each input makes of a session in each status.
 
-use std::path::PathBuf;
-
 use candor_harness::table::Table;
 use candor_harness::timeline::load;
+use candor_harness::workspace::corpus;
 
 use crate::complain;
-use crate::replay::CORPUS;
+use crate::output::{out, outln};
 
 /// What the verb does, for the help.
 pub(crate) const HELP: &str = "  race-sim table [--markdown]
@@ -17,19 +16,19 @@ pub(crate) const HELP: &str = "  race-sim table [--markdown]
 
 /// Prints the table, and returns the exit code.
 pub(crate) fn run(is_markdown: bool) -> u8 {
-    let corpus = match load(&[PathBuf::from(CORPUS)]) {
+    let corpus = match load(&[corpus()]) {
         Ok(corpus) => corpus,
         Err(error) => return complain(&error),
     };
     let mut table = Table::of_machine();
     table.visit(corpus.iter().map(|(_, timeline)| timeline));
     if is_markdown {
-        print!("{}", table.markdown());
+        out!("{}", table.markdown());
         return 0;
     }
-    print!("{}", table.render());
+    out!("{}", table.render());
     let never_hit = table.never_hit();
-    println!("cells in which something changes and which were never hit: {}", never_hit.len());
-    never_hit.iter().for_each(|cell| println!("  {cell}"));
+    outln!("cells in which something changes and which were never hit: {}", never_hit.len());
+    never_hit.iter().for_each(|cell| outln!("  {cell}"));
     0
 }
