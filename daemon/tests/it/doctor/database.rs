@@ -72,8 +72,6 @@ fn damaged_pages_are_told_with_how_to_go_on() {
     assert!(would.contains("to restore a copy or to begin anew, stop the daemon"), "{would}");
     // With a backup there is more to say.
     let backups = place.home().join("backups");
-    fs::create_dir(&backups).unwrap();
-    super::chmod(&backups, 0o700);
     let (good, _id) = used();
     for (name, from) in [("2026-01-01.db", &good.home()), ("2026-01-02.db", &good.home())] {
         fs::copy(from.join("candor.db"), backups.join(name)).unwrap();
