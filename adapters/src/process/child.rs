@@ -98,12 +98,6 @@ impl DirectProcess {
         }
         Some(Reaping::Done(fact))
     }
-
-    /// Whether the process has ended, although it was not reaped.
-    fn is_zombie(&self) -> bool {
-        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        !matches!(retry_on_intr(|| waitid(WaitId::Pid(self.pid), look)), Ok(None))
-    }
 }
 
 #[async_trait]
@@ -131,31 +125,54 @@ impl DirectProcess {
     fn send(&self, target: Target, signal: Signal) -> Delivery {
         // Held until the signal is sent: nobody reaps meanwhile.
         let life = self.life();
-        // A zombie can be sent signals, and they do nothing. Its group may have other members, but
-        // a signal to them must not depend on how soon the zombie is looked at: once the process
-        // has ended, none is sent.
-        if *life == Life::Reaped || self.is_zombie() {
+        if *life == Life::Reaped {
             return Delivery::AlreadyEnded;
         }
-        let number = match signal {
-            Signal::Interrupt => process::Signal::INT,
-            Signal::Terminate => process::Signal::TERM,
-            Signal::Kill => process::Signal::KILL,
-            Signal::Continue => process::Signal::CONT,
-        };
-        // The group has the process's number, since that was made a session leader before it
-        // executed anything, and a session leader cannot leave its group.
-        let sent = match target {
-            Target::Process => kill_process(self.pid, number),
-            Target::Group => kill_process_group(self.pid, number),
-        };
-        match sent {
-            Ok(()) => Delivery::Delivered,
-            Err(Errno::SRCH) => Delivery::AlreadyEnded,
-            Err(Errno::PERM) => Delivery::NotPermitted,
-            Err(_) => Delivery::Unknown,
-        }
+        send(self.pid, target, signal)
     }
+}
+
+/// Sends a signal to a child that is not reaped before this returns.
+pub(super) fn send(pid: Pid, target: Target, signal: Signal) -> Delivery {
+    // A zombie can be sent signals, and they do nothing. Its group may have other members, but a
+    // signal to them must not depend on how soon the zombie is looked at: once the process has
+    // ended, none is sent.
+    if has_ended(pid) {
+        return Delivery::AlreadyEnded;
+    }
+    // The group has the process's number, since that was made a session leader before it executed
+    // anything, and a session leader cannot leave its group.
+    let sent = match target {
+        Target::Process => kill_process(pid, number(signal)),
+        Target::Group => kill_process_group(pid, number(signal)),
+    };
+    delivery(sent)
+}
+
+/// Says what became of a signal, from what the kernel said.
+pub(super) const fn delivery(sent: Result<(), Errno>) -> Delivery {
+    match sent {
+        Ok(()) => Delivery::Delivered,
+        Err(Errno::SRCH) => Delivery::AlreadyEnded,
+        Err(Errno::PERM) => Delivery::NotPermitted,
+        Err(_) => Delivery::Unknown,
+    }
+}
+
+/// Returns the system's name of a signal.
+pub(super) const fn number(signal: Signal) -> process::Signal {
+    match signal {
+        Signal::Interrupt => process::Signal::INT,
+        Signal::Terminate => process::Signal::TERM,
+        Signal::Kill => process::Signal::KILL,
+        Signal::Continue => process::Signal::CONT,
+    }
+}
+
+/// Whether a child has ended, although it was not reaped.
+fn has_ended(pid: Pid) -> bool {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    !matches!(retry_on_intr(|| waitid(WaitId::Pid(pid), look)), Ok(None))
 }
 
 /// Reads a status word of `waitpid`. `None` for a process that still exists.

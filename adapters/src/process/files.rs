@@ -26,15 +26,24 @@ pub(super) fn output(sessions: &Path, session: SessionId, stream: Stream) -> Pat
 ///
 /// What the file system said.
 pub(super) fn claim(sessions: &Path, session: SessionId) -> io::Result<bool> {
-    let path = folder(sessions, session);
+    make_folder(&folder(sessions, session))
+}
+
+/// Makes a private folder, and the ones above it where they are not there yet. Says whether this
+/// call made it.
+///
+/// # Errors
+///
+/// What the file system said.
+pub(super) fn make_folder(path: &Path) -> io::Result<bool> {
     let mut builder = DirBuilder::new();
     builder.mode(0o700);
-    let made = match builder.create(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            builder.recursive(true).create(sessions)?;
-            builder.recursive(false).create(&path)
+    let made = match (builder.create(path), path.parent()) {
+        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+            builder.recursive(true).create(parent)?;
+            builder.recursive(false).create(path)
         }
-        made => made,
+        (made, _) => made,
     };
     match made {
         Ok(()) => Ok(true),

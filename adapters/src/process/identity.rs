@@ -33,6 +33,15 @@ impl Identity {
         Self { session, pid: pid.as_raw_nonzero().get(), start_mark, boot_id }
     }
 
+    /// Returns the session whose process it is.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "shims ask, and are not there")
+    )]
+    pub(super) const fn session(&self) -> SessionId {
+        self.session
+    }
+
     /// Returns the number. `None` for one that no process can have.
     pub(super) fn pid(&self) -> Option<Pid> {
         // A negative number would name a group, and 1 is never ours.

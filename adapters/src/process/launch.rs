@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candor_core::ports::Launch;
+use candor_core::session::SessionId;
 use candor_core::verdict::SpawnStage;
 use rustix::fs::Mode;
 use rustix::process::Pid;
@@ -49,7 +50,7 @@ pub(super) fn launch(claim: Claim, plan: &Plan, sessions: &Path) -> Launch {
 }
 
 /// Opens the folder to run in, in a way that tells its errors from those of the program.
-fn enter(plan: &Plan) -> Result<impl std::os::fd::AsFd + use<>, Refusal> {
+pub(super) fn enter(plan: &Plan) -> Result<impl std::os::fd::AsFd + use<>, Refusal> {
     rustix::fs::open(&plan.folder, FOLDER_FLAGS, Mode::empty())
         .map_err(Refusal::at(SpawnStage::Folder))
 }
@@ -74,7 +75,7 @@ fn start(
     let child = spawn::fork(plan, &descriptors)?;
     crate::failpoint!(LaunchForked, session);
     let watch = ExitWatch::of(child.pid()).map_err(Refusal::at(SpawnStage::Fork))?;
-    let identity = identify(claim, &child).map_err(&prepare)?;
+    let identity = identify(session, &child).map_err(&prepare)?;
     identity.store(sessions).map_err(&prepare)?;
     crate::failpoint!(IdentityStored, session);
     let pid = child.pid();
@@ -84,12 +85,11 @@ fn start(
     Ok(DirectProcess::new(session, sessions.to_owned(), pid, watch, registry))
 }
 
-fn identify(claim: &Claim, child: &GatedChild) -> io::Result<Identity> {
+/// Says who a child at its gate is, beyond doubt.
+pub(super) fn identify(session: SessionId, child: &GatedChild) -> io::Result<Identity> {
     let pid: Pid = child.pid();
     match sign_of_life(pid)? {
-        Life::Runs { start_mark } => {
-            Ok(Identity::new(claim.session(), pid, start_mark, boot_id()?))
-        }
+        Life::Runs { start_mark } => Ok(Identity::new(session, pid, start_mark, boot_id()?)),
         // Somebody has killed it at the gate.
         Life::Gone => Err(io::Error::from(rustix::io::Errno::SRCH)),
     }

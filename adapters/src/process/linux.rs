@@ -3,12 +3,16 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 use std::ptr;
 
+use candor_core::ports::Target;
 use rustix::fs::OFlags;
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitIdOptions, pidfd_open, pidfd_send_signal};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, pidfd_send_signal,
+    waitid,
+};
 use tokio::io::unix::AsyncFd;
 
 use super::{Disposition, Life};
@@ -52,30 +56,48 @@ pub fn boot_id() -> io::Result<String> {
 ///
 /// Source: `proc_pid_stat(5)`, fields 3 and 22.
 pub(in crate::process) fn sign_of_life(pid: Pid) -> io::Result<Life> {
+    Ok(match stat(pid)? {
+        Some(Stat { is_zombie: false, start_mark }) => Life::Runs { start_mark },
+        Some(_) | None => Life::Gone,
+    })
+}
+
+/// What is known of the process that has a number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::process) struct Stat {
+    /// Whether it has ended, and waits for its parent to look.
+    pub(in crate::process) is_zombie: bool,
+    /// See [`Life::Runs`].
+    pub(in crate::process) start_mark: u64,
+}
+
+/// Returns what is known of the process of this number, or `None` when there is none.
+///
+/// # Errors
+///
+/// When `/proc` does not answer: then nobody knows.
+pub(in crate::process) fn stat(pid: Pid) -> io::Result<Option<Stat>> {
     let path = format!("/proc/{}/stat", pid.as_raw_nonzero());
     let stat = match fs::read(path) {
         Ok(stat) => stat,
         // The second is the answer when it goes between the opening and the reading.
         Err(error) if [Some(libc::ENOENT), Some(libc::ESRCH)].contains(&error.raw_os_error()) => {
-            return Ok(Life::Gone);
+            return Ok(None);
         }
         Err(error) => return Err(error),
     };
-    parse_stat(&stat).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    parse_stat(&stat).map(Some).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
 /// The name of the program stands in parentheses, and may have blanks and parentheses in it.
-fn parse_stat(stat: &[u8]) -> Option<Life> {
+fn parse_stat(stat: &[u8]) -> Option<Stat> {
     let name_end = stat.iter().rposition(|&byte| byte == b')')?;
     let rest = str::from_utf8(stat.get(name_end + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?;
-    if ["Z", "X", "x"].contains(&state) {
-        return Some(Life::Gone);
-    }
     // The state is field 3.
     let start_mark = fields.nth(22 - 4)?.parse().ok()?;
-    Some(Life::Runs { start_mark })
+    Some(Stat { is_zombie: ["Z", "X", "x"].contains(&state), start_mark })
 }
 
 /// Closes every descriptor from `first` on. Safe to call between fork and exec: two system calls,
@@ -174,45 +196,78 @@ impl ExitWatch {
 
     /// Kills the process and the group that it leads.
     ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub(in crate::process) fn kill_group(&self) -> io::Result<()> {
+        Ok(self.send(Target::Group, Signal::KILL)?)
+    }
+
+    /// Sends a signal to the process, or to the group that it leads.
+    ///
     /// Before Linux 6.9 a group cannot be named by a pidfd, and by its number it may be another's
-    /// meanwhile. There it kills the process alone.
+    /// meanwhile. There the process alone gets it.
     ///
     /// # Errors
     ///
     /// `ESRCH` when it has ended; `EPERM` when it has become another user's.
-    pub(in crate::process) fn kill_group(&self) -> io::Result<()> {
-        let group = SIGNAL_PROCESS_GROUP;
+    pub(in crate::process) fn send(&self, target: Target, signal: Signal) -> Result<(), Errno> {
         let pidfd = self.pidfd.get_ref();
-        let none = ptr::null::<libc::siginfo_t>();
-        // SAFETY: the pidfd is open for the length of the call, and no structure is handed over.
-        let answer = unsafe {
-            let call = libc::SYS_pidfd_send_signal;
-            libc::syscall(call, pidfd.as_raw_fd(), libc::SIGKILL, none, group)
+        let sent = match target {
+            Target::Process => return pidfd_send_signal(pidfd, signal),
+            Target::Group => send_to_group(pidfd, signal),
         };
-        if answer == 0 {
-            return Ok(());
-        }
-        match Errno::from_io_error(&io::Error::last_os_error()) {
+        match sent {
             // The kernel does not know the flag, or the process leads no group.
-            Some(Errno::INVAL | Errno::SRCH) => Ok(pidfd_send_signal(pidfd, Signal::KILL)?),
-            Some(error) => Err(error.into()),
-            None => Err(io::ErrorKind::Other.into()),
+            Err(Errno::INVAL | Errno::SRCH) => pidfd_send_signal(pidfd, signal),
+            sent => sent,
         }
     }
+
+    /// Returns how the process ended, if it has and is our own child, and leaves it unreaped.
+    pub(in crate::process) fn seen_as_parent(&self) -> Option<WaitIdStatus> {
+        let child = || WaitId::PidFd(self.pidfd.as_fd());
+        retry_on_intr(|| waitid(child(), EXIT_PROBE)).ok().flatten()
+    }
+
+    /// Reaps the process, which has ended and is our own child.
+    pub(in crate::process) fn reap(&self) {
+        let child = || WaitId::PidFd(self.pidfd.as_fd());
+        let ended = WaitIdOptions::EXITED.union(WaitIdOptions::NOHANG);
+        // It can only fail when there is no such child any more.
+        let _ = retry_on_intr(|| waitid(child(), ended));
+    }
+}
+
+fn send_to_group(pidfd: &OwnedFd, signal: Signal) -> Result<(), Errno> {
+    let none = ptr::null::<libc::siginfo_t>();
+    // SAFETY: the pidfd is open for the length of the call, and no structure is handed over.
+    let answer = unsafe {
+        let call = libc::SYS_pidfd_send_signal;
+        libc::syscall(call, pidfd.as_raw_fd(), signal.as_raw(), none, SIGNAL_PROCESS_GROUP)
+    };
+    if answer == 0 {
+        return Ok(());
+    }
+    Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Life, parse_stat};
+    use super::{Stat, parse_stat};
 
     #[test]
     fn a_program_may_be_called_anything() {
         let fields = "1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 1 2";
         for name in ["sleep", "a b", ") Z 1 (", "x) R 5", ""] {
             let running = format!("42 ({name}) S {fields}\n");
-            assert_eq!(parse_stat(running.as_bytes()), Some(Life::Runs { start_mark: 777 }));
+            assert_eq!(
+                parse_stat(running.as_bytes()),
+                Some(Stat { is_zombie: false, start_mark: 777 })
+            );
             let zombie = format!("42 ({name}) Z {fields}\n");
-            assert_eq!(parse_stat(zombie.as_bytes()), Some(Life::Gone));
+            let gone = Stat { is_zombie: true, start_mark: 777 };
+            assert_eq!(parse_stat(zombie.as_bytes()), Some(gone));
         }
     }
 

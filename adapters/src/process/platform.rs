@@ -27,6 +27,8 @@ pub(super) use system::{
     EXIT_PROBE, ExitWatch, FOLDER_FLAGS, SIGNALS_MAX, close_from, disposition, set_default,
     sign_of_life,
 };
+#[cfg(target_os = "linux")]
+pub(super) use system::{Stat, stat};
 
 /// What this process does with a signal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

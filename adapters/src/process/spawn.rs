@@ -305,7 +305,8 @@ fn errno() -> c_int {
     io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
 }
 
-fn encode(stage: SpawnStage, errno: c_int) -> [u8; MESSAGE_BYTES] {
+/// Returns a refusal as it travels between two processes of one program.
+pub(super) fn encode(stage: SpawnStage, errno: c_int) -> [u8; MESSAGE_BYTES] {
     let stage = match stage {
         SpawnStage::Prepare => 0,
         SpawnStage::Folder => 1,
@@ -316,7 +317,8 @@ fn encode(stage: SpawnStage, errno: c_int) -> [u8; MESSAGE_BYTES] {
     [stage, a, b, c, d]
 }
 
-fn decode([stage, a, b, c, d]: [u8; MESSAGE_BYTES]) -> Refusal {
+/// Reads what [`encode`] returned.
+pub(super) fn decode([stage, a, b, c, d]: [u8; MESSAGE_BYTES]) -> Refusal {
     let stage = match stage {
         0 => SpawnStage::Prepare,
         1 => SpawnStage::Folder,
