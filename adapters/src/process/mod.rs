@@ -33,6 +33,8 @@ mod platform;
 mod readiness;
 mod record;
 mod registry;
+#[cfg(target_os = "linux")]
+pub mod shim;
 mod signals;
 mod spawn;
 mod spawner;

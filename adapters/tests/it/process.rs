@@ -1,4 +1,4 @@
-//! The direct spawner with real processes.
+//! The spawners with real processes: the direct one here and below, the one with shims in `shim`.
 
 mod attach;
 mod exits;
@@ -26,6 +26,8 @@ use std::thread;
 use std::time::Duration;
 
 use candor_adapters::ids::UuidV7Source;
+#[cfg(target_os = "linux")]
+use candor_adapters::process::shim::ShimSpawner;
 use candor_adapters::process::{DirectSpawner, Outputs, Stream};
 use candor_core::ports::{
     Attach, Ending, Environment, Fact, IdSource as _, Launch, Process, ProcessSpawner,
@@ -37,6 +39,8 @@ use candor_harness::programs::RealPrograms;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+
+use helper::Role;
 
 /// Nothing here takes a second. It is only meant to tell a hang from a slow machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -50,7 +54,7 @@ macro_rules! kept {
                 async fn $promise() {
                     let stage = super::Stage::new();
                     let promise = candor_harness::contract::spawner::$promise;
-                    promise(&stage.spawner, &stage.programs).await;
+                    promise(&*stage.spawner, &stage.programs).await;
                 }
             )*
         }
@@ -58,20 +62,67 @@ macro_rules! kept {
 }
 candor_harness::spawner_promises!(kept);
 
+// Below the macro, which it uses as well.
+#[cfg(target_os = "linux")]
+mod shim;
+
+/// Which spawner is meant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Direct,
+    #[cfg(target_os = "linux")]
+    Shim,
+}
+
+impl Kind {
+    /// Makes one on this folder of sessions.
+    fn spawner(self, sessions: PathBuf) -> Arc<dyn ProcessSpawner> {
+        match self {
+            Self::Direct => Arc::new(DirectSpawner::new(sessions)),
+            #[cfg(target_os = "linux")]
+            Self::Shim => Arc::new(ShimSpawner::new(sessions, shim::program())),
+        }
+    }
+
+    /// Returns the name, below the folder of sessions, of what says that a session's process is up.
+    fn record(self, session: SessionId) -> PathBuf {
+        match self {
+            Self::Direct => format!("{session}.identity").into(),
+            #[cfg(target_os = "linux")]
+            Self::Shim => format!("{session}.shim/started").into(),
+        }
+    }
+}
+
 /// A spawner with a home of its own, and a folder to run programs in.
 struct Stage {
+    kind: Kind,
     home: TempDir,
-    spawner: DirectSpawner,
+    spawner: Arc<dyn ProcessSpawner>,
     programs: RealPrograms,
 }
 
 impl Stage {
     fn new() -> Self {
+        Self::of(Kind::Direct)
+    }
+
+    fn of(kind: Kind) -> Self {
         let home = tempfile::tempdir().unwrap();
         let work = home.path().join("work");
         fs::create_dir(&work).unwrap();
-        let spawner = DirectSpawner::new(home.path().join("sessions"));
-        Self { home, spawner, programs: RealPrograms::new(work) }
+        let spawner = kind.spawner(home.path().join("sessions"));
+        Self { kind, home, spawner, programs: RealPrograms::new(work) }
+    }
+
+    /// Returns the command that plays a role with this home and this kind of spawner.
+    fn helper(&self, role: Role, wrapper: &[&str], token: &str) -> Command {
+        helper::command(role, self.kind, self.home.path(), wrapper, token)
+    }
+
+    /// Returns the file that says that a session's process is up.
+    fn record(&self, session: SessionId) -> PathBuf {
+        self.sessions().join(self.kind.record(session))
     }
 
     fn sessions(&self) -> PathBuf {
@@ -136,7 +187,7 @@ impl Stage {
 
     /// Asks like a later daemon, which knows nothing but the files.
     async fn attach_afresh(&self, session: SessionId) -> Attach {
-        let spawner = DirectSpawner::new(self.sessions());
+        let spawner = self.kind.spawner(self.sessions());
         timeout(PATIENCE, spawner.attach(session)).await.unwrap()
     }
 }

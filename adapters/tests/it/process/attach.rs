@@ -64,7 +64,7 @@ async fn assert_lost(stage: &Stage, session: SessionId, reason: LostReason) {
         assert!(matches!(answer, Attach::Lost(found) if found == reason), "not {reason:?}");
     }
     for _ in 0..2 {
-        let answer = candor_core::ports::ProcessSpawner::attach(&stage.spawner, session).await;
+        let answer = candor_core::ports::ProcessSpawner::attach(&*stage.spawner, session).await;
         assert!(matches!(answer, Attach::Lost(found) if found == reason), "not {reason:?}");
     }
 }
@@ -89,7 +89,7 @@ async fn what_a_killed_daemon_left_is_ended_with_its_group() {
     let (leader, member) = (stage.fifo("leader"), stage.fifo("member"));
     let agent = fake_agent().to_str().unwrap().to_owned();
     let kind = format!("stay,stubborn,hold={}", member.display());
-    let mut command = helper::command(Role::Launch, stage.home.path(), &[], "-");
+    let mut command = stage.helper(Role::Launch, &[], "-");
     let ignore = ["--ignore", "INT", "--ignore", "TERM", "--ignore", "HUP"];
     let hold = ["--hold", leader.to_str().unwrap(), "--fork", &kind, "--hang"];
     helper::program(&mut command, [&*agent].into_iter().chain(ignore).chain(hold));
@@ -110,7 +110,7 @@ async fn removed_folder_does_not_hide_the_process() {
     let stage = Stage::new();
     let fifo = stage.fifo("held");
     let agent = fake_agent().to_str().unwrap().to_owned();
-    let mut command = helper::command(Role::Launch, stage.home.path(), &[], "-");
+    let mut command = stage.helper(Role::Launch, &[], "-");
     helper::program(&mut command, [&*agent, "--hold", fifo.to_str().unwrap(), "--hang"]);
     let mut launcher = command.stdout(Stdio::null()).spawn().unwrap();
     let fifo = held(&fifo).await;
@@ -128,7 +128,7 @@ async fn process_that_ended_after_its_daemon_is_lost_too() {
     let stage = Stage::new();
     let go = stage.fifo("go");
     let agent = fake_agent().to_str().unwrap().to_owned();
-    let mut command = helper::command(Role::Launch, stage.home.path(), &[], "-");
+    let mut command = stage.helper(Role::Launch, &[], "-");
     let hold = stage.fifo("held");
     let words =
         [&*agent, "--hold", hold.to_str().unwrap(), "--await", go.to_str().unwrap(), "--exit", "0"];
@@ -247,7 +247,7 @@ async fn identity_that_cannot_be_read_is_asked_for_again() {
 #[tokio::test]
 async fn launcher_says_that_it_is_up_only_with_an_identity() {
     let stage = Stage::new();
-    let mut command = helper::command(Role::Launch, stage.home.path(), &[], "-");
+    let mut command = stage.helper(Role::Launch, &[], "-");
     let agent = fake_agent().to_str().unwrap().to_owned();
     helper::program(&mut command, [&*agent, "--hang"]);
     let mut launcher = command.stdout(Stdio::piped()).spawn().unwrap();

@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
+use super::Kind;
 use super::helper::{self, PLAYED, Role};
 
 #[test]
@@ -16,7 +17,7 @@ fn daemon_is_free_of_its_starter() {
         fcntl_setfd(file.as_fd(), FdFlags::empty()).unwrap();
     }
     let wrapper = ["env", "--ignore-signal=HUP,INT,QUIT,CHLD,64", "--block-signal=TERM,USR1,40"];
-    let mut command = helper::command(Role::BecomeDaemon, home.path(), &wrapper, "-");
+    let mut command = helper::command(Role::BecomeDaemon, Kind::Direct, home.path(), &wrapper, "-");
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
     assert_eq!(status.code(), Some(PLAYED));
 

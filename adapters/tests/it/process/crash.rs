@@ -12,7 +12,7 @@ use candor_harness::contract::repository::chain::session_id;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::helper::{self, Role};
+use super::helper::Role;
 use super::{PATIENCE, Stage};
 
 /// How often it is killed.
@@ -29,7 +29,7 @@ async fn killed_launcher_leaves_no_process_that_nobody_knows_of() {
     for round in 0..ROUNDS {
         let stage = Stage::new();
         let token = format!("launcher-{}-{round}", std::process::id());
-        let begun = launch_and_kill(&stage, round, &token).await;
+        let begun = launch_and_kill(&stage, round, LAUNCH_MAX * round / ROUNDS, &token).await;
         let mut ran = Vec::new();
         for number in 0..=begun {
             let session = session_id(u64::from(number));
@@ -55,8 +55,14 @@ async fn killed_launcher_leaves_no_process_that_nobody_knows_of() {
 }
 
 /// Kills the launcher somewhere in the launch of one session, and returns the number of that one.
-async fn launch_and_kill(stage: &Stage, round: u32, token: &str) -> u32 {
-    let mut command = helper::command(Role::LaunchMany, stage.home.path(), &[], token);
+/// `delay` is how far in.
+pub(super) async fn launch_and_kill(
+    stage: &Stage,
+    round: u32,
+    delay: Duration,
+    token: &str,
+) -> u32 {
+    let mut command = stage.helper(Role::LaunchMany, &[], token);
     let mut launcher = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(launcher.stdout.take().unwrap()).lines();
     super::aside(move || {
@@ -64,9 +70,9 @@ async fn launch_and_kill(stage: &Stage, round: u32, token: &str) -> u32 {
         let begun = |line: &str| line.split("begin ").nth(1)?.parse::<u32>().ok();
         let mut last = lines.by_ref().map_while(Result::ok).filter_map(|line| begun(&line));
         assert!(last.any(|number| number == victim));
-        // Somewhere in the launch, evenly over all rounds: a sleep is not that exact.
+        // Somewhere in the launch: a sleep is not that exact.
         let start = Instant::now();
-        while start.elapsed() < LAUNCH_MAX * round / ROUNDS {
+        while start.elapsed() < delay {
             hint::spin_loop();
         }
         launcher.kill().unwrap();

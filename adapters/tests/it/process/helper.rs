@@ -11,14 +11,17 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 
-use candor_adapters::process::{DirectSpawner, become_daemon};
-use candor_core::ports::{Attach, Fact, Launch, ProcessSpawner as _};
+use candor_adapters::process::become_daemon;
+use candor_core::ports::{Attach, Fact, Launch};
 use candor_harness::contract::repository::chain::session_id;
-use candor_harness::programs::RealPrograms;
+use candor_harness::programs::{RealPrograms, fake_agent};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
+use super::Kind;
+
 const ROLE: &str = "CANDOR_TEST_ROLE";
+const KIND: &str = "CANDOR_TEST_SPAWNER";
 const HOME: &str = "CANDOR_TEST_HOME";
 const PROGRAM: &str = "CANDOR_TEST_PROGRAM";
 
@@ -42,6 +45,9 @@ pub(super) enum Role {
     /// Launches with ever more free descriptors, from none on, until one comes up. Every one before
     /// must be refused for want of descriptors, and leave nothing behind.
     RunOutOfDescriptors,
+    /// Launches one session, kills its shim, and is told the exit all the same, as the parent to
+    /// which the process falls.
+    Adopt,
     /// Becomes a daemon, and writes its status, descriptors and folder into its home.
     BecomeDaemon,
 }
@@ -52,6 +58,7 @@ impl Role {
             Self::Launch => "launch",
             Self::LaunchMany => "launch-many",
             Self::RunOutOfDescriptors => "run-out-of-descriptors",
+            Self::Adopt => "adopt",
             Self::BecomeDaemon => "become-daemon",
         }
     }
@@ -60,7 +67,13 @@ impl Role {
 /// Returns the command that plays a role in `home`, where the sessions are in `sessions` and the
 /// programs run in `work`. `wrapper` is what starts it, such as `env` with options. `token` shows in
 /// its command line.
-pub(super) fn command(role: Role, home: &Path, wrapper: &[&str], token: &str) -> Command {
+pub(super) fn command(
+    role: Role,
+    kind: Kind,
+    home: &Path,
+    wrapper: &[&str],
+    token: &str,
+) -> Command {
     let executable = env::current_exe().unwrap();
     let mut command = match wrapper {
         [] => Command::new(executable),
@@ -71,7 +84,7 @@ pub(super) fn command(role: Role, home: &Path, wrapper: &[&str], token: &str) ->
         }
     };
     command.args(["process::helper::entry", "--exact", "--nocapture", "--test-threads=1", token]);
-    command.env(ROLE, role.as_str()).env(HOME, home);
+    command.env(ROLE, role.as_str()).env(KIND, format!("{kind:?}")).env(HOME, home);
     command
 }
 
@@ -94,10 +107,21 @@ fn entry() {
         "launch" => in_runtime(launch(&home)),
         "launch-many" => in_runtime(launch_many(&home)),
         "run-out-of-descriptors" => in_runtime(run_out_of_descriptors(&home)),
+        #[cfg(target_os = "linux")]
+        "adopt" => in_runtime(super::shim::adopt(&home)),
         "become-daemon" => daemon(&home),
         _ => panic!("no role {role}"),
     }
     process::exit(PLAYED);
+}
+
+/// Returns the kind of spawner that the helper was told to use.
+fn kind() -> Kind {
+    match env::var(KIND).unwrap().as_str() {
+        #[cfg(target_os = "linux")]
+        "Shim" => Kind::Shim,
+        _ => Kind::Direct,
+    }
 }
 
 fn in_runtime(play: impl Future<Output = ()>) {
@@ -120,7 +144,7 @@ async fn launch(home: &Path) {
     let mut words = words.split('\n');
     let programs = RealPrograms::new(home.join("work"));
     let program = programs.command(words.next().unwrap(), words);
-    let spawner = DirectSpawner::new(home.join("sessions"));
+    let spawner = kind().spawner(home.join("sessions"));
     match spawner.launch(session_id(SESSION), &program.spec, &program.environment).await {
         Launch::Up(process) => {
             tell("up");
@@ -136,13 +160,16 @@ async fn launch(home: &Path) {
 
 async fn launch_many(home: &Path) {
     let programs = RealPrograms::new(home.join("work"));
-    let spawner = DirectSpawner::new(home.join("sessions"));
+    let spawner = kind().spawner(home.join("sessions"));
     // Kept, as a daemon keeps them.
     let mut processes = Vec::new();
     for number in 0.. {
         tell(&format!("begin {number}"));
         let session = session_id(number);
-        let program = programs.agent(["--ready", &format!("ran-{session}"), "--hang"]);
+        // A line for each time that it runs.
+        let agent = fake_agent().display();
+        let script = format!("echo ran >> ran-{session}; exec {agent} --hang");
+        let program = programs.command("/bin/sh", ["-c", &script]);
         match spawner.launch(session, &program.spec, &program.environment).await {
             Launch::Up(process) => processes.push(process),
             Launch::Refused { stage, errno } => panic!("refused: {stage:?}, {errno}"),
@@ -158,7 +185,7 @@ async fn run_out_of_descriptors(home: &Path) {
     let programs = RealPrograms::new(home.join("work"));
     let program = programs.agent(["--exit", "0"]);
     let sessions = home.join("sessions");
-    let spawner = DirectSpawner::new(sessions.clone());
+    let spawner = kind().spawner(sessions.clone());
     let limit = Rlimit { current: Some(DESCRIPTORS_MAX), maximum: Some(DESCRIPTORS_MAX) };
     setrlimit(Resource::Nofile, limit).unwrap();
     let mut taken: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
@@ -180,15 +207,23 @@ async fn run_out_of_descriptors(home: &Path) {
         }
     }
     drop(taken);
-    // Two outputs, their two copies for the child, two pipes and more.
-    assert!(refused > 10, "{refused}");
+    let least = match kind() {
+        // Two outputs, their two copies for the child, two pipes and more.
+        Kind::Direct => 10,
+        // The socket, and a few at a time. The rest is the shim's.
+        #[cfg(target_os = "linux")]
+        Kind::Shim => 3,
+    };
+    assert!(refused > least, "{refused}");
     let mut left: Vec<_> = fs::read_dir(sessions)
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
     left.sort();
-    let up = session_id(refused).to_string();
-    assert_eq!(left, [up.clone(), format!("{up}.identity")]);
+    let up = session_id(refused);
+    let record = kind().record(up);
+    let record = record.iter().next().unwrap().to_str().unwrap();
+    assert_eq!(left, [up.to_string().as_str(), record]);
     for number in 0..refused {
         assert!(matches!(spawner.attach(session_id(number)).await, Attach::NeverRan));
     }

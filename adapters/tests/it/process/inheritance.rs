@@ -151,5 +151,5 @@ async fn files_are_private_whatever_the_mask() {
     assert_eq!(mode(&folder), 0o700);
     assert_eq!(mode(&folder.join("stdout")), 0o600);
     assert_eq!(mode(&folder.join("stderr")), 0o600);
-    assert_eq!(mode(&folder.with_extension("identity")), 0o600);
+    assert_eq!(mode(&stage.record(session)), 0o600);
 }

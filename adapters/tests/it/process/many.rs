@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
-use candor_core::ports::{Fact, IdSource as _, Launch, ProcessSpawner as _};
+use candor_core::ports::{Fact, IdSource as _, Launch};
 use candor_core::verdict::Exit;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

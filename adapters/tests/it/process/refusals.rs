@@ -13,7 +13,7 @@ use candor_harness::contract::spawner::Program;
 use candor_harness::programs::fake_agent;
 use rustix::io::Errno;
 
-use super::helper::{self, PLAYED, Role};
+use super::helper::{PLAYED, Role};
 use super::{Stage, environment, exit};
 
 const NO_ARGUMENTS: [&str; 0] = [];
@@ -159,7 +159,7 @@ async fn executable_that_is_being_written_is_tried_again_for_a_while() {
 #[test]
 fn want_of_descriptors_is_told_at_every_step() {
     let stage = Stage::new();
-    let mut command = helper::command(Role::RunOutOfDescriptors, stage.home.path(), &[], "-");
+    let mut command = stage.helper(Role::RunOutOfDescriptors, &[], "-");
     let output = command.output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(PLAYED), "{told}");

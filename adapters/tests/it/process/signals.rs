@@ -16,7 +16,7 @@ async fn signals_are_default_and_unblocked_whatever_the_parent_did() {
     let list = everything.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let (ignore, block) = (format!("--ignore-signal={list}"), format!("--block-signal={list}"));
     let wrapper = ["env", &ignore, &block];
-    let mut command = helper::command(Role::Launch, stage.home.path(), &wrapper, "-");
+    let mut command = stage.helper(Role::Launch, &wrapper, "-");
     helper::program(&mut command, ["/bin/cat", "/proc/self/status"]);
     let status = command.stdout(Stdio::null()).status().unwrap();
     // SIGCHLD was ignored too: without our care the exit would never have been told.

@@ -1,0 +1,173 @@
+//! The shim itself: one process, one thread, no runtime.
+//!
+//! It opens nothing that it does not need, and answers nobody but its own user. Nothing of it
+//! reaches the session: descriptors, signal mask, dispositions and environment are what `spawn.rs`
+//! gives.
+//!
+//! It stands in its own folder and names everything in there without a path: so a socket's name is
+//! never too long, and a home that is moved under it takes its records along. It would keep that
+//! file system busy anyway, by the lock and the outputs.
+
+mod children;
+mod serve;
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::ExitCode;
+
+use candor_core::verdict::SpawnStage;
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::process::{Pid, getpid, set_child_subreaper, setsid, umask};
+use rustix::stdio::dup2_stdin;
+
+use super::frame::FromShim;
+use super::place::{CONTROL, Intent, Lock, Place, Started};
+use super::request::{self, Request};
+use crate::process::files;
+use crate::process::identity::Identity;
+use crate::process::launch::{enter, identify};
+use crate::process::output::Stream;
+use crate::process::plan::Refusal;
+use crate::process::platform::{boot_id, close_from};
+use crate::process::record::Found;
+use crate::process::signals;
+use crate::process::spawn::{self, Descriptors};
+use serve::Shim;
+
+/// The first descriptor that is not one of the three standard ones.
+const FIRST_OTHER: i32 = 3;
+
+/// Is the shim, from beginning to end. It must be called first in `main`, before a file is opened or
+/// a thread started.
+///
+/// Standard input is the socket of whoever gives the order; the others are looked at by nobody.
+///
+/// The exit code says whether the session's process was watched to its end, or was refused and is
+/// known as such. Nobody relies on it: what counts is on disk.
+#[must_use]
+pub fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn run() -> io::Result<()> {
+    let mut launcher = leave_everything()?;
+    let request = request::read(&mut launcher)?;
+    let place = Place::of(&request.sessions, request.session);
+    env::set_current_dir(place.folder())?;
+    let place = Place::here(request.session);
+    let Some(lock) = place.lock()? else {
+        // A daemon is finding out what became of this launch, and will find that nothing did.
+        return Ok(());
+    };
+    match place.load::<Intent>()? {
+        Found::Whole(intent) if intent.nonce == request.nonce => {}
+        // It was decided that this launch never was.
+        Found::Whole(_) | Found::Damaged | Found::Nothing => return Ok(()),
+    }
+    match start(&request, &place) {
+        Ok(Watched { agent, outputs, listener }) => {
+            let nonce = request.nonce;
+            // The environment is in it, and is nobody's business any more.
+            drop(request);
+            let mut shim = Shim::new(place, nonce, agent, outputs, listener, launcher)?;
+            shim.serve()
+        }
+        Err(refusal) => refuse(&request, &place, lock, launcher, refusal),
+    }
+}
+
+/// Leaves terminal, group, descriptors and signals of whoever started this process, and returns the
+/// socket to it.
+fn leave_everything() -> io::Result<UnixStream> {
+    close_from(FIRST_OTHER);
+    // Blocked, and not ignored: what is ignored would have to be undone for the session. None is
+    // ever let through, so that only SIGKILL, SIGSTOP and our own faults end or hold this process.
+    let _mask = signals::block_all();
+    signals::keep_exits();
+    // It cannot be a leader, having just been forked; where it is, it has its own group already.
+    let _ = setsid();
+    umask(Mode::RWXG | Mode::RWXO);
+    // What the session leaves behind falls to its shim.
+    set_child_subreaper(Some(getpid()))?;
+    let launcher = io::stdin().as_fd().try_clone_to_owned()?;
+    dup2_stdin(File::open("/dev/null")?)?;
+    Ok(launcher.into())
+}
+
+/// A process that runs, and what its shim needs for it.
+struct Watched {
+    agent: Pid,
+    outputs: [OwnedFd; 2],
+    listener: UnixListener,
+}
+
+/// Launches, as the direct spawner does, with another record.
+fn start(request: &Request, place: &Place) -> Result<Watched, Refusal> {
+    let prepare = Refusal::at(SpawnStage::Prepare);
+    let (session, sessions) = (request.session, &request.sessions);
+    let folder = enter(&request.plan)?;
+    if !files::claim(sessions, session).map_err(&prepare)? {
+        // It is another's, perhaps of a time before there were shims.
+        return Err(prepare(Errno::EXIST.into()));
+    }
+    let started = start_claimed(request, place, folder.as_fd());
+    if started.is_err() {
+        files::discard(sessions, session);
+    }
+    started
+}
+
+fn start_claimed(
+    request: &Request,
+    place: &Place,
+    folder: std::os::fd::BorrowedFd<'_>,
+) -> Result<Watched, Refusal> {
+    let prepare = Refusal::at(SpawnStage::Prepare);
+    let (session, sessions) = (request.session, &request.sessions);
+    let stdin = File::open("/dev/null").map_err(&prepare)?;
+    let stdout = files::create_output(sessions, session, Stream::Stdout).map_err(&prepare)?;
+    let stderr = files::create_output(sessions, session, Stream::Stderr).map_err(&prepare)?;
+    // Who comes from now on waits until the launch is over, and is told then.
+    let listener = UnixListener::bind(CONTROL).map_err(&prepare)?;
+    let descriptors = Descriptors {
+        stdin: stdin.as_fd(),
+        stdout: stdout.as_fd(),
+        stderr: stderr.as_fd(),
+        folder,
+    };
+    let child = spawn::fork(&request.plan, &descriptors)?;
+    let identity: Identity = identify(session, &child).map_err(&prepare)?;
+    place.store(&Started { nonce: request.nonce, identity }).map_err(&prepare)?;
+    let agent = child.pid();
+    child.open_gate()?;
+    Ok(Watched { agent, outputs: [stdout, stderr], listener })
+}
+
+/// Leaves nothing behind from which anybody could take that there was a process, and then says so:
+/// whoever is told may launch the session again.
+fn refuse(
+    request: &Request,
+    place: &Place,
+    lock: Lock,
+    mut launcher: UnixStream,
+    refusal: Refusal,
+) -> io::Result<()> {
+    let discarded = place.discard();
+    drop(fs::remove_dir(Place::of(&request.sessions, request.session).folder()));
+    drop(lock);
+    // It is refused even if something stayed behind, and that is what the launcher stores.
+    launcher.write_all(&FromShim::Refused(refusal).encode())?;
+    discarded
+}
+
+/// Returns the name of this boot, for a record that is true without it.
+fn boot_id_if_known() -> String {
+    boot_id().unwrap_or_default()
+}

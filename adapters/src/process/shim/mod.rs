@@ -1,0 +1,42 @@
+//! Processes that outlive the daemon, and whose end is never missed: a shim for each.
+//!
+//! [`ShimSpawner`] does not fork the session's process itself. It starts a *shim*, which is the same
+//! program once more, tiny and with one thread, and orders the launch from it. The shim is the
+//! parent: it sees the exit, writes it down before it reaps, and is asked for signals. The daemon
+//! may be killed, replaced and started again meanwhile, and finds everything by
+//! [`attach`](candor_core::ports::ProcessSpawner::attach).
+//!
+//! | file | who | what |
+//! |---|---|---|
+//! | `place.rs` | both | the records, the lock, the socket: names and meaning |
+//! | `frame.rs`, `request.rs` | both | what they say to each other |
+//! | `inside/` | the shim | from its start to its end |
+//! | `spawner.rs`, `launch.rs` | the daemon | starting a shim |
+//! | `find.rs` | the daemon | what became of one |
+//! | `link.rs`, `process.rs` | the daemon | being connected with one |
+//!
+//! What holds it together:
+//!
+//! - **The lock is the life of the shim.** The kernel lets go of it whatever its holder dies of, and
+//!   no number that is used again can be mistaken for it. A daemon that finds it free keeps it
+//!   while it decides, so that a shim that comes late does not start behind its back.
+//! - **`started` is durable before the program's first instruction**, so without it there was none.
+//! - **`exit` is durable before the process is reaped.** While it cannot be written the zombie keeps
+//!   the status.
+//! - **A whole `exit` is the truth**, whoever lives or is dead. So a shim leaves as soon as it is
+//!   written: who comes later reads it.
+//!
+//! Linux alone for now. On macOS the daemon keeps its direct children.
+
+mod find;
+mod frame;
+mod inside;
+mod launch;
+mod link;
+mod place;
+mod process;
+mod request;
+mod spawner;
+
+pub use inside::main;
+pub use spawner::{ShimProgram, ShimSpawner};

@@ -1,0 +1,281 @@
+//! Where a session's shim keeps what it must not forget: records, a lock, a socket.
+//!
+//! | name | written by | when | says |
+//! |---|---|---|---|
+//! | `intent` | the daemon | before it orders the launch | without it, the program never ran |
+//! | `lock` | held by the shim | before anything else | somebody watches the process |
+//! | `control` | the shim | before the fork | where it can be reached |
+//! | `started` | the shim | before the gate is opened | without it, the program never ran |
+//! | `exit` | the shim | before the process is reaped | how it ended |
+//!
+//! They lie in `<id>.shim/`, *beside* the folder of the session's output, so that a user who removes
+//! that one does not take away the only means to find its process.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use candor_core::ports::Ending;
+use candor_core::session::{OutputSizes, SessionId};
+use candor_core::verdict::{Exit, Witness};
+use rustix::process::WaitIdStatus;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::process::files;
+use crate::process::identity::Identity;
+use crate::process::record::{self, Found};
+
+/// The name of the socket.
+pub(super) const CONTROL: &str = "control";
+
+/// The name of the lock.
+const LOCK: &str = "lock";
+
+/// The folder of one session's shim.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    folder: PathBuf,
+    session: SessionId,
+}
+
+/// Held by whoever may decide what becomes of the launch: the shim for as long as it lives, or a
+/// daemon while it finds out what a dead one has left. The kernel lets go of it when its holder
+/// dies.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// One of the records.
+pub(super) trait Record: Serialize + DeserializeOwned {
+    /// The name of its file.
+    const NAME: &'static str;
+
+    /// Whose it is. A file that was copied from elsewhere gives itself away.
+    fn session(&self) -> SessionId;
+}
+
+/// A launch was ordered, or will be in a moment.
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Intent {
+    pub(super) session: SessionId,
+    /// Names the launch, so that a shim that comes late does not take another one's for its own.
+    pub(super) nonce: Uuid,
+    pub(super) boot_id: String,
+}
+
+/// There is a process, and its program may have run.
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Started {
+    pub(super) nonce: Uuid,
+    pub(super) identity: Identity,
+}
+
+/// The process has ended.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct ExitRecord {
+    pub(super) session: SessionId,
+    pub(super) nonce: Uuid,
+    pub(super) exit: Exit,
+    /// At the moment of the end.
+    pub(super) output: OutputSizes,
+    pub(super) boot_id: String,
+}
+
+impl Record for Intent {
+    const NAME: &'static str = "intent";
+
+    fn session(&self) -> SessionId {
+        self.session
+    }
+}
+
+impl Record for Started {
+    const NAME: &'static str = "started";
+
+    fn session(&self) -> SessionId {
+        self.identity.session()
+    }
+}
+
+impl Record for ExitRecord {
+    const NAME: &'static str = "exit";
+
+    fn session(&self) -> SessionId {
+        self.session
+    }
+}
+
+impl ExitRecord {
+    /// Returns the fact. There is no cgroup of the session's own whose counter could tell of an
+    /// out-of-memory kill, so it is never seen here.
+    pub(super) const fn ending(&self) -> Ending {
+        ending(self.exit, self.output)
+    }
+}
+
+/// Returns the end that a shim told.
+pub(super) const fn ending(exit: Exit, output: OutputSizes) -> Ending {
+    Ending { exit, oom_killed: false, witness: Witness::Parent, output }
+}
+
+/// Reads what `waitid` said of a process that has ended.
+pub(super) fn exit(status: &WaitIdStatus) -> Exit {
+    let number = |value: i32| u8::try_from(value & 0xff).unwrap_or(u8::MAX);
+    match (status.exit_status(), status.terminating_signal()) {
+        (_, Some(signal)) => Exit::Signal { number: number(signal), core_dumped: status.dumped() },
+        (code, None) => Exit::Code(code.map_or(u8::MAX, number)),
+    }
+}
+
+impl Place {
+    /// The session's, as a daemon sees it.
+    pub(super) fn of(sessions: &Path, session: SessionId) -> Self {
+        Self { folder: sessions.join(format!("{session}.shim")), session }
+    }
+
+    /// The same, as a shim sees it that stands in it.
+    pub(super) fn here(session: SessionId) -> Self {
+        Self { folder: PathBuf::from("."), session }
+    }
+
+    pub(super) const fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Returns the folder of all sessions.
+    pub(super) fn sessions(&self) -> &Path {
+        self.folder.parent().unwrap_or(&self.folder)
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn path<R: Record>(&self) -> PathBuf {
+        self.folder.join(R::NAME)
+    }
+
+    /// Makes the folder, and says whether this call made it. Only one ever does.
+    ///
+    /// # Errors
+    ///
+    /// What the file system said.
+    pub(super) fn claim(&self) -> io::Result<bool> {
+        files::make_folder(&self.folder)
+    }
+
+    /// Makes the folder itself survive a power cut. A record in it is worth no more than that.
+    ///
+    /// # Errors
+    ///
+    /// What the file system said.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        record::sync_folder_of(&self.folder)
+    }
+
+    /// Whether the folder was removed under the shim that stands in it: then nothing can be
+    /// recorded any more, and nobody would find it.
+    pub(super) fn is_removed(&self) -> bool {
+        fs::metadata(&self.folder).is_ok_and(|metadata| metadata.nlink() == 0)
+    }
+
+    /// Stores a record. Afterwards a reader finds it whole, even after a power cut; after an error,
+    /// not at all, but perhaps by [`unfinished`](Self::unfinished).
+    ///
+    /// # Errors
+    ///
+    /// What the file system said.
+    pub(super) fn store<R: Record>(&self, record: &R) -> io::Result<()> {
+        record::store(&self.path::<R>(), record, || {})
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    ///
+    /// When the file could not be read, so that nobody knows what it says.
+    pub(super) fn load<R: Record>(&self) -> io::Result<Found<R>> {
+        self.read(&self.path::<R>())
+    }
+
+    /// Reads what somebody wrote who died before it had its name. It is as true as if it had: only
+    /// the name was missing, and it checks itself.
+    ///
+    /// # Errors
+    ///
+    /// When the file could not be read.
+    pub(super) fn unfinished<R: Record>(&self) -> io::Result<Found<R>> {
+        self.read(&record::unfinished(&self.path::<R>()))
+    }
+
+    fn read<R: Record>(&self, path: &Path) -> io::Result<Found<R>> {
+        Ok(match record::load::<R>(path)? {
+            Found::Whole(record) if record.session() != self.session => Found::Damaged,
+            found => found,
+        })
+    }
+
+    /// Gives an unfinished record its name.
+    ///
+    /// # Errors
+    ///
+    /// What the file system said.
+    pub(super) fn promote<R: Record>(&self) -> io::Result<()> {
+        let path = self.path::<R>();
+        fs::rename(record::unfinished(&path), &path)?;
+        record::sync_folder_of(&path)
+    }
+
+    /// Removes a record for good, if it is there, and what was written of it.
+    ///
+    /// # Errors
+    ///
+    /// What the file system said.
+    pub(super) fn remove<R: Record>(&self) -> io::Result<()> {
+        let path = self.path::<R>();
+        record::remove(&path)?;
+        record::remove(&record::unfinished(&path))?;
+        record::sync_folder_of(&path)
+    }
+
+    /// Takes the lock, or returns `None` when somebody holds it.
+    ///
+    /// # Errors
+    ///
+    /// What the file system said.
+    pub(super) fn lock(&self) -> io::Result<Option<Lock>> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let file = options.custom_flags(libc::O_NOFOLLOW).open(self.folder.join(LOCK))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Removes the socket. Where it stays, nobody answers there any more.
+    pub(super) fn remove_control(&self) {
+        drop(fs::remove_file(self.folder.join(CONTROL)));
+    }
+
+    /// Removes all that a launch has left that came to nothing. The intent goes first: without it,
+    /// nobody takes the rest for a process.
+    ///
+    /// # Errors
+    ///
+    /// When the intent may still be there. What else cannot be removed stays, and harms nobody.
+    pub(super) fn discard(&self) -> io::Result<()> {
+        record::remove(&self.path::<Intent>())?;
+        // Should a power cut bring it back, the rest comes back as well, or it never ran.
+        drop(self.remove::<Intent>());
+        drop(self.remove::<Started>());
+        self.remove_control();
+        drop(fs::remove_file(self.folder.join(LOCK)));
+        Ok(())
+    }
+}

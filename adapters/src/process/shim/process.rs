@@ -1,0 +1,268 @@
+//! A process that is watched by its shim.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use candor_core::ports::{Delivery, Fact, Process, Target};
+use candor_core::session::SessionId;
+use candor_core::stop::Signal;
+use candor_core::verdict::LostReason;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{sleep, timeout};
+
+use super::find::{Finding, find};
+use super::frame::{FromShim, ToShim};
+use super::link::{Connection, Link};
+use super::place::{Place, ending};
+use crate::process::child;
+use crate::process::platform::ExitWatch;
+use crate::process::registry::Registry;
+
+/// How long a shim may take to answer for a signal.
+const SIGNAL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Signals that wait to be sent, and signals that wait for their answer. One asks after the other,
+/// so there is hardly ever more than one.
+const SIGNALS_MAX: usize = 16;
+
+/// How long a shim that cannot be reached is left alone, at first and at most.
+const SEARCH_MIN: Duration = Duration::from_millis(20);
+const SEARCH_MAX: Duration = Duration::from_secs(2);
+
+/// One process.
+pub(super) struct ShimProcess {
+    session: SessionId,
+    signals: mpsc::Sender<Order>,
+    end: watch::Receiver<Option<Fact>>,
+    is_told: AtomicBool,
+}
+
+/// A signal to send.
+struct Order {
+    target: Target,
+    signal: Signal,
+    answer: oneshot::Sender<Delivery>,
+}
+
+impl ShimProcess {
+    /// Makes the process, and what speaks for it with its shim. Nothing happens before
+    /// [`Driver::run`] is polled. Once the process is dropped, the driver leaves.
+    pub(super) fn new(place: Place, registry: Weak<Registry>) -> (Self, Driver) {
+        let (signals, orders) = mpsc::channel(SIGNALS_MAX);
+        let (tell, end) = watch::channel(None);
+        let is_told = AtomicBool::new(false);
+        let process = Self { session: place.session(), signals, end, is_told };
+        (process, Driver { place, registry, orders, tell })
+    }
+
+    fn has_ended(&self) -> bool {
+        self.end.borrow().is_some()
+    }
+
+    async fn send(&self, target: Target, signal: Signal) -> Delivery {
+        if self.has_ended() {
+            return Delivery::AlreadyEnded;
+        }
+        let (answer, answered) = oneshot::channel();
+        let order = Order { target, signal, answer };
+        let delivery = timeout(SIGNAL_PATIENCE, async {
+            self.signals.send(order).await.ok()?;
+            answered.await.ok()
+        });
+        match delivery.await {
+            Ok(Some(delivery)) => delivery,
+            // The driver has left without an answer, since there is nobody to signal any more.
+            Ok(None) if self.has_ended() => Delivery::AlreadyEnded,
+            Ok(None) | Err(_) => {
+                let session = self.session;
+                tracing::warn!(%session, ?signal, "nothing is known of a signal");
+                Delivery::Unknown
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Process for ShimProcess {
+    async fn next_fact(&self) -> Fact {
+        let mut end = self.end.clone();
+        let fact = match end.wait_for(Option::is_some).await {
+            Ok(fact) => *fact,
+            // Only when the runtime shuts down.
+            Err(_) => None,
+        };
+        match fact {
+            Some(fact) if !self.is_told.swap(true, Ordering::Relaxed) => {
+                crate::failpoint!(ExitSeen, self.session);
+                fact
+            }
+            Some(_) | None => std::future::pending().await,
+        }
+    }
+
+    async fn signal(&self, target: Target, signal: Signal) -> Delivery {
+        crate::failpoint!(SignalBegun, self.session, signal);
+        let delivery = self.send(target, signal).await;
+        crate::failpoint!(SignalSent, self.session, signal);
+        delivery
+    }
+}
+
+/// Speaks for one process with its shim, and finds it again when the connection breaks.
+pub(super) struct Driver {
+    place: Place,
+    registry: Weak<Registry>,
+    orders: mpsc::Receiver<Order>,
+    tell: watch::Sender<Option<Fact>>,
+}
+
+/// How a connection came to its end.
+enum Parting {
+    /// With the last fact.
+    Over(Fact),
+    /// Without it: find out.
+    Broken,
+    /// Nobody wants to know any more.
+    Unwanted,
+}
+
+impl Driver {
+    /// Goes on until the process has ended, or nobody wants to know.
+    pub(super) async fn run(mut self, mut link: Link) {
+        loop {
+            let parting = match link {
+                Link::Shim(connection) => self.listen(connection).await,
+                Link::Orphan(watch) => self.stand_by(&watch).await,
+            };
+            let found = match parting {
+                Parting::Over(fact) => return self.end(fact),
+                Parting::Broken => self.search().await,
+                Parting::Unwanted => return,
+            };
+            link = match found {
+                Some(Ok(link)) => link,
+                Some(Err(fact)) => return self.end(fact),
+                None => return,
+            };
+        }
+    }
+
+    fn end(&mut self, fact: Fact) {
+        if let Some(registry) = self.registry.upgrade() {
+            registry.ended(self.place.session(), fact);
+        }
+        self.tell.send_replace(Some(fact));
+    }
+
+    async fn listen(&mut self, mut connection: Connection) -> Parting {
+        let mut pending: VecDeque<(u64, oneshot::Sender<Delivery>)> = VecDeque::new();
+        let mut last_id = 0;
+        loop {
+            tokio::select! {
+                // What was said comes before what is asked: a process whose end is known gets no
+                // signal.
+                biased;
+                heard = connection.next() => match heard {
+                    Ok(FromShim::Delivered { id, delivery }) => {
+                        // They are answered in their order. One before it got none.
+                        while let Some((asked, answer)) = pending.pop_front() {
+                            if asked == id {
+                                let _ = answer.send(delivery);
+                                break;
+                            }
+                        }
+                    }
+                    Ok(FromShim::Ended { exit, output }) => {
+                        // The shim has left without looking at them.
+                        for (_, answer) in pending {
+                            let _ = answer.send(Delivery::AlreadyEnded);
+                        }
+                        return Parting::Over(Fact::Ended(ending(exit, output)));
+                    }
+                    Ok(FromShim::Up) => {}
+                    Ok(FromShim::Refused(_)) | Err(_) => {
+                        for (_, answer) in pending {
+                            let _ = answer.send(Delivery::Unknown);
+                        }
+                        return Parting::Broken;
+                    }
+                },
+                order = self.orders.recv() => match order {
+                    Some(order) => {
+                        last_id += 1;
+                        pending.retain(|(_, answer)| !answer.is_closed());
+                        if let Some(waits) = ask(&connection, last_id, order) {
+                            pending.push_back((last_id, waits));
+                        }
+                    }
+                    None => return Parting::Unwanted,
+                },
+            }
+        }
+    }
+
+    /// The shim is gone, and its process is not. Signals go through the handle, which stays that of
+    /// this process; its end is looked for where its parent would have left it.
+    async fn stand_by(&mut self, process: &ExitWatch) -> Parting {
+        loop {
+            tokio::select! {
+                biased;
+                () = process.ended() => return Parting::Broken,
+                order = self.orders.recv() => match order {
+                    Some(Order { target, signal, answer }) if !answer.is_closed() => {
+                        let sent = process.send(target, child::number(signal));
+                        let _ = answer.send(child::delivery(sent));
+                    }
+                    Some(_) => {}
+                    None => return Parting::Unwanted,
+                },
+            }
+        }
+    }
+
+    /// Finds out what became of the shim. `None` when nobody wants to know any more.
+    async fn search(&mut self) -> Option<Result<Link, Fact>> {
+        let mut pause = SEARCH_MIN;
+        loop {
+            let fact = match find(&self.place).await {
+                Finding::Up(link) => return Some(Ok(link)),
+                Finding::Ended(ending) => Fact::Ended(ending),
+                Finding::Lost(reason) => Fact::Lost(reason),
+                // It was up: so its records were removed under it.
+                Finding::NeverRan => Fact::Lost(LostReason::DirRemoved),
+                Finding::Unreachable => {
+                    sleep(pause).await;
+                    pause = SEARCH_MAX.min(pause * 2);
+                    if self.orders.is_closed() {
+                        return None;
+                    }
+                    continue;
+                }
+            };
+            return Some(Err(fact));
+        }
+    }
+}
+
+/// Asks for a signal, and returns who waits for the answer.
+fn ask(connection: &Connection, id: u64, order: Order) -> Option<oneshot::Sender<Delivery>> {
+    let Order { target, signal, answer } = order;
+    if answer.is_closed() {
+        // Nobody waits any more: it was said that nothing is known of it, and it is not sent late.
+        return None;
+    }
+    match connection.send(ToShim::Signal { id, target, signal }) {
+        // A connection that is over says so when it is read.
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Some(answer),
+        // Nothing was sent.
+        Err(_) => {
+            let _ = answer.send(Delivery::Unknown);
+            None
+        }
+        Ok(()) => Some(answer),
+    }
+}

@@ -1,0 +1,165 @@
+//! [`ProcessSpawner`] by shims.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use candor_core::ports::{Attach, Environment, Launch, ProcessSpawner};
+use candor_core::session::{SessionId, Spec};
+use candor_core::verdict::SpawnStage;
+use rustix::io::Errno;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::find::{Finding, find};
+use super::launch::{Order, launch};
+use super::link::Link;
+use super::place::Place;
+use super::process::ShimProcess;
+use crate::process::attach::attach as attach_direct;
+use crate::process::plan::{Plan, Refusal};
+use crate::process::registry::{Claim, Known, Registry};
+use crate::process::signals;
+
+/// Launches under way at the same time. More than one, so that a folder on a file system that
+/// hangs does not hold up the launches elsewhere.
+const LAUNCHES_MAX: usize = 16;
+
+/// How long a launch is waited for. After that `attach` tells what became of it.
+const LAUNCH_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The program that becomes a shim by calling [`main`](super::main) before anything else.
+#[derive(Clone, Debug)]
+pub struct ShimProgram {
+    /// Its file.
+    pub path: PathBuf,
+    /// What makes it one. The session's id follows, which only people look at.
+    pub arguments: Vec<OsString>,
+}
+
+impl ShimProgram {
+    /// This very program, with the argument that makes it a shim. It stays the one that runs even
+    /// when its file is replaced, so that both always understand each other.
+    #[must_use]
+    pub fn this_one(argument: impl Into<OsString>) -> Self {
+        Self { path: PathBuf::from("/proc/self/exe"), arguments: vec![argument.into()] }
+    }
+}
+
+/// Makes processes that outlive the daemon, each with a shim that sees its end.
+///
+/// The session gets what one of the direct spawner gets: see
+/// [`DirectSpawner`](crate::process::DirectSpawner).
+pub struct ShimSpawner {
+    sessions: PathBuf,
+    program: ShimProgram,
+    registry: Arc<Registry>,
+    places: Arc<Semaphore>,
+}
+
+impl ShimSpawner {
+    /// Makes a spawner that keeps its files below `sessions_folder`, which is absolute and is made
+    /// with mode 0700 when it is first needed.
+    ///
+    /// One process at a time may launch with a spawner on a folder: hold a lock. Several may attach.
+    ///
+    /// Should this process have been started with `SIGCHLD` ignored, that is undone.
+    #[must_use]
+    pub fn new(sessions_folder: PathBuf, program: ShimProgram) -> Self {
+        signals::keep_exits();
+        Self {
+            sessions: sessions_folder,
+            program,
+            registry: Arc::new(Registry::default()),
+            places: Arc::new(Semaphore::new(LAUNCHES_MAX)),
+        }
+    }
+
+    fn place(&self, session: SessionId) -> Place {
+        Place::of(&self.sessions, session)
+    }
+}
+
+#[async_trait]
+impl ProcessSpawner for ShimSpawner {
+    /// Called again, it returns the process that there is. While the first call is still under way,
+    /// or after the process has ended, it returns [`Launch::Unknown`], and `attach` tells more.
+    /// After `attach` has said that the session never ran, every launch of it is refused.
+    async fn launch(&self, id: SessionId, spec: &Spec, environment: &Environment) -> Launch {
+        crate::failpoint!(LaunchBegun, id);
+        let claim = match self.registry.claim(id) {
+            Ok(claim) => claim,
+            Err(Known::Up(process)) => return Launch::Up(process),
+            Err(Known::Busy | Known::Ended(_)) => return Launch::Unknown,
+            Err(Known::NeverRan) => return refused(SpawnStage::Prepare, Errno::PERM),
+        };
+        let plan = match Plan::new(spec, environment) {
+            Ok(plan) => plan,
+            Err(refusal) => return refusal.into(),
+        };
+        let Ok(Ok(turn)) = timeout(LAUNCH_PATIENCE, Arc::clone(&self.places).acquire_owned()).await
+        else {
+            // Nothing was begun.
+            return refused(SpawnStage::Fork, Errno::AGAIN);
+        };
+        let order = Order {
+            place: self.place(id),
+            sessions: self.sessions.clone(),
+            program: self.program.clone(),
+            plan,
+        };
+        // A task of its own, so that it comes to its end even if nobody waits for it.
+        let task = tokio::spawn(async move {
+            let launched = timeout(LAUNCH_PATIENCE, launch(order)).await;
+            drop(turn);
+            match launched {
+                Ok(Ok((place, connection))) => Launch::Up(up(claim, place, Link::Shim(connection))),
+                Ok(Err(launch)) => launch,
+                Err(_elapsed) => Launch::Unknown,
+            }
+        });
+        task.await.unwrap_or(Launch::Unknown)
+    }
+
+    /// See `find.rs` for what is found. A session that an earlier daemon launched without a shim is
+    /// treated as that one would have.
+    async fn attach(&self, id: SessionId) -> Attach {
+        crate::failpoint!(AttachBegun, id);
+        let claim = match self.registry.claim(id) {
+            Ok(claim) => claim,
+            Err(Known::Busy) => return Attach::Unreachable,
+            Err(Known::Up(process)) => return Attach::Up(process),
+            Err(Known::Ended(ending)) => return Attach::Ended(ending),
+            Err(Known::NeverRan) => return Attach::NeverRan,
+        };
+        let place = self.place(id);
+        let answer = match find(&place).await {
+            Finding::NeverRan => attach_direct(&self.sessions, id).await,
+            finding => match finding.into_attach() {
+                Ok(link) => return Attach::Up(up(claim, place, link)),
+                Err(answer) => answer,
+            },
+        };
+        if let Attach::NeverRan = answer {
+            claim.never_ran();
+        }
+        crate::failpoint!(AttachDone, id);
+        answer
+    }
+}
+
+/// Makes a process of what was found or launched.
+fn up(claim: Claim, place: Place, link: Link) -> Arc<ShimProcess> {
+    let (process, driver) = ShimProcess::new(place, Arc::downgrade(claim.registry()));
+    let process = Arc::new(process);
+    // First known, and then spoken for: its end must find it there.
+    claim.up(Arc::clone(&process) as _);
+    tokio::spawn(driver.run(link));
+    process
+}
+
+fn refused(stage: SpawnStage, errno: Errno) -> Launch {
+    Refusal { stage, errno: errno.raw_os_error() }.into()
+}

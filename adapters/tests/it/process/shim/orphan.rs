@@ -1,0 +1,97 @@
+//! The shim is killed, and its process lives on.
+
+use std::process::Stdio;
+
+use candor_core::ports::{Attach, Delivery, Fact, Process, Target};
+use candor_core::stop::Signal;
+use candor_core::verdict::{Exit, LostReason};
+use candor_harness::contract::repository::chain::session_id;
+use tokio::time::timeout;
+
+use super::helper::{self, PLAYED, Role};
+use super::{
+    PATIENCE, Stage, aside, attach, attached, found_ended, held, kill, line_from, released,
+};
+
+async fn lost(process: &dyn Process) -> LostReason {
+    match timeout(PATIENCE, process.next_fact()).await.unwrap() {
+        Fact::Lost(reason) => reason,
+        Fact::Ended(ending) => panic!("somebody saw it: {ending:?}"),
+    }
+}
+
+#[tokio::test]
+async fn orphan_is_signalled_and_its_exit_is_lost() {
+    let stage = Stage::new();
+    let (hold, ready) = (stage.fifo("held"), stage.fifo("ready"));
+    let member = stage.fifo("member");
+    let kind = format!("stay,hold={}", member.display());
+    let arguments = [
+        "--on",
+        "INT=ignore",
+        "--fork",
+        &kind,
+        "--hold",
+        hold.to_str().unwrap(),
+        "--ready",
+        ready.to_str().unwrap(),
+        "--hang",
+    ];
+    let member = tokio::spawn(async move { held(&member).await });
+    let holder = hold.clone();
+    let holder = tokio::spawn(async move { held(&holder).await });
+    let (session, process) = stage.agent_up(&arguments).await;
+    let (hold, member) = (holder.await.unwrap(), member.await.unwrap());
+    assert_eq!(line_from(&ready).await, "ready\n");
+    kill(stage.shim(session)).await;
+
+    // The one that was connected, and one that comes later.
+    let later = attached(&*stage.later(), session).await;
+    for process in [&process, &later] {
+        let delivery = process.signal(Target::Process, Signal::Interrupt).await;
+        assert_eq!(delivery, Delivery::Delivered);
+    }
+    assert_eq!(later.signal(Target::Group, Signal::Terminate).await, Delivery::Delivered);
+    assert_eq!(lost(&*process).await, LostReason::ShimKilled);
+    assert_eq!(lost(&*later).await, LostReason::ShimKilled);
+    released(hold).await;
+    released(member).await;
+    for process in [process, later] {
+        let delivery = process.signal(Target::Group, Signal::Kill).await;
+        assert_eq!(delivery, Delivery::AlreadyEnded);
+    }
+    for _ in 0..2 {
+        let answer = attach(&*stage.later(), session).await;
+        assert!(matches!(answer, Attach::Lost(LostReason::ShimKilled)));
+        let answer = attach(&*stage.spawner, session).await;
+        assert!(matches!(answer, Attach::Lost(LostReason::ShimKilled)));
+    }
+}
+
+#[tokio::test]
+async fn process_that_died_with_its_shim_is_lost() {
+    let stage = Stage::new();
+    let hold = stage.fifo("held");
+    let (session, process) = stage.agent_up(&["--hold", hold.to_str().unwrap(), "--hang"]).await;
+    let hold = held(&hold).await;
+    let (shim, agent) = (stage.shim(session), stage.agent(session));
+    // Stopped, it cannot see the end of the process before it is killed itself.
+    rustix::process::kill_process(shim, rustix::process::Signal::STOP).unwrap();
+    rustix::process::kill_process(agent, rustix::process::Signal::KILL).unwrap();
+    released(hold).await;
+    kill(shim).await;
+    assert_eq!(lost(&*process).await, LostReason::ShimKilled);
+    assert!(matches!(attach(&*stage.later(), session).await, Attach::Lost(LostReason::ShimKilled)));
+}
+
+/// A daemon to which the orphans of its shims fall is their parent, and knows.
+#[tokio::test]
+async fn daemon_that_adopts_an_orphan_sees_its_exit() {
+    let stage = Stage::new();
+    let mut command = stage.helper(Role::Adopt, &[], "-");
+    let status = aside(move || command.stdout(Stdio::null()).status().unwrap());
+    assert_eq!(status.await.code(), Some(PLAYED));
+    let ending = found_ended(&stage, session_id(helper::SESSION)).await;
+    assert_eq!(ending.exit, Exit::Code(42));
+    assert_eq!(ending.output.stdout_bytes, 3);
+}

@@ -1,0 +1,85 @@
+//! A shim that says nothing.
+
+use std::time::{Duration, Instant};
+
+use candor_core::ports::{Attach, Delivery, Target};
+use candor_core::stop::Signal;
+use candor_core::verdict::Exit;
+use rustix::process::{self, kill_process};
+
+use super::{Stage, attach, attached, exit};
+
+#[tokio::test]
+async fn shim_that_hangs_is_out_of_reach_until_it_goes_on() {
+    let stage = Stage::new();
+    let (session, process) = stage.agent_up(&["--hang"]).await;
+    let shim = stage.shim(session);
+    kill_process(shim, process::Signal::STOP).unwrap();
+
+    let later = stage.later();
+    let start = Instant::now();
+    assert!(matches!(attach(&*later, session).await, Attach::Unreachable));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    let start = Instant::now();
+    let delivery = process.signal(Target::Process, Signal::Continue).await;
+    assert_eq!(delivery, Delivery::Unknown);
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+
+    kill_process(shim, process::Signal::CONT).unwrap();
+    let found = attached(&*later, session).await;
+    assert_eq!(found.signal(Target::Process, Signal::Interrupt).await, Delivery::Delivered);
+    let interrupted = Exit::Signal { number: 2, core_dumped: false };
+    assert_eq!(exit(&*found).await, interrupted);
+    assert_eq!(exit(&*process).await, interrupted);
+}
+
+#[tokio::test]
+async fn shim_takes_no_notice_of_signals() {
+    let stage = Stage::new();
+    let (session, process) = stage.agent_up(&["--hang"]).await;
+    let shim = stage.shim(session);
+    for signal in [
+        process::Signal::HUP,
+        process::Signal::INT,
+        process::Signal::QUIT,
+        process::Signal::TERM,
+        process::Signal::PIPE,
+        process::Signal::USR1,
+        process::Signal::ALARM,
+        process::Signal::TSTP,
+        process::Signal::TTIN,
+    ] {
+        kill_process(shim, signal).unwrap();
+    }
+    let later = attached(&*stage.later(), session).await;
+    assert_eq!(later.signal(Target::Process, Signal::Terminate).await, Delivery::Delivered);
+    assert_eq!(exit(&*process).await, Exit::Signal { number: 15, core_dumped: false });
+}
+
+/// What does not speak the language is let go, and the next one is heard.
+#[tokio::test]
+async fn nonsense_ends_the_connection_alone() {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixStream;
+
+    let stage = Stage::new();
+    let (session, process) = stage.agent_up(&["--hang"]).await;
+    let control = stage.file(session, "control");
+    // More than there are places for.
+    let silent: Vec<_> = (0..20).map(|_| UnixStream::connect(&control).unwrap()).collect();
+    drop(silent);
+    for nonsense in [[0_u8; 32], [1; 32], [0xff; 32]] {
+        let control = control.clone();
+        let said = super::aside(move || {
+            let mut stream = UnixStream::connect(control).unwrap();
+            stream.write_all(&nonsense).unwrap();
+            let mut answer = Vec::new();
+            drop(stream.read_to_end(&mut answer));
+            answer
+        });
+        assert_eq!(said.await, b"");
+    }
+    let later = attached(&*stage.later(), session).await;
+    assert_eq!(later.signal(Target::Process, Signal::Kill).await, Delivery::Delivered);
+    assert_eq!(exit(&*process).await, Exit::Signal { number: 9, core_dumped: false });
+}
