@@ -32,7 +32,7 @@ impl Refusal {
         }
     }
 
-    const fn new(stage: SpawnStage, errno: Errno) -> Self {
+    pub(super) const fn new(stage: SpawnStage, errno: Errno) -> Self {
         Self { stage, errno: errno.raw_os_error() }
     }
 }

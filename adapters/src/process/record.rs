@@ -38,6 +38,30 @@ pub(super) fn store<T: Serialize>(
     record: &T,
     before_rename: impl FnOnce(),
 ) -> io::Result<()> {
+    write(path, record, |file| {
+        file.sync_all()?;
+        before_rename();
+        Ok(())
+    })?;
+    sync_folder_of(path)
+}
+
+/// Shows a record to other processes, whole or not at all, for as long as this boot lasts. A power
+/// cut may take it away or damage it.
+///
+/// # Errors
+///
+/// What the file system said.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "shims do, and are not there"))]
+pub(super) fn show<T: Serialize>(path: &Path, record: &T) -> io::Result<()> {
+    write(path, record, |_file| Ok(()))
+}
+
+fn write<T: Serialize>(
+    path: &Path,
+    record: &T,
+    before_rename: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
     let line = encode(record)?;
     let unfinished = unfinished(path);
     // What an earlier attempt has left is of no use to anybody.
@@ -46,10 +70,8 @@ pub(super) fn store<T: Serialize>(
     options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
     let mut file = options.open(&unfinished)?;
     file.write_all(line.as_bytes())?;
-    file.sync_all()?;
-    before_rename();
-    fs::rename(&unfinished, path)?;
-    sync_folder_of(path)
+    before_rename(&file)?;
+    fs::rename(&unfinished, path)
 }
 
 /// Reads a record.

@@ -4,8 +4,12 @@ use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use candor_core::ports::{Ending, Fact, Process};
+use candor_core::ports::{Attach, Ending, Fact, Launch, Process};
 use candor_core::session::SessionId;
+use candor_core::verdict::SpawnStage;
+use rustix::io::Errno;
+
+use super::plan::Refusal;
 
 /// How many ends are kept for somebody who asks once more. Whoever asks later than that is told
 /// what the files say: the process is gone, its exit unknown. But then its end has long been
@@ -37,6 +41,29 @@ pub(super) enum Known {
     Ended(Ending),
     /// It was said that it never ran, and so it never may.
     NeverRan,
+}
+
+impl From<Known> for Launch {
+    /// What somebody is told who wants to launch it.
+    fn from(known: Known) -> Self {
+        match known {
+            Known::Up(process) => Self::Up(process),
+            Known::Busy | Known::Ended(_) => Self::Unknown,
+            Known::NeverRan => Refusal::new(SpawnStage::Prepare, Errno::PERM).into(),
+        }
+    }
+}
+
+impl From<Known> for Attach {
+    /// What somebody is told who wants to know what became of it.
+    fn from(known: Known) -> Self {
+        match known {
+            Known::Busy => Self::Unreachable,
+            Known::Up(process) => Self::Up(process),
+            Known::Ended(ending) => Self::Ended(ending),
+            Known::NeverRan => Self::NeverRan,
+        }
+    }
 }
 
 impl Registry {

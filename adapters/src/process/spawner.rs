@@ -14,8 +14,8 @@ use tokio::time::timeout;
 
 use super::attach::attach;
 use super::launch::launch;
-use super::plan::Plan;
-use super::registry::{Known, Registry};
+use super::plan::{Plan, Refusal};
+use super::registry::Registry;
 use super::signals;
 
 /// Launches under way at the same time. More than one, so that a folder on a file system that
@@ -66,9 +66,7 @@ impl ProcessSpawner for DirectSpawner {
         crate::failpoint!(LaunchBegun, id);
         let claim = match self.registry.claim(id) {
             Ok(claim) => claim,
-            Err(Known::Up(process)) => return Launch::Up(process),
-            Err(Known::Busy | Known::Ended(_)) => return Launch::Unknown,
-            Err(Known::NeverRan) => return refused(SpawnStage::Prepare, Errno::PERM),
+            Err(known) => return known.into(),
         };
         let plan = match Plan::new(spec, environment) {
             Ok(plan) => plan,
@@ -77,7 +75,7 @@ impl ProcessSpawner for DirectSpawner {
         let places = Arc::clone(&self.places);
         let Ok(Ok(place)) = timeout(LAUNCH_PATIENCE, places.acquire_owned()).await else {
             // Nothing was begun.
-            return refused(SpawnStage::Fork, Errno::AGAIN);
+            return Refusal::new(SpawnStage::Fork, Errno::AGAIN).into();
         };
         let sessions = self.sessions.clone();
         let task = tokio::task::spawn_blocking(move || {
@@ -102,10 +100,7 @@ impl ProcessSpawner for DirectSpawner {
         crate::failpoint!(AttachBegun, id);
         let claim = match self.registry.claim(id) {
             Ok(claim) => claim,
-            Err(Known::Busy) => return Attach::Unreachable,
-            Err(Known::Up(process)) => return Attach::Up(process),
-            Err(Known::Ended(ending)) => return Attach::Ended(ending),
-            Err(Known::NeverRan) => return Attach::NeverRan,
+            Err(known) => return known.into(),
         };
         let answer = attach(&self.sessions, id).await;
         if let Attach::NeverRan = answer {
@@ -114,8 +109,4 @@ impl ProcessSpawner for DirectSpawner {
         crate::failpoint!(AttachDone, id);
         answer
     }
-}
-
-fn refused(stage: SpawnStage, errno: Errno) -> Launch {
-    Launch::Refused { stage, errno: errno.raw_os_error() }
 }

@@ -54,25 +54,24 @@ impl Finding {
 
 /// Finds out, within [`FIND_PATIENCE`]. Needs a tokio runtime.
 ///
-/// | `exit` | `intent` | lock | `started` | process | answer |
-/// |---|---|---|---|---|---|
-/// | whole | | | | | ended |
-/// | | none | | | | never ran |
-/// | | | held, answers | | | up |
-/// | | | held, silent | | | unreachable |
-/// | whole, unfinished | | free | | | ended; it gets its name |
-/// | none | damaged | free | none | | lost, bad record |
-/// | damaged | | free | none | | lost, bad record |
-/// | none | whole | free | none | | never ran; the intent is removed, so that a late shim leaves |
-/// | | | free | damaged | | lost, bad record |
-/// | | | free | of another boot | not looked for | lost, reboot |
-/// | | | free | of this boot | runs | up, without a shim |
-/// | | | free | of this boot | our own child | ended; it is recorded and reaped |
-/// | none | | free | of this boot | gone | lost, shim killed |
-/// | damaged | | free | of this boot | gone | lost, bad record |
+/// | `exit` | lock | `started` | process | answer |
+/// |---|---|---|---|---|
+/// | whole | | | | ended |
+/// | | | none, and no `intent` | | never ran |
+/// | | held, answers | | | up |
+/// | | held, silent | | | unreachable |
+/// | whole, unfinished | free | | | ended; it gets its name |
+/// | none | free | none | | never ran; the intent is removed, so that a late shim leaves |
+/// | damaged | free | none | | lost, bad record |
+/// | | free | damaged, or of another launch | | lost, bad record |
+/// | | free | of another boot | not looked for | lost, reboot |
+/// | | free | of this boot | runs | up, without a shim |
+/// | | free | of this boot | our own child | ended; it is recorded and reaped |
+/// | none | free | of this boot | gone | lost, shim killed |
+/// | damaged | free | of this boot | gone | lost, bad record |
 ///
-/// An empty field does not matter. An intent of another boot says no more than any: without
-/// `started`, which is durable before the program's first instruction, there was none.
+/// An empty field does not matter. What an intent says does not matter either: without `started`,
+/// which is durable before the program's first instruction, there was none, in whichever boot.
 ///
 /// The files stay as they are where asking again must give the same answer.
 ///
@@ -119,10 +118,15 @@ async fn ask(place: &Place) -> io::Result<Finding> {
 
 /// Reads the files. It may block for as long as their file system does.
 fn look(place: &Place) -> io::Result<Look> {
-    if let Found::Whole(exit) = place.load::<ExitRecord>()? {
+    let exit = place.load::<ExitRecord>()?;
+    if let Found::Whole(exit) = exit {
         return Ok(Look::Is(Finding::Ended(exit.ending())));
     }
-    if place.load::<Intent>()? == Found::Nothing {
+    let is_bare = exit == Found::Nothing
+        && place.load::<Intent>()? == Found::Nothing
+        && place.load::<Started>()? == Found::Nothing;
+    if is_bare {
+        // There is perhaps no folder, where none must be made for the sake of a lock.
         return Ok(Look::Is(Finding::NeverRan));
     }
     match place.lock()? {
@@ -145,19 +149,15 @@ fn judge(place: &Place, lock: &Lock) -> io::Result<Finding> {
         }
         return Ok(Finding::Ended(exit.ending()));
     }
-    let nonce = match place.load::<Intent>()? {
-        Found::Whole(intent) => Some(intent.nonce),
-        Found::Damaged => None,
-        Found::Nothing => return Ok(Finding::NeverRan),
-    };
+    let intent = place.load::<Intent>()?;
     match place.load::<Started>()? {
-        Found::Nothing if is_damaged || nonce.is_none() => Ok(Finding::Lost(LostReason::BadRecord)),
+        Found::Nothing if is_damaged => Ok(Finding::Lost(LostReason::BadRecord)),
         Found::Nothing => {
             place.remove::<Intent>()?;
             Ok(Finding::NeverRan)
         }
         Found::Damaged => Ok(Finding::Lost(LostReason::BadRecord)),
-        Found::Whole(started) if nonce.is_some_and(|nonce| nonce != started.nonce) => {
+        Found::Whole(started) if matches!(&intent, Found::Whole(intent) if intent.nonce != started.nonce) => {
             Ok(Finding::Lost(LostReason::BadRecord))
         }
         Found::Whole(started) => match left_over(place, lock, &started)? {

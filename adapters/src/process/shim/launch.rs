@@ -2,8 +2,8 @@
 //!
 //! | killed after | what the next daemon finds |
 //! |---|---|
-//! | the folder is made, the shim started | no intent: never ran. The shim gets no order, and leaves |
-//! | the intent is durable | the same, since it removes the intent under the lock |
+//! | the folder is made, the shim started | no start: never ran. The shim gets no order, and leaves |
+//! | the intent is shown | the same, since it removes the intent under the lock |
 //! | the order is given | the shim goes on by itself: up, or ended, or never ran |
 
 use std::fs::{self, File};
@@ -26,7 +26,7 @@ use super::place::{Intent, Place};
 use super::request;
 use super::spawner::ShimProgram;
 use crate::process::plan::{Plan, Refusal};
-use crate::process::platform::{ExitWatch, boot_id};
+use crate::process::platform::ExitWatch;
 
 /// What people see of a shim in a list of processes, in place of its file.
 const NAME: &str = "candor-shim";
@@ -81,8 +81,7 @@ fn start(order: Order) -> Result<Started, Launch> {
     let Order { place, sessions, program, plan } = order;
     let nonce = Uuid::now_v7();
     let Some(order) = request::encode(place.session(), nonce, &sessions, &plan) else {
-        let errno = Errno::TOOBIG.raw_os_error();
-        return Err(Refusal { stage: SpawnStage::Exec, errno }.into());
+        return Err(Refusal::new(SpawnStage::Exec, Errno::TOOBIG).into());
     };
     match place.claim() {
         Ok(true) => {
@@ -97,9 +96,8 @@ fn start(order: Order) -> Result<Started, Launch> {
         Ok(socket) => Ok(Started { socket, order, place }),
         Err(refusal) => {
             // A shim that was started gets no order, and has made nothing.
-            if place.discard().is_ok() {
-                drop(fs::remove_dir(place.folder()));
-            }
+            drop(place.discard());
+            drop(fs::remove_dir(place.folder()));
             Err(refusal.into())
         }
     }
@@ -109,8 +107,7 @@ fn start_claimed(place: &Place, nonce: Uuid, program: &ShimProgram) -> Result<Un
     let prepare = Refusal::at(SpawnStage::Prepare);
     // First the shim: it gets ready while the disk is waited for.
     let socket = start_shim(place, program).map_err(Refusal::at(SpawnStage::Fork))?;
-    let boot_id = boot_id().map_err(&prepare)?;
-    place.store(&Intent { session: place.session(), nonce, boot_id }).map_err(&prepare)?;
+    place.intend(&Intent { session: place.session(), nonce }).map_err(&prepare)?;
     place.sync().map_err(&prepare)?;
     Ok(socket)
 }

@@ -21,6 +21,7 @@
 //!   no number that is used again can be mistaken for it. A daemon that finds it free keeps it
 //!   while it decides, so that a shim that comes late does not start behind its back.
 //! - **`started` is durable before the program's first instruction**, so without it there was none.
+//!   The `intent` only tells a shim that comes late whether it may still go on.
 //! - **`exit` is durable before the process is reaped.** While it cannot be written the zombie keeps
 //!   the status.
 //! - **A whole `exit` is the truth**, whoever lives or is dead. So a shim leaves as soon as it is

@@ -2,11 +2,14 @@
 //!
 //! | name | written by | when | says |
 //! |---|---|---|---|
-//! | `intent` | the daemon | before it orders the launch | without it, the program never ran |
+//! | `intent` | the daemon | before it orders the launch | without it, no shim goes on |
 //! | `lock` | held by the shim | before anything else | somebody watches the process |
 //! | `control` | the shim | before the fork | where it can be reached |
 //! | `started` | the shim | before the gate is opened | without it, the program never ran |
 //! | `exit` | the shim | before the process is reaped | how it ended |
+//!
+//! The intent is not synced: it is there for a shim that comes late, and no shim lives through a power
+//! cut. All that is known of a launch after one hangs on `started`, whose folders are synced, too.
 //!
 //! They lie in `<id>.shim/`, *beside* the folder of the session's output, so that a user who removes
 //! that one does not take away the only means to find its process.
@@ -58,13 +61,12 @@ pub(super) trait Record: Serialize + DeserializeOwned {
     fn session(&self) -> SessionId;
 }
 
-/// A launch was ordered, or will be in a moment.
+/// A launch was ordered, or will be in a moment, and nobody has decided that it never was.
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Intent {
     pub(super) session: SessionId,
     /// Names the launch, so that a shim that comes late does not take another one's for its own.
     pub(super) nonce: Uuid,
-    pub(super) boot_id: String,
 }
 
 /// There is a process, and its program may have run.
@@ -193,6 +195,15 @@ impl Place {
         record::store(&self.path::<R>(), record, || {})
     }
 
+    /// Shows the intent to the shim that will come. No power cut is survived.
+    ///
+    /// # Errors
+    ///
+    /// What the file system said.
+    pub(super) fn intend(&self, intent: &Intent) -> io::Result<()> {
+        record::show(&self.path::<Intent>(), intent)
+    }
+
     /// Reads a record.
     ///
     /// # Errors
@@ -263,19 +274,18 @@ impl Place {
         drop(fs::remove_file(self.folder.join(CONTROL)));
     }
 
-    /// Removes all that a launch has left that came to nothing. The intent goes first: without it,
-    /// nobody takes the rest for a process.
+    /// Removes all that a launch has left that came to nothing. The start goes first and for good:
+    /// without it, nobody takes the rest for a process.
     ///
     /// # Errors
     ///
-    /// When the intent may still be there. What else cannot be removed stays, and harms nobody.
+    /// When the start may still be there. What else cannot be removed stays, and harms nobody.
     pub(super) fn discard(&self) -> io::Result<()> {
-        record::remove(&self.path::<Intent>())?;
-        // Should a power cut bring it back, the rest comes back as well, or it never ran.
-        drop(self.remove::<Intent>());
-        drop(self.remove::<Started>());
+        let removed = self.remove::<Started>();
+        drop(record::remove(&self.path::<Intent>()));
+        drop(record::remove(&record::unfinished(&self.path::<Intent>())));
         self.remove_control();
         drop(fs::remove_file(self.folder.join(LOCK)));
-        Ok(())
+        removed
     }
 }

@@ -20,7 +20,7 @@ use super::place::Place;
 use super::process::ShimProcess;
 use crate::process::attach::attach as attach_direct;
 use crate::process::plan::{Plan, Refusal};
-use crate::process::registry::{Claim, Known, Registry};
+use crate::process::registry::{Claim, Registry};
 use crate::process::signals;
 
 /// Launches under way at the same time. More than one, so that a folder on a file system that
@@ -91,9 +91,7 @@ impl ProcessSpawner for ShimSpawner {
         crate::failpoint!(LaunchBegun, id);
         let claim = match self.registry.claim(id) {
             Ok(claim) => claim,
-            Err(Known::Up(process)) => return Launch::Up(process),
-            Err(Known::Busy | Known::Ended(_)) => return Launch::Unknown,
-            Err(Known::NeverRan) => return refused(SpawnStage::Prepare, Errno::PERM),
+            Err(known) => return known.into(),
         };
         let plan = match Plan::new(spec, environment) {
             Ok(plan) => plan,
@@ -102,7 +100,7 @@ impl ProcessSpawner for ShimSpawner {
         let Ok(Ok(turn)) = timeout(LAUNCH_PATIENCE, Arc::clone(&self.places).acquire_owned()).await
         else {
             // Nothing was begun.
-            return refused(SpawnStage::Fork, Errno::AGAIN);
+            return Refusal::new(SpawnStage::Fork, Errno::AGAIN).into();
         };
         let order = Order {
             place: self.place(id),
@@ -129,10 +127,7 @@ impl ProcessSpawner for ShimSpawner {
         crate::failpoint!(AttachBegun, id);
         let claim = match self.registry.claim(id) {
             Ok(claim) => claim,
-            Err(Known::Busy) => return Attach::Unreachable,
-            Err(Known::Up(process)) => return Attach::Up(process),
-            Err(Known::Ended(ending)) => return Attach::Ended(ending),
-            Err(Known::NeverRan) => return Attach::NeverRan,
+            Err(known) => return known.into(),
         };
         let place = self.place(id);
         let answer = match find(&place).await {
@@ -158,8 +153,4 @@ fn up(claim: Claim, place: Place, link: Link) -> Arc<ShimProcess> {
     claim.up(Arc::clone(&process) as _);
     tokio::spawn(driver.run(link));
     process
-}
-
-fn refused(stage: SpawnStage, errno: Errno) -> Launch {
-    Refusal { stage, errno: errno.raw_os_error() }.into()
 }

@@ -22,8 +22,8 @@ fn write(stage: &Stage, session: SessionId, name: &str, json: &str) {
     fs::write(path, format!("v1 {} {json} {crc32:08x}\n", json.len())).unwrap();
 }
 
-fn write_intent(stage: &Stage, session: SessionId, boot_id: &str) {
-    let json = format!(r#"{{"session":"{session}","nonce":"{NONCE}","boot_id":"{boot_id}"}}"#);
+fn write_intent(stage: &Stage, session: SessionId) {
+    let json = format!(r#"{{"session":"{session}","nonce":"{NONCE}"}}"#);
     write(stage, session, "intent", &json);
 }
 
@@ -61,16 +61,20 @@ async fn assert_told(stage: &Stage, session: SessionId, expected: &str) {
 #[tokio::test]
 async fn intent_alone_never_ran_and_never_will() {
     let stage = Stage::new();
-    let boot_id = boot_id().unwrap();
-    for (number, boot_id) in [(1, boot_id.as_str()), (2, OTHER_BOOT)] {
+    for (number, is_damaged) in [(1, false), (2, true)] {
         let session = session_id(number);
-        write_intent(&stage, session, boot_id);
+        write_intent(&stage, session);
+        if is_damaged {
+            // As a power cut may leave it: it is not synced.
+            fs::write(stage.file(session, "intent"), "").unwrap();
+        }
         assert_told(&stage, session, "never ran").await;
         assert!(!stage.file(session, "intent").exists(), "a late shim would go on");
     }
+    let boot_id = boot_id().unwrap();
     // Half of a record was never seen by a process: it is stored before the gate is opened.
     let session = session_id(3);
-    write_intent(&stage, session, &boot_id);
+    write_intent(&stage, session);
     write_started(&stage, session, NONCE, 4711, &boot_id);
     fs::rename(stage.file(session, "started"), stage.file(session, "started.unfinished")).unwrap();
     assert_told(&stage, session, "never ran").await;
@@ -80,7 +84,7 @@ async fn intent_alone_never_ran_and_never_will() {
 async fn another_boot_is_no_reason_to_look_for_a_process() {
     let stage = Stage::new();
     let session = session_id(1);
-    write_intent(&stage, session, OTHER_BOOT);
+    write_intent(&stage, session);
     // The number is this test's own.
     write_started(&stage, session, NONCE, std::process::id(), OTHER_BOOT);
     assert_told(&stage, session, "lost: Reboot").await;
@@ -91,7 +95,7 @@ async fn number_of_somebody_else_is_nobody() {
     let stage = Stage::new();
     let session = session_id(1);
     let boot_id = boot_id().unwrap();
-    write_intent(&stage, session, &boot_id);
+    write_intent(&stage, session);
     write_started(&stage, session, NONCE, std::process::id(), &boot_id);
     assert_told(&stage, session, "lost: ShimKilled").await;
 }
@@ -103,7 +107,7 @@ async fn exit_is_true_whatever_else_there_is() {
     write_exit(&stage, session, "exit");
     let ending = found_ended(&stage, session).await;
     assert_eq!((ending.exit, ending.output.stdout_bytes), (Exit::Code(7), 5));
-    write_intent(&stage, session, OTHER_BOOT);
+    write_intent(&stage, session);
     write_started(&stage, session, NONCE, std::process::id(), OTHER_BOOT);
     assert_eq!(found_ended(&stage, session).await, ending);
 }
@@ -112,7 +116,7 @@ async fn exit_is_true_whatever_else_there_is() {
 async fn exit_that_only_lacks_its_name_gets_it() {
     let stage = Stage::new();
     let session = session_id(1);
-    write_intent(&stage, session, OTHER_BOOT);
+    write_intent(&stage, session);
     write_started(&stage, session, NONCE, 4711, OTHER_BOOT);
     write_exit(&stage, session, "exit.unfinished");
     assert_eq!(found_ended(&stage, session).await.exit, Exit::Code(7));
@@ -120,7 +124,7 @@ async fn exit_that_only_lacks_its_name_gets_it() {
     assert!(!stage.file(session, "exit.unfinished").exists());
 
     let session = session_id(2);
-    write_intent(&stage, session, OTHER_BOOT);
+    write_intent(&stage, session);
     write_started(&stage, session, NONCE, 4711, OTHER_BOOT);
     write_exit(&stage, session, "exit.unfinished");
     damage(&stage, session, "exit.unfinished");
@@ -132,13 +136,13 @@ async fn damaged_records_are_left_as_they_are_and_tell_nothing() {
     let stage = Stage::new();
     let boot_id = boot_id().unwrap();
     let prepare = |session: SessionId, has_started: bool| {
-        write_intent(&stage, session, &boot_id);
+        write_intent(&stage, session);
         if has_started {
             write_started(&stage, session, NONCE, std::process::id(), &boot_id);
         }
     };
     for (number, (name, has_started)) in
-        (1..).zip([("intent", false), ("started", true), ("exit", true), ("exit", false)])
+        (1..).zip([("started", true), ("exit", true), ("exit", false)])
     {
         let session = session_id(number);
         prepare(session, has_started);
@@ -152,11 +156,11 @@ async fn damaged_records_are_left_as_they_are_and_tell_nothing() {
     }
     // Of another launch, and of another session.
     let session = session_id(10);
-    write_intent(&stage, session, &boot_id);
+    write_intent(&stage, session);
     write_started(&stage, session, "018bcfe5-6800-7000-9e37-000000000000", 4711, &boot_id);
     assert_told(&stage, session, "lost: BadRecord").await;
     let other = session_id(11);
-    write_intent(&stage, other, &boot_id);
+    write_intent(&stage, other);
     fs::copy(stage.file(session, "started"), stage.file(other, "started")).unwrap();
     assert_told(&stage, other, "lost: BadRecord").await;
 }
@@ -170,6 +174,7 @@ async fn damage_does_not_hide_a_process_that_runs() {
     attached(&*stage.later(), session).await;
     let shim = stage.shim(session);
     kill(shim).await;
+    fs::remove_file(stage.file(session, "intent")).unwrap();
     write_exit(&stage, session, "exit");
     damage(&stage, session, "exit");
     let orphan = attached(&*stage.later(), session).await;
