@@ -1,7 +1,7 @@
 //! [`ProcessSpawner`] by shims.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{PathBuf, absolute};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,8 +60,8 @@ pub struct ShimSpawner {
 }
 
 impl ShimSpawner {
-    /// Makes a spawner that keeps its files below `sessions_folder`, which is absolute and is made
-    /// with mode 0700 when it is first needed.
+    /// Makes a spawner that keeps its files below `sessions_folder`, which is made with mode 0700
+    /// when it is first needed.
     ///
     /// One process at a time may launch with a spawner on a folder: hold a lock. Several may attach.
     ///
@@ -70,7 +70,8 @@ impl ShimSpawner {
     pub fn new(sessions_folder: PathBuf, program: ShimProgram) -> Self {
         signals::keep_exits();
         Self {
-            sessions: sessions_folder,
+            // The shim does not stand where this process does.
+            sessions: absolute(&sessions_folder).unwrap_or(sessions_folder),
             program,
             registry: Arc::new(Registry::default()),
             places: Arc::new(Semaphore::new(LAUNCHES_MAX)),

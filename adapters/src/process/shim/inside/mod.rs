@@ -12,23 +12,24 @@ mod children;
 mod serve;
 
 use std::env;
+use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitCode;
 
 use candor_core::verdict::SpawnStage;
 use rustix::fs::Mode;
 use rustix::io::Errno;
-use rustix::process::{Pid, getpid, set_child_subreaper, setsid, umask};
+use rustix::process::{getpid, set_child_subreaper, setsid, umask};
 use rustix::stdio::dup2_stdin;
+use rustix::thread::set_name;
 
 use super::frame::FromShim;
 use super::place::{CONTROL, Intent, Lock, Place, Started};
 use super::request::{self, Request};
 use crate::process::files;
-use crate::process::identity::Identity;
 use crate::process::launch::{enter, identify};
 use crate::process::output::Stream;
 use crate::process::plan::Refusal;
@@ -36,7 +37,10 @@ use crate::process::platform::{boot_id, close_from};
 use crate::process::record::Found;
 use crate::process::signals;
 use crate::process::spawn::{self, Descriptors};
-use serve::Shim;
+use serve::{Desk, Shim};
+
+/// What people see of a shim in a list of processes.
+const NAME: &CStr = c"candor-shim";
 
 /// The first descriptor that is not one of the three standard ones.
 const FIRST_OTHER: i32 = 3;
@@ -71,15 +75,21 @@ fn run() -> io::Result<()> {
         // It was decided that this launch never was.
         Found::Whole(_) | Found::Damaged | Found::Nothing => return Ok(()),
     }
-    match start(&request, &place) {
-        Ok(Watched { agent, outputs, listener }) => {
-            let nonce = request.nonce;
+    // A copy, since the desk takes the other one.
+    let mut refusals = launcher.try_clone()?;
+    match start(&request, place.clone(), launcher) {
+        Ok(mut shim) => {
             // The environment is in it, and is nobody's business any more.
             drop(request);
-            let mut shim = Shim::new(place, nonce, agent, outputs, listener, launcher)?;
+            drop(refusals);
+            shim.desk.say_to_all(FromShim::Up);
             shim.serve()
         }
-        Err(refusal) => refuse(&request, &place, lock, launcher, refusal),
+        Err(refusal) => {
+            clear(&request, &place, lock);
+            // It is refused even if something stayed behind, and that is what the launcher stores.
+            refusals.write_all(&FromShim::Refused(refusal).encode())
+        }
     }
 }
 
@@ -87,6 +97,8 @@ fn run() -> io::Result<()> {
 /// socket to it.
 fn leave_everything() -> io::Result<UnixStream> {
     close_from(FIRST_OTHER);
+    // By its file's name it could be called anything. Where the system has none, nothing is lost.
+    let _ = set_name(NAME);
     // Blocked, and not ignored: what is ignored would have to be undone for the session. None is
     // ever let through, so that only SIGKILL, SIGSTOP and our own faults end or hold this process.
     let _mask = signals::block_all();
@@ -101,15 +113,8 @@ fn leave_everything() -> io::Result<UnixStream> {
     Ok(launcher.into())
 }
 
-/// A process that runs, and what its shim needs for it.
-struct Watched {
-    agent: Pid,
-    outputs: [OwnedFd; 2],
-    listener: UnixListener,
-}
-
 /// Launches, as the direct spawner does, with another record.
-fn start(request: &Request, place: &Place) -> Result<Watched, Refusal> {
+fn start(request: &Request, place: Place, launcher: UnixStream) -> Result<Shim, Refusal> {
     let prepare = Refusal::at(SpawnStage::Prepare);
     let (session, sessions) = (request.session, &request.sessions);
     let folder = enter(&request.plan)?;
@@ -117,7 +122,7 @@ fn start(request: &Request, place: &Place) -> Result<Watched, Refusal> {
         // It is another's, perhaps of a time before there were shims.
         return Err(prepare(Errno::EXIST.into()));
     }
-    let started = start_claimed(request, place, folder.as_fd());
+    let started = start_claimed(request, place, launcher, folder.as_fd());
     if started.is_err() {
         files::discard(sessions, session);
     }
@@ -126,9 +131,10 @@ fn start(request: &Request, place: &Place) -> Result<Watched, Refusal> {
 
 fn start_claimed(
     request: &Request,
-    place: &Place,
-    folder: std::os::fd::BorrowedFd<'_>,
-) -> Result<Watched, Refusal> {
+    place: Place,
+    launcher: UnixStream,
+    folder: BorrowedFd<'_>,
+) -> Result<Shim, Refusal> {
     let prepare = Refusal::at(SpawnStage::Prepare);
     let (session, sessions) = (request.session, &request.sessions);
     let stdin = File::open("/dev/null").map_err(&prepare)?;
@@ -136,6 +142,7 @@ fn start_claimed(
     let stderr = files::create_output(sessions, session, Stream::Stderr).map_err(&prepare)?;
     // Who comes from now on waits until the launch is over, and is told then.
     let listener = UnixListener::bind(CONTROL).map_err(&prepare)?;
+    let desk = Desk::new(listener, launcher).map_err(&prepare)?;
     let descriptors = Descriptors {
         stdin: stdin.as_fd(),
         stdout: stdout.as_fd(),
@@ -143,28 +150,20 @@ fn start_claimed(
         folder,
     };
     let child = spawn::fork(&request.plan, &descriptors)?;
-    let identity: Identity = identify(session, &child).map_err(&prepare)?;
-    place.store(&Started { nonce: request.nonce, identity }).map_err(&prepare)?;
+    let nonce = request.nonce;
+    let identity = identify(session, &child).map_err(&prepare)?;
+    place.store(&Started { nonce, identity }).map_err(&prepare)?;
     let agent = child.pid();
     child.open_gate()?;
-    Ok(Watched { agent, outputs: [stdout, stderr], listener })
+    Ok(Shim { place, nonce, agent, outputs: [stdout, stderr], desk })
 }
 
-/// Leaves nothing behind from which anybody could take that there was a process, and then says so:
-/// whoever is told may launch the session again.
-fn refuse(
-    request: &Request,
-    place: &Place,
-    lock: Lock,
-    mut launcher: UnixStream,
-    refusal: Refusal,
-) -> io::Result<()> {
-    let discarded = place.discard();
+/// Leaves nothing behind from which anybody could take that there was a process. Whoever is told of
+/// the refusal afterwards may launch the session again.
+fn clear(request: &Request, place: &Place, lock: Lock) {
+    drop(place.discard());
     drop(fs::remove_dir(Place::of(&request.sessions, request.session).folder()));
     drop(lock);
-    // It is refused even if something stayed behind, and that is what the launcher stores.
-    launcher.write_all(&FromShim::Refused(refusal).encode())?;
-    discarded
 }
 
 /// Returns the name of this boot, for a record that is true without it.

@@ -36,16 +36,20 @@ const EVENTS_MAX: usize = CONNECTIONS_MAX + 2;
 
 /// A shim whose process was launched.
 pub(super) struct Shim {
-    place: Place,
-    nonce: Uuid,
-    agent: Pid,
-    outputs: [OwnedFd; 2],
+    pub(super) place: Place,
+    pub(super) nonce: Uuid,
+    pub(super) agent: Pid,
+    pub(super) outputs: [OwnedFd; 2],
+    pub(super) desk: Desk,
+}
+
+/// Where daemons are heard, and ends of children. It is made before the launch: afterwards there is
+/// nothing any more that the shim could fail to get, and leave its process alone for.
+pub(super) struct Desk {
     listener: UnixListener,
     children: Children,
     epoll: OwnedFd,
     connections: [Option<Connection>; CONNECTIONS_MAX],
-    /// Seen and not recorded yet.
-    end: Option<ExitRecord>,
 }
 
 struct Connection {
@@ -60,44 +64,61 @@ enum Talk {
     IsOver,
 }
 
-impl Shim {
-    /// Tells the launcher that its process is up, and gets ready for everybody else.
+impl Desk {
+    /// Gets ready for everybody, the launcher first.
     ///
     /// # Errors
     ///
     /// When the system has no place for it.
-    pub(super) fn new(
-        place: Place,
-        nonce: Uuid,
-        agent: Pid,
-        outputs: [OwnedFd; 2],
-        listener: UnixListener,
-        launcher: UnixStream,
-    ) -> io::Result<Self> {
+    pub(super) fn new(listener: UnixListener, launcher: UnixStream) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let children = Children::new()?;
-        // Made after the fork, so that nothing in it is also the child's.
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         watch(&epoll, &listener, LISTENER)?;
         watch(&epoll, &children, CHILDREN)?;
         let connections = [const { None }; CONNECTIONS_MAX];
-        let mut shim = Self {
-            place,
-            nonce,
-            agent,
-            outputs,
-            listener,
-            children,
-            epoll,
-            connections,
-            end: None,
-        };
-        if let Some(slot) = shim.admit(launcher) {
-            shim.say(slot, FromShim::Up);
-        }
-        Ok(shim)
+        let mut desk = Self { listener, children, epoll, connections };
+        desk.admit(launcher);
+        Ok(desk)
     }
 
+    fn accept(&mut self) {
+        let Ok((stream, _)) = self.listener.accept() else {
+            return;
+        };
+        // The folder is private already. This holds even if somebody opens it.
+        if socket_peercred(&stream).is_ok_and(|peer| peer.uid == geteuid()) {
+            self.admit(stream);
+        }
+    }
+
+    /// Keeps a connection, if there is a place for it.
+    fn admit(&mut self, stream: UnixStream) -> Option<()> {
+        let slot = self.connections.iter().position(Option::is_none)?;
+        stream.set_nonblocking(true).ok()?;
+        watch(&self.epoll, &stream, slot.try_into().ok()?).ok()?;
+        self.connections[slot] = Some(Connection { stream, buffer: FrameBuffer::default() });
+        Some(())
+    }
+
+    /// Says something without waiting. Who does not listen is let go, and may come again.
+    fn say(&mut self, slot: usize, what: FromShim) {
+        if let Some(connection) = &mut self.connections[slot]
+            && connection.stream.write_all(&what.encode()).is_err()
+        {
+            self.connections[slot] = None;
+        }
+    }
+
+    /// Says something to everybody who is connected.
+    pub(super) fn say_to_all(&mut self, what: FromShim) {
+        for slot in 0..CONNECTIONS_MAX {
+            self.say(slot, what);
+        }
+    }
+}
+
+impl Shim {
     /// Goes on until the end of the process is recorded and told.
     ///
     /// # Errors
@@ -105,13 +126,14 @@ impl Shim {
     /// None that could be helped: whoever looks finds the process without its shim.
     pub(super) fn serve(&mut self) -> io::Result<()> {
         let mut retry = RETRY_MIN;
+        let mut end = None;
         loop {
             // First look, and then listen: it may have ended before anybody listened.
             children::reap_orphans(self.agent);
-            if self.end.is_none() {
-                self.end = children::end_of(self.agent).as_ref().map(|status| self.record(status));
+            if end.is_none() {
+                end = children::end_of(self.agent).as_ref().map(|status| self.record(status));
             }
-            if let Some(end) = &self.end {
+            if let Some(end) = &end {
                 let recorded = self.place.store(end);
                 if recorded.is_ok() || self.place.is_removed() {
                     let ended = FromShim::Ended { exit: end.exit, output: end.output };
@@ -129,7 +151,9 @@ impl Shim {
     /// Puts down how the process ended, while it is a zombie: nothing that it wrote itself can come
     /// later.
     fn record(&self, status: &WaitIdStatus) -> ExitRecord {
-        for output in &self.outputs {
+        let output = self.sizes();
+        let sizes = [output.stdout_bytes, output.stderr_bytes];
+        for (output, _) in self.outputs.iter().zip(sizes).filter(|&(_, size)| size > 0) {
             // A disk that fails here fails for the record as well, and that is what is waited for.
             let _ = rustix::fs::fsync(output);
         }
@@ -137,7 +161,7 @@ impl Shim {
             session: self.place.session(),
             nonce: self.nonce,
             exit: exit(status),
-            output: self.sizes(),
+            output,
             boot_id: boot_id_if_known(),
         }
     }
@@ -151,9 +175,7 @@ impl Shim {
     /// Reaps, and tells whoever is connected. Who comes later reads the record.
     fn leave(&mut self, ended: FromShim) {
         children::reap(self.agent);
-        for slot in 0..CONNECTIONS_MAX {
-            self.say(slot, ended);
-        }
+        self.desk.say_to_all(ended);
         self.place.remove_control();
     }
 
@@ -166,43 +188,24 @@ impl Shim {
         let none =
             epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) };
         let mut events = [none; EVENTS_MAX];
-        let count = match epoll::wait(&self.epoll, &mut events[..], patience.as_ref()) {
+        let count = match epoll::wait(&self.desk.epoll, &mut events[..], patience.as_ref()) {
             Ok(count) => count,
             Err(Errno::INTR) => 0,
             Err(error) => return Err(error.into()),
         };
         for event in events.iter().take(count) {
             match event.data.u64() {
-                CHILDREN => self.children.forget(),
-                LISTENER => self.accept(),
+                CHILDREN => self.desk.children.forget(),
+                LISTENER => self.desk.accept(),
                 slot => self.hear(usize::try_from(slot).unwrap_or(usize::MAX)),
             }
         }
         Ok(())
     }
 
-    fn accept(&mut self) {
-        let Ok((stream, _)) = self.listener.accept() else {
-            return;
-        };
-        // The folder is private already. This holds even if somebody opens it.
-        if socket_peercred(&stream).is_ok_and(|peer| peer.uid == geteuid()) {
-            self.admit(stream);
-        }
-    }
-
-    /// Keeps a connection, if there is a place for it.
-    fn admit(&mut self, stream: UnixStream) -> Option<usize> {
-        let slot = self.connections.iter().position(Option::is_none)?;
-        stream.set_nonblocking(true).ok()?;
-        watch(&self.epoll, &stream, slot.try_into().ok()?).ok()?;
-        self.connections[slot] = Some(Connection { stream, buffer: FrameBuffer::default() });
-        Some(slot)
-    }
-
     /// Reads what a daemon said, and answers.
     fn hear(&mut self, slot: usize) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else {
+        let Some(Some(connection)) = self.desk.connections.get_mut(slot) else {
             return;
         };
         let Connection { stream, buffer } = connection;
@@ -214,32 +217,23 @@ impl Shim {
             Err(_) => Talk::IsOver,
         };
         if talk == Talk::IsOver {
-            self.connections[slot] = None;
+            self.desk.connections[slot] = None;
         }
     }
 
     fn answer(&mut self, slot: usize, frame: &Frame) -> Talk {
         match ToShim::decode(frame) {
             Some(ToShim::Hello(session)) if session == self.place.session() => {
-                self.say(slot, FromShim::Up);
+                self.desk.say(slot, FromShim::Up);
                 Talk::GoesOn
             }
             Some(ToShim::Signal { id, target, signal }) => {
                 // It is reaped here and nowhere else, so its number is still its own.
                 let delivery = child::send(self.agent, target, signal);
-                self.say(slot, FromShim::Delivered { id, delivery });
+                self.desk.say(slot, FromShim::Delivered { id, delivery });
                 Talk::GoesOn
             }
             Some(ToShim::Hello(_)) | None => Talk::IsOver,
-        }
-    }
-
-    /// Says something without waiting. Who does not listen is let go, and may come again.
-    fn say(&mut self, slot: usize, what: FromShim) {
-        if let Some(connection) = &mut self.connections[slot]
-            && connection.stream.write_all(&what.encode()).is_err()
-        {
-            self.connections[slot] = None;
         }
     }
 }

@@ -10,7 +10,8 @@ use tokio::time::timeout;
 
 use super::helper::{self, PLAYED, Role};
 use super::{
-    PATIENCE, Stage, aside, attach, attached, found_ended, held, kill, line_from, released,
+    PATIENCE, Stage, aside, attach, attached, exit, found_ended, held, kill, line_from, line_to,
+    released,
 };
 
 async fn lost(process: &dyn Process) -> LostReason {
@@ -94,4 +95,37 @@ async fn daemon_that_adopts_an_orphan_sees_its_exit() {
     let ending = found_ended(&stage, session_id(helper::SESSION)).await;
     assert_eq!(ending.exit, Exit::Code(42));
     assert_eq!(ending.output.stdout_bytes, 3);
+}
+
+/// What the process leaves behind while it lives falls to the shim, which must not let it pile up.
+#[tokio::test]
+async fn shim_reaps_what_falls_to_it() {
+    let stage = Stage::new();
+    let (go, end) = (stage.fifo("go"), stage.fifo("end"));
+    let number = stage.fifo("number");
+    let script = format!(
+        "(sh -c 'echo $$ > {}; read line < {}' &); read line < {}",
+        number.display(),
+        go.display(),
+        end.display()
+    );
+    let (session, process) = stage.up(&stage.programs.command("/bin/sh", ["-c", &script])).await;
+    let number = line_from(&number).await;
+    let left: i32 = number.trim().parse().unwrap();
+    let left = rustix::process::Pid::from_raw(left).unwrap();
+    // Its own parent may not have left yet.
+    while super::parent(left) != stage.shim(session) {
+        tokio::task::yield_now().await;
+    }
+    line_to(&go).await;
+    let folder = format!("/proc/{}", left.as_raw_nonzero());
+    timeout(PATIENCE, async {
+        while std::path::Path::new(&folder).exists() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("it is reaped");
+    line_to(&end).await;
+    assert_eq!(exit(&*process).await, Exit::Code(0));
 }
