@@ -1,4 +1,5 @@
-//! Processes as direct children of the daemon.
+//! Processes, and what becomes of them. There are two spawners: the one below, and on Linux
+//! `shim::ShimSpawner`, whose processes outlive the daemon. Both make processes in the same way.
 //!
 //! [`DirectSpawner`] forks, so that the daemon itself is the parent that the kernel tells of every
 //! exit. The price: when the daemon is killed, nobody is left who could learn how its children
@@ -12,6 +13,7 @@
 //! | `<id>/` | the session's folder, 0700; making it is the claim on the launch |
 //! | `<id>/stdout`, `<id>/stderr` | its output, 0600: the child's own descriptors, opened for append |
 //! | `<id>.identity` | who the process is: see `identity.rs` |
+//! | `<id>.shim/` | in its stead, where there is a shim: see `shim/place.rs` |
 //!
 //! The identity lies *beside* the folder, so that a user who removes a session's folder does not
 //! take away the only means to find its process.

@@ -1,17 +1,21 @@
 //! The launching daemon is killed at any moment, or its shim is.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use candor_core::ports::{Attach, Delivery, Launch, Target};
+use candor_adapters::process::shim::{ShimProgram, ShimSpawner};
+use candor_core::ports::{Attach, Delivery, Launch, ProcessSpawner, Target};
 use candor_core::session::SessionId;
 use candor_core::stop::Signal;
-use candor_core::verdict::Exit;
+use candor_core::verdict::{Exit, SpawnStage};
 use candor_harness::contract::repository::chain::session_id;
+use candor_harness::contract::spawner::Program;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::task::JoinHandle;
 
-use super::{Stage, attach, exit, gone};
+use super::{Stage, attach, exit, gone, line_from, line_to, told};
 use crate::process::crash::launch_and_kill;
 
 /// How often the launcher is killed.
@@ -76,7 +80,7 @@ async fn what_is_left(stage: &Stage, session: SessionId) -> Left {
             Attach::NeverRan => return Left::Nothing,
             // A machine that is busy.
             Attach::Unreachable => {}
-            other => panic!("{session} is {}", super::told(&other)),
+            other => panic!("{session} is {}", told(&other)),
         }
     }
 }
@@ -98,28 +102,98 @@ async fn wait_for_all_in(home: &Path) {
     }
 }
 
+/// Returns a spawner whose shims are a script of the shell, which may become one by "$0".
+fn scripted(stage: &Stage, script: &str) -> Arc<dyn ProcessSpawner> {
+    let shim = super::program().path;
+    let arguments = vec!["-c".into(), script.into(), shim.into()];
+    let program = ShimProgram { path: "/bin/sh".into(), arguments };
+    Arc::new(ShimSpawner::new(stage.sessions(), program))
+}
+
+async fn never_ran(spawner: &dyn ProcessSpawner, session: SessionId) {
+    for _ in 0..2 {
+        let answer = attach(spawner, session).await;
+        assert!(matches!(answer, Attach::NeverRan), "{}", told(&answer));
+    }
+}
+
 #[tokio::test]
 async fn shim_that_is_killed_before_its_order_leaves_a_session_that_never_ran() {
     let stage = Stage::new();
-    let spawner = candor_adapters::process::shim::ShimSpawner::new(
-        stage.sessions(),
-        candor_adapters::process::shim::ShimProgram {
-            path: "/bin/sh".into(),
-            // It dies instead of waiting for an order.
-            arguments: vec!["-c".into(), "kill -9 $$".into()],
-        },
-    );
+    let spawner = scripted(&stage, "kill -9 $$");
     let session = session_id(1);
-    let program = stage.programs.agent(["--exit", "0"]);
-    let launch = candor_core::ports::ProcessSpawner::launch(
-        &spawner,
-        session,
-        &program.spec,
-        &program.environment,
-    );
-    assert!(matches!(launch.await, Launch::Unknown));
-    for _ in 0..2 {
-        assert!(matches!(attach(&spawner, session).await, Attach::NeverRan));
-        assert!(matches!(attach(&*stage.later(), session).await, Attach::NeverRan));
+    let Program { spec, environment } = stage.programs.agent(["--exit", "0"]);
+    assert!(matches!(spawner.launch(session, &spec, &environment).await, Launch::Unknown));
+    never_ran(&*spawner, session).await;
+    never_ran(&*stage.later(), session).await;
+}
+
+#[tokio::test]
+async fn shim_that_is_no_program_is_refused() {
+    let stage = Stage::new();
+    let program = ShimProgram { path: "/no/such/shim".into(), arguments: Vec::new() };
+    let spawner = ShimSpawner::new(stage.sessions(), program);
+    let session = session_id(1);
+    let Program { spec, environment } = stage.programs.agent(["--exit", "0"]);
+    let launch = spawner.launch(session, &spec, &environment).await;
+    assert!(matches!(launch, Launch::Refused { stage: SpawnStage::Fork, errno: 2 }));
+    assert_eq!(fs::read_dir(stage.sessions()).unwrap().count(), 0, "nothing is left");
+    never_ran(&spawner, session).await;
+}
+
+/// A launch whose shim waits for a line from `go` before it is one.
+struct Late {
+    spawner: Arc<dyn ProcessSpawner>,
+    launch: JoinHandle<Launch>,
+    go: PathBuf,
+}
+
+async fn late(stage: &Stage, session: SessionId) -> Late {
+    let (here, go) = (stage.fifo("here"), stage.fifo("go"));
+    let script =
+        format!("echo here > {}; read line < {}; exec \"$0\"", here.display(), go.display());
+    let spawner = scripted(stage, &script);
+    let program = stage.programs.agent(["--ready", "ran", "--exit", "0"]);
+    let launcher = Arc::clone(&spawner);
+    let launch =
+        tokio::spawn(
+            async move { launcher.launch(session, &program.spec, &program.environment).await },
+        );
+    assert_eq!(line_from(&here).await, "here\n");
+    Late { spawner, launch, go }
+}
+
+/// The order is given, and before the shim looks at it somebody decides that it never was.
+#[tokio::test]
+async fn shim_that_comes_late_does_not_go_on() {
+    let stage = Stage::new();
+    let session = session_id(1);
+    let Late { spawner, launch, go } = late(&stage, session).await;
+    let intent = stage.file(session, "intent");
+    while !intent.exists() {
+        tokio::task::yield_now().await;
     }
+    never_ran(&*stage.later(), session).await;
+    line_to(&go).await;
+    assert!(matches!(launch.await.unwrap(), Launch::Unknown));
+    never_ran(&*spawner, session).await;
+    assert!(!stage.work().join("ran").exists(), "it ran");
+}
+
+/// The same while somebody is still deciding.
+#[tokio::test]
+async fn shim_that_meets_a_decision_does_not_go_on() {
+    let stage = Stage::new();
+    let session = session_id(1);
+    let Late { launch, go, .. } = late(&stage, session).await;
+    let lock = File::create(stage.file(session, "lock")).unwrap();
+    lock.try_lock().unwrap();
+    line_to(&go).await;
+    assert!(matches!(launch.await.unwrap(), Launch::Unknown));
+    assert!(!stage.work().join("ran").exists(), "it ran");
+    // As long as it is not decided, nobody knows.
+    let answer = attach(&*stage.later(), session).await;
+    assert!(matches!(answer, Attach::Unreachable), "{}", told(&answer));
+    drop(lock);
+    never_ran(&*stage.later(), session).await;
 }
