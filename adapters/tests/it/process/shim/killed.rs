@@ -1,21 +1,23 @@
 //! The launching daemon is killed at any moment, or its shim is.
 
 use std::fs::{self, File};
+use std::hint;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use candor_adapters::process::shim::{ShimProgram, ShimSpawner};
-use candor_core::ports::{Attach, Delivery, Launch, ProcessSpawner, Target};
+use candor_core::ports::{Attach, Delivery, Fact, Launch, ProcessSpawner, Target};
 use candor_core::session::SessionId;
 use candor_core::stop::Signal;
-use candor_core::verdict::{Exit, SpawnStage};
+use candor_core::verdict::{Exit, LostReason, SpawnStage};
 use candor_harness::contract::repository::chain::session_id;
 use candor_harness::contract::spawner::Program;
+use candor_harness::programs::fake_agent;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::task::JoinHandle;
 
-use super::{Stage, attach, exit, gone, line_from, line_to, told};
+use super::{Stage, attach, exit, gone, kill, line_from, line_to, told};
 use crate::process::crash::launch_and_kill;
 
 /// How often the launcher is killed.
@@ -67,21 +69,16 @@ async fn killed_launcher_leaves_one_process_or_none() {
 
 /// Finds a session, and ends it if it runs.
 async fn what_is_left(stage: &Stage, session: SessionId) -> Left {
-    loop {
-        let spawner = stage.later();
-        match attach(&*spawner, session).await {
-            Attach::Up(process) => {
-                let delivery = process.signal(Target::Group, Signal::Kill).await;
-                assert_eq!(delivery, Delivery::Delivered);
-                let killed = Exit::Signal { number: 9, core_dumped: false };
-                assert_eq!(exit(&*process).await, killed);
-                return Left::Process;
-            }
-            Attach::NeverRan => return Left::Nothing,
-            // A machine that is busy.
-            Attach::Unreachable => {}
-            other => panic!("{session} is {}", told(&other)),
+    match found(&*stage.later(), session).await {
+        Attach::Up(process) => {
+            let delivery = process.signal(Target::Group, Signal::Kill).await;
+            assert_eq!(delivery, Delivery::Delivered);
+            let killed = Exit::Signal { number: 9, core_dumped: false };
+            assert_eq!(exit(&*process).await, killed);
+            Left::Process
         }
+        Attach::NeverRan => Left::Nothing,
+        other => panic!("{session} is {}", told(&other)),
     }
 }
 
@@ -144,23 +141,24 @@ async fn shim_that_is_no_program_is_refused() {
 /// A launch whose shim waits for a line from `go` before it is one.
 struct Late {
     spawner: Arc<dyn ProcessSpawner>,
+    shim: Pid,
     launch: JoinHandle<Launch>,
     go: PathBuf,
 }
 
 async fn late(stage: &Stage, session: SessionId) -> Late {
     let (here, go) = (stage.fifo("here"), stage.fifo("go"));
-    let script =
-        format!("echo here > {}; read line < {}; exec \"$0\"", here.display(), go.display());
+    let script = format!("echo $$ > {}; read line < {}; exec \"$0\"", here.display(), go.display());
     let spawner = scripted(stage, &script);
-    let program = stage.programs.agent(["--ready", "ran", "--exit", "0"]);
+    let script = format!("echo ran >> ran; exec {} --hang", fake_agent().display());
+    let program = stage.programs.command("/bin/sh", ["-c", &script]);
     let launcher = Arc::clone(&spawner);
     let launch =
         tokio::spawn(
             async move { launcher.launch(session, &program.spec, &program.environment).await },
         );
-    assert_eq!(line_from(&here).await, "here\n");
-    Late { spawner, launch, go }
+    let shim = line_from(&here).await.trim().parse().ok().and_then(Pid::from_raw).unwrap();
+    Late { spawner, shim, launch, go }
 }
 
 /// The order is given, and before the shim looks at it somebody decides that it never was.
@@ -168,7 +166,7 @@ async fn late(stage: &Stage, session: SessionId) -> Late {
 async fn shim_that_comes_late_does_not_go_on() {
     let stage = Stage::new();
     let session = session_id(1);
-    let Late { spawner, launch, go } = late(&stage, session).await;
+    let Late { spawner, launch, go, .. } = late(&stage, session).await;
     let intent = stage.file(session, "intent");
     while !intent.exists() {
         tokio::task::yield_now().await;
@@ -196,4 +194,47 @@ async fn shim_that_meets_a_decision_does_not_go_on() {
     assert!(matches!(answer, Attach::Unreachable), "{}", told(&answer));
     drop(lock);
     never_ran(&*stage.later(), session).await;
+}
+
+/// Without the record of a start the program never ran: that is written before the gate is opened.
+#[tokio::test]
+async fn shim_that_is_killed_in_its_launch_leaves_a_record_or_nothing_that_ran() {
+    let (mut started, mut never) = (0, 0);
+    for round in 0..ROUNDS {
+        let stage = Stage::new();
+        let session = session_id(1);
+        let Late { spawner, shim, launch, go } = late(&stage, session).await;
+        line_to(&go).await;
+        let start = Instant::now();
+        while start.elapsed() < LAUNCH_MAX * round / ROUNDS {
+            hint::spin_loop();
+        }
+        kill(shim).await;
+        drop(launch.await.unwrap());
+        let ran = match found(&*spawner, session).await {
+            Attach::Up(process) => {
+                process.signal(Target::Group, Signal::Kill).await;
+                assert_eq!(process.next_fact().await, Fact::Lost(LostReason::ShimKilled));
+                true
+            }
+            // It was still at its gate.
+            Attach::Lost(LostReason::ShimKilled) => true,
+            Attach::NeverRan => false,
+            answer => panic!("{}", told(&answer)),
+        };
+        wait_for_all_in(stage.home.path()).await;
+        assert!(ran || !stage.work().join("ran").exists(), "it ran, in round {round}");
+        *(if ran { &mut started } else { &mut never }) += 1;
+    }
+    assert!(started > 0 && never > 0, "{started} started, {never} never ran");
+}
+
+/// Asks until somebody is reached.
+async fn found(spawner: &dyn ProcessSpawner, session: SessionId) -> Attach {
+    loop {
+        match attach(spawner, session).await {
+            Attach::Unreachable => {}
+            answer => return answer,
+        }
+    }
 }
