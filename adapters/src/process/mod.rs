@@ -41,6 +41,7 @@ mod signals;
 mod spawn;
 mod spawner;
 mod survey;
+mod turns;
 
 pub use background::become_daemon;
 pub use departure::await_end_of;

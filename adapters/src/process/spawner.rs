@@ -2,28 +2,17 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use candor_core::ports::{Attach, Environment, Launch, ProcessSpawner};
 use candor_core::session::{SessionId, Spec};
-use candor_core::verdict::SpawnStage;
-use rustix::io::Errno;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::attach::attach;
 use super::launch::launch;
-use super::plan::{Plan, Refusal};
 use super::registry::Registry;
 use super::signals;
-
-/// Launches under way at the same time. More than one, so that a folder on a file system that
-/// hangs does not hold up the launches elsewhere; each takes a thread while it lasts.
-const LAUNCHES_MAX: usize = 16;
-
-/// How long a launch is waited for. After that it goes on, and `attach` tells what became of it.
-const LAUNCH_PATIENCE: Duration = Duration::from_secs(10);
+use super::turns::{LAUNCH_PATIENCE, Turns};
 
 /// Makes processes that are children of this daemon.
 ///
@@ -36,7 +25,7 @@ const LAUNCH_PATIENCE: Duration = Duration::from_secs(10);
 pub struct DirectSpawner {
     sessions: PathBuf,
     registry: Arc<Registry>,
-    places: Arc<Semaphore>,
+    turns: Turns,
 }
 
 impl DirectSpawner {
@@ -52,7 +41,7 @@ impl DirectSpawner {
         Self {
             sessions: sessions_folder,
             registry: Arc::new(Registry::default()),
-            places: Arc::new(Semaphore::new(LAUNCHES_MAX)),
+            turns: Turns::new(),
         }
     }
 }
@@ -64,23 +53,15 @@ impl ProcessSpawner for DirectSpawner {
     /// After `attach` has said that the session never ran, every launch of it is refused.
     async fn launch(&self, id: SessionId, spec: &Spec, environment: &Environment) -> Launch {
         crate::failpoint!(LaunchBegun, id);
-        let claim = match self.registry.claim(id) {
-            Ok(claim) => claim,
-            Err(known) => return known.into(),
-        };
-        let plan = match Plan::new(spec, environment) {
-            Ok(plan) => plan,
-            Err(refusal) => return refusal.into(),
-        };
-        let places = Arc::clone(&self.places);
-        let Ok(Ok(place)) = timeout(LAUNCH_PATIENCE, places.acquire_owned()).await else {
-            // Nothing was begun.
-            return Refusal::new(SpawnStage::Fork, Errno::AGAIN).into();
+        let begun = self.turns.begin(&self.registry, id, spec, environment).await;
+        let (claim, plan, turn) = match begun {
+            Ok(begun) => begun,
+            Err(answer) => return answer,
         };
         let sessions = self.sessions.clone();
         let task = tokio::task::spawn_blocking(move || {
             let answer = launch(claim, &plan, &sessions);
-            drop(place);
+            drop(turn);
             answer
         });
         match timeout(LAUNCH_PATIENCE, task).await {

@@ -3,14 +3,10 @@
 use std::ffi::OsString;
 use std::path::{PathBuf, absolute};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use candor_core::ports::{Attach, Environment, Launch, ProcessSpawner};
 use candor_core::session::{SessionId, Spec};
-use candor_core::verdict::SpawnStage;
-use rustix::io::Errno;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::find::{Finding, find};
@@ -19,16 +15,9 @@ use super::link::Link;
 use super::place::Place;
 use super::process::ShimProcess;
 use crate::process::attach::attach as attach_direct;
-use crate::process::plan::{Plan, Refusal};
 use crate::process::registry::{Claim, Registry};
 use crate::process::signals;
-
-/// Launches under way at the same time. More than one, so that a folder on a file system that
-/// hangs does not hold up the launches elsewhere.
-const LAUNCHES_MAX: usize = 16;
-
-/// How long a launch is waited for. After that `attach` tells what became of it.
-const LAUNCH_PATIENCE: Duration = Duration::from_secs(10);
+use crate::process::turns::{LAUNCH_PATIENCE, Turns};
 
 /// The program that becomes a shim by calling [`main`](super::main) before anything else.
 #[derive(Clone, Debug)]
@@ -56,7 +45,7 @@ pub struct ShimSpawner {
     sessions: PathBuf,
     program: ShimProgram,
     registry: Arc<Registry>,
-    places: Arc<Semaphore>,
+    turns: Turns,
 }
 
 impl ShimSpawner {
@@ -74,7 +63,7 @@ impl ShimSpawner {
             sessions: absolute(&sessions_folder).unwrap_or(sessions_folder),
             program,
             registry: Arc::new(Registry::default()),
-            places: Arc::new(Semaphore::new(LAUNCHES_MAX)),
+            turns: Turns::new(),
         }
     }
 
@@ -90,18 +79,10 @@ impl ProcessSpawner for ShimSpawner {
     /// After `attach` has said that the session never ran, every launch of it is refused.
     async fn launch(&self, id: SessionId, spec: &Spec, environment: &Environment) -> Launch {
         crate::failpoint!(LaunchBegun, id);
-        let claim = match self.registry.claim(id) {
-            Ok(claim) => claim,
-            Err(known) => return known.into(),
-        };
-        let plan = match Plan::new(spec, environment) {
-            Ok(plan) => plan,
-            Err(refusal) => return refusal.into(),
-        };
-        let Ok(Ok(turn)) = timeout(LAUNCH_PATIENCE, Arc::clone(&self.places).acquire_owned()).await
-        else {
-            // Nothing was begun.
-            return Refusal::new(SpawnStage::Fork, Errno::AGAIN).into();
+        let begun = self.turns.begin(&self.registry, id, spec, environment).await;
+        let (claim, plan, turn) = match begun {
+            Ok(begun) => begun,
+            Err(answer) => return answer,
         };
         let order = Order {
             place: self.place(id),
