@@ -1,51 +1,15 @@
 //! The binary: what it says, what it returns, and that it changes nothing unless it is told to.
 
+mod support;
+
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 
 use candor_harness::handle::handle_of;
+use support::{GOOD, ORIGINAL_BUG, Ran, command, file, name, ours, race_sim, ran};
 use tempfile::TempDir;
-
-const GOOD: &str = "\
-timeline 1
-id      one
-title   a launch
-world   sessions=1 subs=0 crash=0 dbfault=0
-
-@0      user launch s1
-@+1     write ok s1#1
-";
-
-/// What a run came to.
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-fn race_sim(arguments: &[&str]) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_race-sim"));
-    ran(command.args(arguments).output().unwrap())
-}
-
-fn ran(output: Output) -> Ran {
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-}
-
-/// Writes a file into a folder of its own, and returns both.
-fn file(text: &str) -> (TempDir, PathBuf) {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("one.timeline");
-    fs::write(&path, text).unwrap();
-    (folder, path)
-}
-
-fn name(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 /// Replays a file that is wrong, and returns what was said about it.
 fn refused(text: &str, code: i32) -> String {
@@ -207,17 +171,10 @@ fn a_torn_twin_is_mended_by_convert_and_refused_by_replay() {
     assert!(ran.err.contains("one.jsonl: line 1: expected what can stand in"), "{}", ran.err);
 }
 
-const ORIGINAL_BUG: &str = "timelines/exit_meets_unstored_interrupt.timeline";
-
-/// Returns the name of a file of the harness.
-fn ours(path: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path).to_str().unwrap().to_owned()
-}
-
 /// Runs a verb that reads from standard input.
 fn fed(arguments: &[&str], input: &str) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_race-sim"));
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = command(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     ran(child.wait_with_output().unwrap())
@@ -344,9 +301,9 @@ fn repl_answers_bad_input_with_a_sentence_and_goes_on() {
 
 #[test]
 fn table_needs_the_corpus_and_shows_what_the_machine_does() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_race-sim"));
+    let mut command = command(&["table"]);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let ran = ran(command.arg("table").current_dir(root).output().unwrap());
+    let ran = ran(command.current_dir(root).output().unwrap());
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert!(ran.out.contains("waiting_input "), "{}", ran.out);
     assert!(ran.out.contains("cells in which something changes"), "{}", ran.out);

@@ -1,60 +1,12 @@
 //! The binary before somebody who sees it for the first time: what it writes over, what it says of a
 //! mistake, and what it answers to a question.
 
+mod support;
+
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
+use support::{GOOD, ORIGINAL_BUG, command, file, name, ours, race_sim, ran};
 use tempfile::TempDir;
-
-const GOOD: &str = "\
-timeline 1
-id      one
-title   a launch
-world   sessions=1 subs=0 crash=0 dbfault=0
-
-@0      user launch s1
-@+1     write ok s1#1
-";
-
-/// A timeline of the corpus, which finds mistakes and has a golden block.
-const ORIGINAL_BUG: &str = "timelines/exit_meets_unstored_interrupt.timeline";
-
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_race-sim"));
-    command.args(arguments).stdin(Stdio::null());
-    command
-}
-
-fn ran(output: Output) -> Ran {
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-}
-
-fn race_sim(arguments: &[&str]) -> Ran {
-    ran(command(arguments).output().unwrap())
-}
-
-fn file(text: &str) -> (TempDir, PathBuf) {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("one.timeline");
-    fs::write(&path, text).unwrap();
-    (folder, path)
-}
-
-fn name(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-fn ours(path: &str) -> String {
-    name(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).to_owned()
-}
 
 /// Replays a text, and returns everything that was said of it.
 fn replayed(text: &str) -> (Option<i32>, String) {

@@ -2,6 +2,7 @@
 //! every world there is, so that each is checked before anything is searched.
 
 use candor_core::status::Status;
+use candor_core::verdict::LostReason;
 
 use crate::timeline::Choice;
 use crate::timeline::names::{ProcessName, SessionName};
@@ -20,16 +21,6 @@ const FAILURES: [&str; 8] = [
     "signal",
     "core_dump",
     "exit_code",
-];
-
-const LOSSES: [&str; 7] = [
-    "launch_unknown",
-    "daemon_killed",
-    "shim_killed",
-    "shim_and_daemon_killed",
-    "reboot",
-    "bad_record",
-    "dir_removed",
 ];
 
 /// What somebody may be told, beside what had happened before.
@@ -108,7 +99,7 @@ fn check_status(words: &str) -> Result<(), String> {
         Status::Completing => one_of(reason, &[INTENTS.as_slice(), &["report"]].concat()),
         Status::Completed => one_of(reason, &["succeeded", "interrupted"]),
         Status::Failed => one_of(reason, &FAILURES),
-        Status::Lost => one_of(reason, &LOSSES),
+        Status::Lost => one_of(reason, &LostReason::ALL.map(LostReason::as_str)),
         Status::Queued | Status::Starting | Status::Running | Status::WaitingInput => {
             Err(format!("expected `{status}` without a reason, found `{words}`"))
         }
@@ -145,7 +136,9 @@ fn check_request(words: &[&str]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FAILURES, INTENTS, LOSSES, check};
+    use candor_core::verdict::LostReason;
+
+    use super::{FAILURES, INTENTS, check};
 
     #[test]
     fn every_word_that_can_be_told_passes() {
@@ -166,8 +159,9 @@ mod tests {
         ] {
             assert_eq!(check(fact), Ok(()), "{fact}");
         }
+        let losses = LostReason::ALL.map(LostReason::as_str);
         for (status, reasons) in
-            [("completing", INTENTS.as_slice()), ("failed", &FAILURES), ("lost", &LOSSES)]
+            [("completing", INTENTS.as_slice()), ("failed", &FAILURES), ("lost", &losses)]
         {
             for reason in reasons {
                 assert_eq!(check(&format!("see s1 {status}({reason})")), Ok(()), "{reason}");
