@@ -19,6 +19,7 @@ use candor_core::verdict::SpawnStage;
 use rustix::io::{fcntl_dupfd_cloexec, retry_on_intr};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
+use super::open_files::limit_of_children;
 use super::plan::{Plan, Refusal};
 use super::platform::close_from;
 use super::signals;
@@ -134,6 +135,7 @@ pub(super) fn fork(plan: &Plan, descriptors: &Descriptors<'_>) -> Result<GatedCh
     let mut child = Child {
         descriptors: lifted.each_ref().map(OwnedFd::as_raw_fd),
         umask: plan.umask as libc::mode_t,
+        open_files: limit_of_children(),
         program: plan.arguments.first().map_or(&[], |program| program.as_bytes()),
         search: &plan.search,
         candidate: &mut candidate,
@@ -170,6 +172,7 @@ struct Child<'launch> {
     /// stdin, stdout, stderr, folder, gate, refusals: each belongs at its own index.
     descriptors: [RawFd; 6],
     umask: libc::mode_t,
+    open_files: Option<libc::rlimit>,
     program: &'launch [u8],
     search: &'launch [u8],
     candidate: &'launch mut [u8],
@@ -212,6 +215,10 @@ impl Child<'_> {
         unsafe {
             libc::setsid();
             libc::umask(self.umask);
+        }
+        if let Some(limit) = &self.open_files {
+            // SAFETY: the structure is there, and lowering a soft limit cannot be refused.
+            unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) };
         }
         signals::reset_all();
         signals::unblock_all();

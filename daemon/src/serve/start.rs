@@ -10,7 +10,7 @@ use candor_adapters::bus::BroadcastBus;
 use candor_adapters::clock::SystemClock;
 use candor_adapters::failpoint;
 use candor_adapters::ids::UuidV7Source;
-use candor_adapters::process::{DirectSpawner, Outputs};
+use candor_adapters::process::{DirectSpawner, Outputs, raise_open_files};
 use candor_adapters::recorder::FileRecorder;
 use candor_adapters::remains::Remains;
 use candor_adapters::sqlite::{OpenError, SqliteStore};
@@ -94,6 +94,9 @@ pub(crate) fn run(
     home.prepare()?;
     let _lock = home.lock()?;
     start_log(home, ground, log_filter)?;
+    if let Err(error) = raise_open_files() {
+        tracing::warn!(%error, "the limit of open files stays, and fewer sessions find room");
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     let result = runtime.block_on(serve(home, announce));

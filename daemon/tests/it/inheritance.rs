@@ -132,3 +132,20 @@ fn the_daemon_holds_no_descriptor_of_whoever_started_it() {
     assert_eq!(reader.read(&mut [0]).expect("somebody holds descriptor 9"), 0);
     place.run(["interrupt", said.stdout().trim()]).expect(0);
 }
+
+#[test]
+fn the_daemon_may_open_more_files_than_its_sessions() {
+    let place = Place::new();
+    Said::by(place.shell("ulimit -Sn 512; \"$CANDOR\" daemon start")).expect(0);
+    let said = place.run(["run", "--", "sh", "-c", "ulimit -Sn; ulimit -Hn"]).expect(0);
+    let mine = Said::by(place.shell("ulimit -Hn")).expect(0);
+    assert_eq!(said.stdout(), format!("512\n{}", mine.stdout()));
+    #[cfg(target_os = "linux")]
+    {
+        let pid = place.daemon().as_raw_nonzero();
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let soft: u64 = line.split_whitespace().nth(3).unwrap().parse().unwrap();
+        assert!(soft > 512, "{line}");
+    }
+}
