@@ -163,9 +163,12 @@ impl Client {
     async fn connect(&self) -> Result<UnixStream, ClientError> {
         let socket = self.socket.clone();
         UnixStream::connect(&self.socket).await.map_err(|source| match source.kind() {
+            // Reset is what is told to who waited in the queue of a daemon that has just left: it has
+            // read nothing of them.
             io::ErrorKind::NotFound
             | io::ErrorKind::NotADirectory
-            | io::ErrorKind::ConnectionRefused => ClientError::NoDaemon { socket },
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset => ClientError::NoDaemon { socket },
             _ => ClientError::Unreachable { socket, source },
         })
     }
