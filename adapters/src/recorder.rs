@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -151,15 +151,22 @@ impl FileRecorder {
     }
 }
 
-/// Cuts off half a line that an earlier daemon has left, and returns the length.
+/// Cuts off half a line that an earlier daemon has left, and returns the length. Where there is
+/// none, a look at the last byte is all that it takes.
 fn cut_torn_line(file: &mut File) -> io::Result<u64> {
+    let len = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if len > 0 {
+        file.read_exact_at(&mut last, len - 1)?;
+    }
+    if last == [b'\n'] {
+        return Ok(len);
+    }
     let mut bytes = Vec::new();
     Read::by_ref(file).take(2 * RECORDING_BYTES_MAX).read_to_end(&mut bytes)?;
-    let len = whole_len(&bytes) as u64;
-    if len < bytes.len() as u64 {
-        file.set_len(len)?;
-    }
-    Ok(len)
+    let whole = whole_len(&bytes) as u64;
+    file.set_len(whole)?;
+    Ok(whole)
 }
 
 /// Returns the length of the lines that are whole.

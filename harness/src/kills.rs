@@ -40,13 +40,15 @@ pub struct Kills {
 ///
 /// [`ReplayError`] of a timeline that does not fit its own header.
 pub fn kills(corpus: &[Timeline]) -> Result<Kills, ReplayError> {
+    // What breaks anyway is not a mistake's doing.
+    let anyway: Result<Vec<_>, _> =
+        corpus.iter().map(|timeline| broken_on(timeline, Mutants::NONE)).collect();
+    let anyway = anyway?;
     let mut kills = Vec::new();
     for (mutant, claim) in MISTAKES {
         let mut kill = Kill { mutant, claim, found_by: BTreeMap::new(), timelines: Vec::new() };
-        for timeline in corpus {
+        for (timeline, anyway) in corpus.iter().zip(&anyway) {
             let mut broken = broken_on(timeline, Mutants::only(mutant))?;
-            // What breaks anyway is not the mistake's doing.
-            let anyway = broken_on(timeline, Mutants::NONE)?;
             broken.retain(|found| anyway.iter().all(|other| other.id != found.id));
             if !broken.is_empty() {
                 kill.timelines.push(timeline.id().to_owned());

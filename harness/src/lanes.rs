@@ -9,7 +9,7 @@ use crate::timeline::names::SessionName;
 use crate::trial::Trial;
 
 /// The lanes with their widths, from left to right. The last one ends where the line does.
-const LANES: [(&str, usize); 6] =
+pub(crate) const LANES: [(&str, usize); 6] =
     [("world", 27), ("clients", 19), ("core", 14), ("store", 24), ("process", 16), ("bus", 0)];
 
 /// The widths of the columns for the number of a choice and for its moment.
@@ -46,7 +46,7 @@ pub fn render_failure(trial: &Trial, breach: &Violation) -> String {
         shown.push(format!("      ({hidden} lines before)"));
     }
     shown.extend(lines.into_iter().skip(hidden).map(|(line, _)| line));
-    shown.push(clipped(&format!("!     ^ {}: {}", breach.id, breach.message)));
+    shown.push(clipped(&format!("!     ^ {}: {}", breach.id, breach.message), COLUMNS_MAX));
     shown.join("\n") + "\n"
 }
 
@@ -106,14 +106,15 @@ fn line([number, moment]: [&str; 2], words: &[String; LANES.len()]) -> String {
         }
         column += width;
     }
-    clipped(line.trim_end())
+    clipped(line.trim_end(), COLUMNS_MAX)
 }
 
-fn clipped(line: &str) -> String {
-    if line.chars().count() <= COLUMNS_MAX {
-        return line.to_owned();
+/// Returns a text with no more letters than that, and a mark where there were more.
+pub(crate) fn clipped(text: &str, letters_max: usize) -> String {
+    if text.chars().count() <= letters_max {
+        return text.to_owned();
     }
-    let cut: String = line.chars().take(COLUMNS_MAX - 1).collect();
+    let cut: String = text.chars().take(letters_max - 1).collect();
     format!("{cut}…")
 }
 

@@ -412,35 +412,17 @@ impl Budget {
 }
 
 const fn purses(choice: &Choice) -> (Purse, Purse) {
-    match choice {
-        Choice::Launch { .. } | Choice::Queue { .. } => (Purse::Sessions, Purse::Free),
-        Choice::Continue { .. } | Choice::Draft { .. } => (Purse::Sessions, Purse::Features),
-        Choice::Stop { .. } => (Purse::Stops, Purse::Free),
-        Choice::Crash { .. } => (Purse::Crashes, Purse::Free),
-        Choice::Write { outcome: WriteOutcome::Ok, .. } | Choice::Read { ok: true, .. } => {
-            (Purse::Free, Purse::Free)
+    match (Class::of(choice), choice) {
+        (Class::Launch | Class::Queue, _) => (Purse::Sessions, Purse::Free),
+        (Class::Feature, Choice::Continue { .. } | Choice::Draft { .. }) => {
+            (Purse::Sessions, Purse::Features)
         }
-        Choice::Write { .. } | Choice::Read { .. } => (Purse::StoreFaults, Purse::Free),
-        Choice::Connect { .. } => (Purse::Clients, Purse::Free),
-        Choice::Report { .. } | Choice::Request { .. } => (Purse::Words, Purse::Free),
-        Choice::Start { .. }
-        | Choice::AskApproval { .. }
-        | Choice::Approve { .. }
-        | Choice::Bypass { .. }
-        | Choice::SecondDaemon
-        | Choice::Say { .. }
-        | Choice::Stall { .. }
-        | Choice::Fetch { .. }
-        | Choice::Show { .. } => (Purse::Features, Purse::Free),
-        Choice::Shutdown
-        | Choice::Fork { .. }
-        | Choice::Spawn { .. }
-        | Choice::Signal { .. }
-        | Choice::Exit { .. }
-        | Choice::Reap { .. }
-        | Choice::Due { .. }
-        | Choice::Boot { .. }
-        | Choice::Attach { .. }
-        | Choice::Drop { .. } => (Purse::Free, Purse::Free),
+        (Class::Feature, _) => (Purse::Features, Purse::Free),
+        (Class::Stop, _) => (Purse::Stops, Purse::Free),
+        (Class::Crash, _) => (Purse::Crashes, Purse::Free),
+        (Class::StoreFault, _) => (Purse::StoreFaults, Purse::Free),
+        (Class::Client, Choice::Connect { .. }) => (Purse::Clients, Purse::Free),
+        (Class::Word, _) => (Purse::Words, Purse::Free),
+        _ => (Purse::Free, Purse::Free),
     }
 }

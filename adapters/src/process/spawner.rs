@@ -52,7 +52,6 @@ impl ProcessSpawner for DirectSpawner {
     /// or after the process has ended, it returns [`Launch::Unknown`], and `attach` tells more.
     /// After `attach` has said that the session never ran, every launch of it is refused.
     async fn launch(&self, id: SessionId, spec: &Spec, environment: &Environment) -> Launch {
-        crate::failpoint!(LaunchBegun, id);
         let begun = self.turns.begin(&self.registry, id, spec, environment).await;
         let (claim, plan, turn) = match begun {
             Ok(begun) => begun,

@@ -46,6 +46,7 @@ impl Turns {
         spec: &Spec,
         environment: &Environment,
     ) -> Result<(Claim, Plan, Turn), Launch> {
+        crate::failpoint!(LaunchBegun, session);
         let claim = registry.claim(session)?;
         let plan = Plan::new(spec, environment)?;
         match timeout(LAUNCH_PATIENCE, Arc::clone(&self.0).acquire_owned()).await {

@@ -50,7 +50,8 @@ pub(super) async fn daemon(home: &Home) -> Daemon {
         loop {
             match client.get::<DaemonView>("/v1/daemon").await {
                 Ok(daemon) => return Daemon::Serves { pid: daemon.pid },
-                Err(_starting_or_leaving) => {
+                // It starts or leaves, and tells nobody when it has.
+                Err(_) => {
                     tokio::time::sleep(Duration::from_millis(ASK_AGAIN_MS)).await;
                 }
             }

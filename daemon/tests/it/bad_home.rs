@@ -115,11 +115,7 @@ fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
 
 #[test]
 fn a_damaged_database_is_refused_with_what_to_do() {
-    let place = Place::new();
-    for _ in 0..20 {
-        place.run(["run", "--", "true"]).expect(0);
-    }
-    place.run(["daemon", "stop"]).expect(0);
+    let place = Place::with_ended_sessions(20);
     let path = place.home().join("candor.db");
     let file = fs::File::options().write(true).open(&path).unwrap();
     // All pages but the first, which has the mark of a database of ours.

@@ -443,8 +443,9 @@ impl<'a> Script<'a> {
 
     /// Holds what the replay has recorded against the tracks.
     fn compare(&mut self) -> Made {
-        let recorded = self.run.world().recording();
-        for (id, entry) in recorded.iter().skip(self.seen) {
+        let recorded = self.run.world().recording_after(self.seen);
+        self.seen += recorded.len();
+        for (id, entry) in &recorded {
             let at = usize::from(SessionName::of(*id).number()).saturating_sub(1);
             let Some(done) = self.done.get_mut(at) else {
                 return Stuck::because("the replay has a session more");
@@ -460,7 +461,6 @@ impl<'a> Script<'a> {
             expected.entry.at = entry.at;
             *done += 1;
         }
-        self.seen = recorded.len();
         Ok(())
     }
 

@@ -4,11 +4,8 @@ use std::fmt::Write as _;
 
 use super::escaped;
 use crate::invariants::Violation;
-use crate::lanes::place;
+use crate::lanes::{LANES, clipped, place};
 use crate::trial::Trial;
-
-/// The lanes, from left to right.
-const LANES: [&str; 6] = ["world", "clients", "core", "store", "process", "bus"];
 
 /// Where the first lane begins, how wide a lane is at least, the gap to the next, the height of a
 /// row, and the width of a letter, in pixels.
@@ -39,11 +36,7 @@ impl Item {
     }
 
     fn shown(&self) -> String {
-        if !self.is_cut() {
-            return self.text.clone();
-        }
-        let kept: String = self.text.chars().take(LETTERS_MAX - 1).collect();
-        format!("{kept}…")
+        clipped(&self.text, LETTERS_MAX)
     }
 
     fn width(&self) -> usize {
@@ -76,7 +69,7 @@ pub(super) fn draw(trial: &Trial, breach: Option<&Violation>, changes: &[String]
          viewBox=\"0 0 6 6\" refX=\"5\" refY=\"3\" markerWidth=\"7\" markerHeight=\"7\" \
          markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 0L6 3L0 6\"/></marker></defs>"
     );
-    for (name, x) in LANES.iter().zip(lanes) {
+    for ((name, _), x) in LANES.iter().zip(lanes) {
         let _infallible = write!(
             svg,
             "<text class=\"dim\" x=\"{x}\" y=\"13\">{name}</text><line x1=\"{0}\" y1=\"18\" \

@@ -85,7 +85,12 @@ impl World {
     /// Returns what was handed to the protocols of all sessions, and what came of it.
     #[must_use]
     pub fn recording(&self) -> Vec<(SessionId, recording::Entry)> {
-        self.stage.lock().recording.clone()
+        self.recording_after(0)
+    }
+
+    /// Returns what comes after the first `skip` entries of that.
+    pub(crate) fn recording_after(&self, skip: usize) -> Vec<(SessionId, recording::Entry)> {
+        self.stage.lock().recording.iter().skip(skip).copied().collect()
     }
 
     /// Hands the entries of the log after the first `skip` to `read`.

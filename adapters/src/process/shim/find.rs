@@ -91,7 +91,8 @@ pub(super) async fn find(place: &Place) -> Finding {
         match timeout_at(deadline, ask(place)).await {
             Ok(Ok(finding)) => return finding,
             // It does not listen yet, or has just left, or was no shim but another daemon that
-            // looks, too. Whichever it is, it will soon be another.
+            // looks, too. Whichever it is, it will soon be another, and nothing tells when: a
+            // socket that listens and a lock that is free make no event.
             Ok(Err(_)) => sleep(LOOK_EACH).await,
             Err(elapsed) => return unreachable(place, &elapsed.into()),
         }

@@ -234,6 +234,7 @@ impl Driver {
                 Finding::Lost(reason) => Fact::Lost(reason),
                 // It was up: so its records were removed under it.
                 Finding::NeverRan => Fact::Lost(LostReason::DirRemoved),
+                // A shim that hangs tells nobody when it goes on.
                 Finding::Unreachable => {
                     sleep(pause).await;
                     pause = SEARCH_MAX.min(pause * 2);

@@ -22,19 +22,11 @@ use crate::process::turns::{LAUNCH_PATIENCE, Turns};
 /// The program that becomes a shim by calling [`main`](super::main) before anything else.
 #[derive(Clone, Debug)]
 pub struct ShimProgram {
-    /// Its file.
+    /// Its file. `/proc/self/exe` is this very program, and stays it even when its file is replaced, so
+    /// that both always understand each other.
     pub path: PathBuf,
     /// What makes it one. The session's id follows, which only people look at.
     pub arguments: Vec<OsString>,
-}
-
-impl ShimProgram {
-    /// This very program, with the argument that makes it a shim. It stays the one that runs even
-    /// when its file is replaced, so that both always understand each other.
-    #[must_use]
-    pub fn this_one(argument: impl Into<OsString>) -> Self {
-        Self { path: PathBuf::from("/proc/self/exe"), arguments: vec![argument.into()] }
-    }
 }
 
 /// Makes processes that outlive the daemon, each with a shim that sees its end.
@@ -74,11 +66,8 @@ impl ShimSpawner {
 
 #[async_trait]
 impl ProcessSpawner for ShimSpawner {
-    /// Called again, it returns the process that there is. While the first call is still under way,
-    /// or after the process has ended, it returns [`Launch::Unknown`], and `attach` tells more.
-    /// After `attach` has said that the session never ran, every launch of it is refused.
+    /// Called again, it answers as [`DirectSpawner`](crate::process::DirectSpawner) does.
     async fn launch(&self, id: SessionId, spec: &Spec, environment: &Environment) -> Launch {
-        crate::failpoint!(LaunchBegun, id);
         let begun = self.turns.begin(&self.registry, id, spec, environment).await;
         let (claim, plan, turn) = match begun {
             Ok(begun) => begun,

@@ -57,11 +57,7 @@ fn a_damaged_row_is_named() {
 
 #[test]
 fn damaged_pages_are_told_with_how_to_go_on() {
-    let place = Place::new();
-    for _ in 0..20 {
-        place.run(["run", "--", "true"]).expect(0);
-    }
-    place.run(["daemon", "stop"]).expect(0);
+    let place = Place::with_ended_sessions(20);
     let path = place.home().join("candor.db");
     let file = fs::File::options().write(true).open(&path).unwrap();
     // Within the pages of the rows.

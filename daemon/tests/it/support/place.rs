@@ -59,6 +59,16 @@ impl Place {
         Self { guardian, folder, held }
     }
 
+    /// A home whose daemon has run so many sessions to their ends, and has left.
+    pub(crate) fn with_ended_sessions(count: usize) -> Self {
+        let place = Self::new();
+        for _ in 0..count {
+            place.run(["run", "--", "true"]).expect(0);
+        }
+        place.run(["daemon", "stop"]).expect(0);
+        place
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

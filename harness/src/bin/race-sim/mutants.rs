@@ -3,12 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use candor_harness::check::broken_on;
-use candor_harness::kills::kills;
-use candor_harness::mutant::Mutants;
+use candor_harness::kills::{Kill, kills};
 use candor_harness::timeline::{load, read_file};
 use candor_harness::workspace::corpus;
-use candor_harness::world::MISTAKES;
 
 use crate::codes::{SURVIVOR, USAGE};
 use crate::complain;
@@ -67,25 +64,17 @@ impl Suspect {
 
 fn find(path: &Path) -> Result<u8, u8> {
     let timeline = read_file(path).map_err(|error| complain(&error))?;
-    let breaks = |mutants| {
-        let broken = broken_on(&timeline, mutants).map_err(|error| {
-            errln!("race-sim: {}: {error}", path.display());
-            USAGE
-        });
-        broken.map(|broken| broken.into_iter().map(|violation| violation.id).collect::<Vec<_>>())
-    };
-    let without = breaks(Mutants::NONE)?;
-    let mut found = 0;
-    for (mutant, claim) in MISTAKES {
-        let broken = breaks(Mutants::only(mutant))?;
-        let mut own: Vec<_> = broken.into_iter().filter(|id| !without.contains(id)).collect();
-        own.sort_unstable();
-        own.dedup();
-        if !own.is_empty() {
-            found += 1;
-            outln!("# {claim}\nmutant  {mutant} violates {}", own.join(","));
+    let kills = kills(&[timeline]).map_err(|error| {
+        errln!("race-sim: {}: {error}", path.display());
+        USAGE
+    })?;
+    for Kill { mutant, claim, found_by, .. } in &kills.kills {
+        if !found_by.is_empty() {
+            let ids: Vec<_> = found_by.keys().copied().collect();
+            outln!("# {claim}\nmutant  {mutant} violates {}", ids.join(","));
         }
     }
-    outln!("{found} of {} mistakes of the world found", MISTAKES.len());
+    let (all, found) = (kills.kills.len(), kills.kills.len() - kills.survivors().len());
+    outln!("{found} of {all} mistakes of the world found");
     Ok(0)
 }
