@@ -29,6 +29,8 @@ mod files;
 mod follow;
 mod identity;
 mod launch;
+#[cfg(not(target_os = "linux"))]
+mod no_shim;
 mod open_files;
 mod output;
 mod plan;
@@ -47,8 +49,12 @@ mod turns;
 pub use background::become_daemon;
 pub use departure::await_end_of;
 pub use follow::Follower;
+#[cfg(not(target_os = "linux"))]
+pub use no_shim::{Fence, fence, shim_trace};
 pub use open_files::raise_open_files;
 pub use output::{OUTPUT_CHUNK_BYTES_MAX, OutputReader, Outputs, Stream};
 pub use platform::boot_id;
+#[cfg(target_os = "linux")]
+pub use shim::{Fence, fence, shim_trace};
 pub use spawner::DirectSpawner;
-pub use survey::{Piece, Trace, has_outputs, trace};
+pub use survey::{Piece, ShimLife, ShimTrace, Trace, has_outputs, trace};

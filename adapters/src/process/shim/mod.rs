@@ -14,6 +14,8 @@
 //! | `spawner.rs`, `launch.rs` | the daemon | starting a shim |
 //! | `find.rs` | the daemon | what became of one |
 //! | `link.rs`, `process.rs` | the daemon | being connected with one |
+//! | `fence.rs` | the daemon | keeping one out, where its files are removed |
+//! | `trace.rs` | whoever looks | whether one lives, and what is wrong |
 //!
 //! What holds it together:
 //!
@@ -29,6 +31,7 @@
 //!
 //! Linux alone for now. On macOS the daemon keeps its direct children.
 
+mod fence;
 mod find;
 mod frame;
 mod inside;
@@ -38,6 +41,9 @@ mod place;
 mod process;
 mod request;
 mod spawner;
+mod trace;
 
+pub use fence::{Fence, fence};
 pub use inside::main;
 pub use spawner::{ShimProgram, ShimSpawner};
+pub use trace::shim_trace;
