@@ -1,6 +1,5 @@
 //! What a session's shim has left, for whoever asks whether all is well. It only looks.
 
-use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
@@ -21,10 +20,9 @@ use crate::process::survey::{ShimLife, ShimTrace, Trace, trace_of};
 /// What the system said: then nobody knows.
 pub fn shim_trace(sessions_folder: &Path, session: SessionId) -> io::Result<ShimTrace> {
     let place = Place::of(sessions_folder, session);
-    let [folder, lock, control] = place.look()?;
     let mut trace =
         ShimTrace { life: ShimLife::Unstarted, pid: None, damaged: Vec::new(), faults: Vec::new() };
-    if !folder.as_ref().is_some_and(Metadata::is_dir) {
+    if !place.is_folder()? {
         // It was removed meanwhile, or is none of ours.
         return Ok(trace);
     }
@@ -40,7 +38,7 @@ pub fn shim_trace(sessions_folder: &Path, session: SessionId) -> io::Result<Shim
         trace.note_damage(&exit);
         trace.settle(&started, &exit, is_alive)?;
     }
-    trace.note_faults(folder.as_ref(), lock.as_ref(), control.as_ref(), &place)?;
+    trace.note_faults(&place)?;
     Ok(trace)
 }
 
@@ -76,19 +74,15 @@ impl ShimTrace {
     }
 
     /// Puts down what keeps a shim from being found, or its records from being read.
-    fn note_faults(
-        &mut self,
-        folder: Option<&Metadata>,
-        lock: Option<&Metadata>,
-        control: Option<&Metadata>,
-        place: &Place,
-    ) -> io::Result<()> {
+    fn note_faults(&mut self, place: &Place) -> io::Result<()> {
         const OWN: u32 = 0o700;
 
+        // Looked at only now: what a shim that lives has not made before it started is not to come.
+        let [folder, lock, control] = place.look()?;
         if folder.is_some_and(|folder| folder.mode() & OWN != OWN) {
             self.faults.push("you may not use the folder");
         }
-        match lock {
+        match &lock {
             Some(lock) if !lock.is_file() => self.faults.push("the lock is no file"),
             Some(lock) if lock.mode() & 0o600 != 0o600 => {
                 self.faults.push("you may not use the lock");
