@@ -27,6 +27,7 @@ use super::request;
 use super::spawner::ShimProgram;
 use crate::process::plan::{Plan, Refusal};
 use crate::process::platform::ExitWatch;
+use crate::process::quota::OutputQuota;
 
 /// What people see of a shim in a list of processes, in place of its file.
 const NAME: &str = "candor-shim";
@@ -36,6 +37,7 @@ pub(super) struct Order {
     pub(super) place: Place,
     pub(super) sessions: PathBuf,
     pub(super) program: ShimProgram,
+    pub(super) quota: Option<OutputQuota>,
     pub(super) plan: Plan,
 }
 
@@ -78,9 +80,9 @@ async fn deliver(socket: UnixStream, order: &[u8]) -> io::Result<(FromShim, Conn
 
 /// Claims the session and starts its shim. It may block for as long as the disk does.
 fn start(order: Order) -> Result<Started, Launch> {
-    let Order { place, sessions, program, plan } = order;
+    let Order { place, sessions, program, quota, plan } = order;
     let nonce = Uuid::now_v7();
-    let Some(order) = request::encode(place.session(), nonce, &sessions, &plan) else {
+    let Some(order) = request::encode(place.session(), nonce, &sessions, quota, &plan) else {
         return Err(Refusal::new(SpawnStage::Exec, Errno::TOOBIG).into());
     };
     match place.claim() {

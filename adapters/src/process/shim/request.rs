@@ -12,6 +12,7 @@ use candor_core::session::SessionId;
 use uuid::Uuid;
 
 use crate::process::plan::Plan;
+use crate::process::quota::OutputQuota;
 
 /// More than any kernel takes of arguments and variables together.
 pub(super) const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -28,6 +29,8 @@ pub(super) struct Request {
     pub(super) nonce: Uuid,
     /// The folder of all sessions, absolute.
     pub(super) sessions: PathBuf,
+    /// What is kept of each output.
+    pub(super) quota: Option<OutputQuota>,
     /// What to execute.
     pub(super) plan: Plan,
 }
@@ -37,12 +40,14 @@ pub(super) fn encode(
     session: SessionId,
     nonce: Uuid,
     sessions: &Path,
+    quota: Option<OutputQuota>,
     plan: &Plan,
 ) -> Option<Vec<u8>> {
     let mut writer = Writer(vec![0; LENGTH_BYTES]);
     writer.0.extend_from_slice(session.as_uuid().as_bytes());
     writer.0.extend_from_slice(nonce.as_bytes());
     writer.text(sessions.as_os_str().as_bytes())?;
+    writer.0.extend_from_slice(&quota.map_or(0, OutputQuota::bytes).to_le_bytes());
     writer.text(plan.folder.as_bytes())?;
     writer.number(plan.umask);
     writer.text(&plan.search)?;
@@ -79,6 +84,7 @@ fn decode(bytes: &[u8]) -> Option<Request> {
         session: SessionId::from_uuid(Uuid::from_slice(reader.bytes(16)?).ok()?),
         nonce: Uuid::from_slice(reader.bytes(16)?).ok()?,
         sessions: PathBuf::from(OsStr::from_bytes(reader.text()?)),
+        quota: OutputQuota::new(u64::from_le_bytes(reader.bytes(8)?.try_into().ok()?)),
         plan: Plan {
             folder: CString::new(reader.text()?).ok()?,
             umask: reader.number()?,
@@ -143,7 +149,7 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
-    use super::{Plan, decode, encode, read};
+    use super::{OutputQuota, Plan, decode, encode, read};
     use crate::ids::UuidV7Source;
 
     fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -169,12 +175,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_order_comes_across(plan in plan()) {
+        fn an_order_comes_across(plan in plan(), quota: Option<u32>) {
+            let quota = quota.and_then(|bytes| OutputQuota::new(bytes.into()));
             let (session, nonce) = (UuidV7Source.session_id(), Uuid::now_v7());
-            let sent = encode(session, nonce, Path::new("/some/where"), &plan).unwrap();
+            let sent = encode(session, nonce, Path::new("/some/where"), quota, &plan).unwrap();
             let request = read(&mut &sent[..]).unwrap();
             prop_assert_eq!(request.session, session);
             prop_assert_eq!(request.nonce, nonce);
+            prop_assert_eq!(request.quota, quota);
             prop_assert_eq!(request.sessions, Path::new("/some/where"));
             prop_assert_eq!(format!("{:?}", request.plan), format!("{plan:?}"));
         }
@@ -182,7 +190,7 @@ mod tests {
         #[test]
         fn a_part_of_an_order_is_none(plan in plan(), at: prop::sample::Index) {
             let (session, nonce) = (UuidV7Source.session_id(), Uuid::now_v7());
-            let sent = encode(session, nonce, Path::new("/"), &plan).unwrap();
+            let sent = encode(session, nonce, Path::new("/"), None, &plan).unwrap();
             let at = at.index(sent.len());
             prop_assert!(read(&mut &sent[..at]).is_err());
         }

@@ -15,6 +15,7 @@ use super::link::Link;
 use super::place::Place;
 use super::process::ShimProcess;
 use crate::process::attach::attach as attach_direct;
+use crate::process::quota::OutputQuota;
 use crate::process::registry::{Claim, Registry};
 use crate::process::signals;
 use crate::process::turns::{LAUNCH_PATIENCE, Turns};
@@ -36,6 +37,7 @@ pub struct ShimProgram {
 pub struct ShimSpawner {
     sessions: PathBuf,
     program: ShimProgram,
+    quota: Option<OutputQuota>,
     registry: Arc<Registry>,
     turns: Turns,
 }
@@ -54,9 +56,18 @@ impl ShimSpawner {
             // The shim does not stand where this process does.
             sessions: absolute(&sessions_folder).unwrap_or(sessions_folder),
             program,
+            quota: None,
             registry: Arc::new(Registry::default()),
             turns: Turns::new(),
         }
+    }
+
+    /// Keeps no more than this of each output of the sessions that are launched from now on. Without
+    /// it all is kept.
+    #[must_use]
+    pub const fn with_output_quota(mut self, quota: Option<OutputQuota>) -> Self {
+        self.quota = quota;
+        self
     }
 
     fn place(&self, session: SessionId) -> Place {
@@ -77,6 +88,7 @@ impl ProcessSpawner for ShimSpawner {
             place: self.place(id),
             sessions: self.sessions.clone(),
             program: self.program.clone(),
+            quota: self.quota,
             plan,
         };
         // A task of its own, so that it comes to its end even if nobody waits for it.

@@ -9,6 +9,7 @@
 //! file system busy anyway, by the lock and the outputs.
 
 mod children;
+mod keeper;
 mod serve;
 
 use std::env;
@@ -37,6 +38,7 @@ use crate::process::platform::{boot_id, close_from};
 use crate::process::record::Found;
 use crate::process::signals;
 use crate::process::spawn::{self, Descriptors};
+use keeper::Keeper;
 use serve::{Desk, Shim};
 
 /// What people see of a shim in a list of processes.
@@ -140,6 +142,7 @@ fn start_claimed(
     let stdin = File::open("/dev/null").map_err(&prepare)?;
     let stdout = files::create_output(sessions, session, Stream::Stdout).map_err(&prepare)?;
     let stderr = files::create_output(sessions, session, Stream::Stderr).map_err(&prepare)?;
+    let keeper = Keeper::new(sessions, session, request.quota).map_err(&prepare)?;
     // Who comes from now on waits until the launch is over, and is told then.
     let listener = UnixListener::bind(CONTROL).map_err(&prepare)?;
     let desk = Desk::new(listener, launcher).map_err(&prepare)?;
@@ -155,7 +158,7 @@ fn start_claimed(
     place.store(&Started { nonce, identity }).map_err(&prepare)?;
     let agent = child.pid();
     child.open_gate()?;
-    Ok(Shim { place, nonce, agent, outputs: [stdout, stderr], desk })
+    Ok(Shim { place, nonce, agent, outputs: [stdout, stderr], keeper, desk })
 }
 
 /// Leaves nothing behind from which anybody could take that there was a process. Whoever is told of

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::boot_id_if_known;
 use super::children::{self, Children};
+use super::keeper::{Files, Keeper};
 use crate::process::child;
 use crate::process::shim::frame::{Frame, FrameBuffer, FromShim, ToShim};
 use crate::process::shim::place::{ExitRecord, Place, exit};
@@ -39,7 +40,8 @@ pub(super) struct Shim {
     pub(super) place: Place,
     pub(super) nonce: Uuid,
     pub(super) agent: Pid,
-    pub(super) outputs: [OwnedFd; 2],
+    pub(super) outputs: Files,
+    pub(super) keeper: Keeper,
     pub(super) desk: Desk,
 }
 
@@ -127,11 +129,13 @@ impl Shim {
     pub(super) fn serve(&mut self) -> io::Result<()> {
         let mut retry = RETRY_MIN;
         let mut end = None;
+        self.keeper.begin(&self.outputs);
         loop {
             // First look, and then listen: it may have ended before anybody listened.
             children::reap_orphans(self.agent);
             if end.is_none() {
                 end = children::end_of(self.agent).as_ref().map(|status| self.record(status));
+                self.keeper.look_if_due(&self.outputs);
             }
             if let Some(end) = &end {
                 let recorded = self.place.store(end);
@@ -143,14 +147,15 @@ impl Shim {
                 self.listen(Some(retry))?;
                 retry = RETRY_MAX.min(retry * 2);
             } else {
-                self.listen(None)?;
+                self.listen(self.keeper.patience())?;
             }
         }
     }
 
     /// Puts down how the process ended, while it is a zombie: nothing that it wrote itself can come
     /// later.
-    fn record(&self, status: &WaitIdStatus) -> ExitRecord {
+    fn record(&mut self, status: &WaitIdStatus) -> ExitRecord {
+        self.keeper.finish(&self.outputs);
         let output = self.sizes();
         let sizes = [output.stdout_bytes, output.stderr_bytes];
         for (output, _) in self.outputs.iter().zip(sizes).filter(|&(_, size)| size > 0) {
@@ -195,7 +200,8 @@ impl Shim {
         };
         for event in events.iter().take(count) {
             match event.data.u64() {
-                CHILDREN => self.desk.children.forget(),
+                CHILDREN if self.desk.children.forget() => self.keeper.told(),
+                CHILDREN => {}
                 LISTENER => self.desk.accept(),
                 slot => self.hear(usize::try_from(slot).unwrap_or(usize::MAX)),
             }

@@ -25,6 +25,7 @@ mod tree;
 mod disk;
 mod killed;
 mod orphan;
+mod quota;
 mod records;
 mod restart;
 mod silence;
@@ -48,8 +49,8 @@ use rustix::process::{
 use tokio::time::timeout;
 
 use super::{
-    Kind, PATIENCE, aside, ending, environment, exit, fifo, held, helper, line_from, line_to,
-    released,
+    Kind, PATIENCE, aside, bytes, ending, environment, exit, fifo, held, helper, line_from,
+    line_to, released,
 };
 
 candor_harness::spawner_promises!(kept);
