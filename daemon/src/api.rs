@@ -44,6 +44,8 @@ pub(crate) enum Supervision {
     Ok,
     /// It cannot tell what became of it, and goes on asking.
     Unreachable,
+    /// It has just started, and finds out what became of it.
+    Reconciling,
 }
 
 /// Who asked for the end.
@@ -233,6 +235,8 @@ pub(crate) struct DaemonView {
     pub(crate) home: String,
     pub(crate) started_at: String,
     pub(crate) stopping: bool,
+    /// How many live sessions of an earlier daemon are still being looked for.
+    pub(crate) reconciling: usize,
     pub(crate) last_seq: u64,
     /// The newest copy of the database, if there is one.
     pub(crate) last_backup: Option<BackupView>,
