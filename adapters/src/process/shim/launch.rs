@@ -25,6 +25,7 @@ use super::link::Connection;
 use super::place::{Intent, Place};
 use super::request;
 use super::spawner::ShimProgram;
+use crate::process::open_files::give_back;
 use crate::process::plan::{Plan, Refusal};
 use crate::process::platform::ExitWatch;
 
@@ -123,7 +124,7 @@ fn start_shim(place: &Place, program: &ShimProgram) -> io::Result<UnixStream> {
     let mut shim = command.spawn()?;
     // The command has the other end of the socket, and the shim must be the only one.
     drop(command);
-    match watch(&shim) {
+    match get_ready(&shim) {
         Ok(watch) => {
             tokio::spawn(reaped(shim, watch));
             Ok(ours)
@@ -136,9 +137,12 @@ fn start_shim(place: &Place, program: &ShimProgram) -> io::Result<UnixStream> {
     }
 }
 
-fn watch(child: &Child) -> io::Result<ExitWatch> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    ExitWatch::of(pid.ok_or_else(|| io::Error::from(Errno::SRCH))?)
+/// Watches a shim, which has no order yet and so does nothing, and gives it what its session must
+/// have.
+fn get_ready(shim: &Child) -> io::Result<ExitWatch> {
+    let pid = Pid::from_child(shim);
+    give_back(pid)?;
+    ExitWatch::of(pid)
 }
 
 /// Waits until a shim has ended, and takes it off the list of processes.

@@ -141,7 +141,7 @@ fn start_claimed(
     let stdout = files::create_output(sessions, session, Stream::Stdout).map_err(&prepare)?;
     let stderr = files::create_output(sessions, session, Stream::Stderr).map_err(&prepare)?;
     // Who comes from now on waits until the launch is over, and is told then.
-    let listener = UnixListener::bind(CONTROL).map_err(&prepare)?;
+    let listener = listen().map_err(&prepare)?;
     let desk = Desk::new(listener, launcher).map_err(&prepare)?;
     let descriptors = Descriptors {
         stdin: stdin.as_fd(),
@@ -156,6 +156,14 @@ fn start_claimed(
     let agent = child.pid();
     child.open_gate()?;
     Ok(Shim { place, nonce, agent, outputs: [stdout, stderr], desk })
+}
+
+/// Makes the socket, which only its user may connect to.
+fn listen() -> io::Result<UnixListener> {
+    let before = umask(Mode::from_raw_mode(0o177));
+    let listener = UnixListener::bind(CONTROL);
+    umask(before);
+    listener
 }
 
 /// Leaves nothing behind from which anybody could take that there was a process. Whoever is told of
