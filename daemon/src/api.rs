@@ -79,6 +79,9 @@ pub(crate) struct EvidenceView {
     pub(crate) report_before_intent: Option<bool>,
     pub(crate) rung: Option<String>,
     pub(crate) spawn: Option<SpawnView>,
+    /// Processes that it left behind alive; null where nobody counted.
+    #[serde(default)]
+    pub(crate) left_behind: Option<u32>,
     pub(crate) notes: Vec<NoteView>,
 }
 
@@ -335,6 +338,7 @@ impl EvidenceView {
                 }
                 Some(End::NeverRan | End::Exited { .. } | End::Unknown(_)) | None => None,
             },
+            left_behind: session.sighting.left_behind,
             notes: session
                 .notes
                 .iter()

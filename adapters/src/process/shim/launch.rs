@@ -37,6 +37,7 @@ pub(super) struct Order {
     pub(super) place: Place,
     pub(super) sessions: PathBuf,
     pub(super) program: ShimProgram,
+    pub(super) wants_cgroup: bool,
     pub(super) plan: Plan,
 }
 
@@ -64,9 +65,7 @@ pub(super) async fn launch(order: Order) -> Result<(Place, Connection), Launch> 
         Ok((FromShim::Up, connection)) => Ok((place, connection)),
         Ok((FromShim::Refused(refusal), _)) => Err(refusal.into()),
         // It has left without a word. Whoever asks learns why that is.
-        Ok((FromShim::Ended { .. } | FromShim::Delivered { .. }, _)) | Err(_) => {
-            Err(Launch::Unknown)
-        }
+        Ok((FromShim::Ended(_) | FromShim::Delivered { .. }, _)) | Err(_) => Err(Launch::Unknown),
     }
 }
 
@@ -79,9 +78,10 @@ async fn deliver(socket: UnixStream, order: &[u8]) -> io::Result<(FromShim, Conn
 
 /// Claims the session and starts its shim. It may block for as long as the disk does.
 fn start(order: Order) -> Result<Started, Launch> {
-    let Order { place, sessions, program, plan } = order;
+    let Order { place, sessions, program, wants_cgroup, plan } = order;
     let nonce = Uuid::now_v7();
-    let Some(order) = request::encode(place.session(), nonce, &sessions, &plan) else {
+    let order = request::encode(place.session(), nonce, &sessions, wants_cgroup, &plan);
+    let Some(order) = order else {
         return Err(Refusal::new(SpawnStage::Exec, Errno::TOOBIG).into());
     };
     match place.claim() {
