@@ -8,7 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use candor_adapters::process::{Follower, OUTPUT_CHUNK_BYTES_MAX, OutputReader, Stream};
+use candor_adapters::process::{Chunk, Follower, OUTPUT_CHUNK_BYTES_MAX, OutputReader, Stream};
 use candor_core::session::SessionId;
 use futures_util::stream;
 use serde::Deserialize;
@@ -88,7 +88,12 @@ impl Tail {
                 self.end = end_of(self.shown.as_ref(), self.stream, reader)?;
             }
             let wanted = self.end.map_or(u64::MAX, |end| end.saturating_sub(self.offset));
-            let piece = read(reader.clone(), self.offset, wanted).await?;
+            let piece = match read(reader.clone(), self.offset, wanted).await? {
+                Chunk::Bytes(piece) => piece,
+                Chunk::Dropped(_) | Chunk::CutOff { .. } => {
+                    return Err(io::Error::other("the next bytes are gone"));
+                }
+            };
             if !piece.is_empty() {
                 self.offset += piece.len() as u64;
                 return Ok(Some(piece.into()));
@@ -116,7 +121,7 @@ impl Tail {
                 return Ok(false);
             };
             if shown.wait_for(|shown| !is_early_in(shown)).await.is_err() {
-                return Ok(false);
+                return Err(io::ErrorKind::Interrupted.into());
             }
         }
     }
@@ -149,18 +154,22 @@ fn is_over(shown: &Snapshot) -> bool {
 
 /// Returns where the output ends, once that is known: at what there was when the process was gone,
 /// or else at what there is.
+///
+/// # Errors
+///
+/// When the daemon leaves before the end is known. The answer is broken off then: one that ends well
+/// is whole.
 fn end_of(
     shown: Option<&watch::Receiver<Snapshot>>,
     stream: Stream,
     reader: &OutputReader,
 ) -> io::Result<Option<u64>> {
-    // A task that is gone without an end shown (the daemon leaves) follows nothing any more.
-    if let Some(shown) =
-        shown.filter(|shown| shown.has_changed().is_ok() || is_over(&shown.borrow()))
-    {
+    if let Some(shown) = shown {
+        // First whether its task is there, and then what it has shown: the end may come in between.
+        let is_followed = shown.has_changed().is_ok();
         let shown = shown.borrow();
         if !is_over(&shown) {
-            return Ok(None);
+            return if is_followed { Ok(None) } else { Err(io::ErrorKind::Interrupted.into()) };
         }
         if let Some(sizes) = shown.session.sighting.output {
             return Ok(Some(match stream {
@@ -172,7 +181,7 @@ fn end_of(
     reader.size_bytes().map(Some)
 }
 
-async fn read(reader: OutputReader, offset: u64, bytes_max: u64) -> io::Result<Vec<u8>> {
+async fn read(reader: OutputReader, offset: u64, bytes_max: u64) -> io::Result<Chunk> {
     let chunk = bytes_max.min(OUTPUT_CHUNK_BYTES_MAX as u64);
     // The disk may take its time, and other sessions must not wait for it.
     tokio::task::spawn_blocking(move || reader.read_at(offset, chunk)).await?

@@ -29,6 +29,8 @@ pub(super) struct Request {
     pub(super) nonce: Uuid,
     /// The folder of all sessions, absolute.
     pub(super) sessions: PathBuf,
+    /// Whether the session is put into a cgroup of its own, where the system lets us.
+    pub(super) wants_cgroup: bool,
     /// What is kept of each output.
     pub(super) quota: Option<OutputQuota>,
     /// What to execute.
@@ -40,6 +42,7 @@ pub(super) fn encode(
     session: SessionId,
     nonce: Uuid,
     sessions: &Path,
+    wants_cgroup: bool,
     quota: Option<OutputQuota>,
     plan: &Plan,
 ) -> Option<Vec<u8>> {
@@ -47,6 +50,7 @@ pub(super) fn encode(
     writer.0.extend_from_slice(session.as_uuid().as_bytes());
     writer.0.extend_from_slice(nonce.as_bytes());
     writer.text(sessions.as_os_str().as_bytes())?;
+    writer.number(u32::from(wants_cgroup));
     writer.0.extend_from_slice(&quota.map_or(0, OutputQuota::bytes).to_le_bytes());
     writer.text(plan.folder.as_bytes())?;
     writer.number(plan.umask);
@@ -84,6 +88,7 @@ fn decode(bytes: &[u8]) -> Option<Request> {
         session: SessionId::from_uuid(Uuid::from_slice(reader.bytes(16)?).ok()?),
         nonce: Uuid::from_slice(reader.bytes(16)?).ok()?,
         sessions: PathBuf::from(OsStr::from_bytes(reader.text()?)),
+        wants_cgroup: reader.number()? != 0,
         quota: OutputQuota::new(u64::from_le_bytes(reader.bytes(8)?.try_into().ok()?)),
         plan: Plan {
             folder: CString::new(reader.text()?).ok()?,
@@ -175,22 +180,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_order_comes_across(plan in plan(), quota: Option<u32>) {
+        fn an_order_comes_across(plan in plan(), wants_cgroup: bool, quota: Option<u32>) {
             let quota = quota.and_then(|bytes| OutputQuota::new(bytes.into()));
             let (session, nonce) = (UuidV7Source.session_id(), Uuid::now_v7());
-            let sent = encode(session, nonce, Path::new("/some/where"), quota, &plan).unwrap();
+            let place = Path::new("/some/where");
+            let sent = encode(session, nonce, place, wants_cgroup, quota, &plan).unwrap();
             let request = read(&mut &sent[..]).unwrap();
             prop_assert_eq!(request.session, session);
             prop_assert_eq!(request.nonce, nonce);
+            prop_assert_eq!(request.sessions, place);
+            prop_assert_eq!(request.wants_cgroup, wants_cgroup);
             prop_assert_eq!(request.quota, quota);
-            prop_assert_eq!(request.sessions, Path::new("/some/where"));
             prop_assert_eq!(format!("{:?}", request.plan), format!("{plan:?}"));
         }
 
         #[test]
         fn a_part_of_an_order_is_none(plan in plan(), at: prop::sample::Index) {
             let (session, nonce) = (UuidV7Source.session_id(), Uuid::now_v7());
-            let sent = encode(session, nonce, Path::new("/"), None, &plan).unwrap();
+            let sent = encode(session, nonce, Path::new("/"), true, None, &plan).unwrap();
             let at = at.index(sent.len());
             prop_assert!(read(&mut &sent[..at]).is_err());
         }

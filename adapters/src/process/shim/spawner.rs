@@ -37,6 +37,7 @@ pub struct ShimProgram {
 pub struct ShimSpawner {
     sessions: PathBuf,
     program: ShimProgram,
+    wants_cgroups: bool,
     quota: Option<OutputQuota>,
     registry: Arc<Registry>,
     turns: Turns,
@@ -56,10 +57,17 @@ impl ShimSpawner {
             // The shim does not stand where this process does.
             sessions: absolute(&sessions_folder).unwrap_or(sessions_folder),
             program,
+            wants_cgroups: true,
             quota: None,
             registry: Arc::new(Registry::default()),
             turns: Turns::new(),
         }
+    }
+
+    /// Makes no cgroups for sessions, as where the system does not let us.
+    #[must_use]
+    pub fn without_cgroups(self) -> Self {
+        Self { wants_cgroups: false, ..self }
     }
 
     /// Keeps no more than this of each output of the sessions that are launched from now on. Without
@@ -88,6 +96,7 @@ impl ProcessSpawner for ShimSpawner {
             place: self.place(id),
             sessions: self.sessions.clone(),
             program: self.program.clone(),
+            wants_cgroup: self.wants_cgroups,
             quota: self.quota,
             plan,
         };

@@ -140,7 +140,7 @@ mod tests {
 
         fn started(&self, pid: Pid, start_mark: u64) {
             let identity = Identity::new(self.session, pid, start_mark, boot_id().unwrap());
-            self.place.store(&Started { nonce: Uuid::nil(), identity }).unwrap();
+            self.place.store(&Started { nonce: Uuid::nil(), identity, cgroup: None }).unwrap();
         }
 
         fn ended(&self) {
@@ -148,6 +148,8 @@ mod tests {
                 session: self.session,
                 nonce: Uuid::nil(),
                 exit: Exit::Code(0),
+                oom_killed: false,
+                left_behind: None,
                 output: OutputSizes::default(),
                 boot_id: String::new(),
             };

@@ -124,15 +124,19 @@ impl Keeper {
         }
     }
 
-    /// Looks for the last time, at the end of the process, and makes the gaps durable.
+    /// Looks for the last time, at the end of the process.
     pub(super) fn finish(&mut self, outputs: &Files) {
         if matches!(self.next, Next::Off) {
             return;
         }
         self.look(outputs);
         self.next = Next::Off;
+    }
+
+    /// Makes the gaps survive a power cut.
+    pub(super) fn sync(&self) {
         if Stream::ALL.into_iter().any(|stream| self.gaps.of(stream).is_some()) {
-            // Without it only a power cut could take the record away.
+            // Where that fails, a damaged record is what a power cut can leave, and holes tell as well.
             drop(self.gaps.store(&self.folder_path()));
         }
     }
