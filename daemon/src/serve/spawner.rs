@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use candor_adapters::process::OutputQuota;
 use candor_core::ports::ProcessSpawner;
 
 use crate::home::Home;
@@ -20,7 +21,7 @@ pub(super) struct Spawning {
 impl Spawning {
     /// Shims, so that sessions go on whatever becomes of the daemon.
     #[cfg(target_os = "linux")]
-    pub(super) fn of(home: &Home) -> Self {
+    pub(super) fn of(home: &Home, output_quota: Option<OutputQuota>) -> Self {
         use candor_adapters::process::shim::{ShimProgram, ShimSpawner};
 
         #[cfg(candor_failpoints)]
@@ -30,13 +31,14 @@ impl Spawning {
         // This very program, and not whatever has its name by now: the two talk to each other.
         let program =
             ShimProgram { path: "/proc/self/exe".into(), arguments: vec![SHIM_WORD.into()] };
-        let spawner = Arc::new(ShimSpawner::new(home.sessions(), program));
-        Self { spawner, outlives_daemon: true }
+        let spawner = ShimSpawner::new(home.sessions(), program).with_output_quota(output_quota);
+        Self { spawner: Arc::new(spawner), outlives_daemon: true }
     }
 
-    /// Children of the daemon, which end with it: this system has no shims yet.
+    /// Children of the daemon, which end with it: this system has no shims yet, and nobody to keep
+    /// a quota.
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn of(home: &Home) -> Self {
+    pub(super) fn of(home: &Home, _output_quota: Option<OutputQuota>) -> Self {
         Self::direct(home)
     }
 
