@@ -20,8 +20,10 @@ pub(super) struct Spawning {
 
 impl Spawning {
     /// Shims, so that sessions go on whatever becomes of the daemon.
+    ///
+    /// `was_crash` says whether the daemon of before did not leave by itself.
     #[cfg(target_os = "linux")]
-    pub(super) fn of(home: &Home, output_quota: Option<OutputQuota>) -> Self {
+    pub(super) fn of(home: &Home, was_crash: bool, output_quota: Option<OutputQuota>) -> Self {
         use candor_adapters::process::shim::{ShimProgram, ShimSpawner};
 
         #[cfg(candor_failpoints)]
@@ -32,13 +34,17 @@ impl Spawning {
         let program =
             ShimProgram { path: "/proc/self/exe".into(), arguments: vec![SHIM_WORD.into()] };
         let spawner = ShimSpawner::new(home.sessions(), program).with_output_quota(output_quota);
+        let spawner = if was_crash { spawner.after_a_crash() } else { spawner };
+        if let Err(error) = spawner.inherit() {
+            tracing::warn!(%error, "the end of a session whose shim is killed may be lost");
+        }
         Self { spawner: Arc::new(spawner), outlives_daemon: true }
     }
 
     /// Children of the daemon, which end with it: this system has no shims yet, and nobody to keep
     /// a quota.
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn of(home: &Home, _output_quota: Option<OutputQuota>) -> Self {
+    pub(super) fn of(home: &Home, _was_crash: bool, _output_quota: Option<OutputQuota>) -> Self {
         Self::direct(home)
     }
 

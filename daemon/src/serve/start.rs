@@ -170,7 +170,8 @@ fn assemble(home: &Home, store: SqliteStore, output_quota: Option<OutputQuota>) 
         ids: Arc::clone(&ids),
         recorder: Arc::clone(&recorder) as Arc<dyn Recorder>,
     };
-    let Spawning { spawner, outlives_daemon } = Spawning::of(home, output_quota);
+    let Spawning { spawner, outlives_daemon } =
+        Spawning::of(home, !store.was_closed(), output_quota);
     let registry = Registry::new(ports, spawner, LIVE_SESSIONS_MAX);
     Arc::new(App {
         registry,
