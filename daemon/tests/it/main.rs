@@ -28,6 +28,8 @@ mod outlive;
 mod permissions;
 mod promise;
 mod prune;
+#[cfg(target_os = "linux")]
+mod quota;
 mod rm;
 mod run_front;
 mod run_options;

@@ -15,9 +15,14 @@ fn remains(place: &Place) -> Vec<String> {
     place.names_in("sessions")
 }
 
+/// What tells who a session's process was: a file, or the folder of its shim.
+const RECORD: &str = if cfg!(target_os = "linux") { "shim" } else { "identity" };
+
 /// Returns the names of what one session leaves.
 fn names_of(id: &str) -> [String; 3] {
-    [id.to_owned(), format!("{id}.identity"), format!("{id}.recording")]
+    let mut names = [id.to_owned(), format!("{id}.{RECORD}"), format!("{id}.recording")];
+    names.sort();
+    names
 }
 
 /// Launches a session that prints, and waits for its end.
@@ -37,6 +42,15 @@ fn copy(from: &Path, to: &Path) {
     } else {
         fs::copy(from, to).unwrap();
     }
+}
+
+/// Returns how many bytes a file has, or all files in a folder.
+fn size_bytes(path: &Path) -> u64 {
+    let metadata = fs::symlink_metadata(path).unwrap();
+    if !metadata.is_dir() {
+        return metadata.len();
+    }
+    fs::read_dir(path).unwrap().map(|entry| size_bytes(&entry.unwrap().path())).sum()
 }
 
 #[test]
@@ -123,9 +137,7 @@ fn json_tells_what_was_removed_and_what_was_not() {
     let (one, two) = (ended(&place), ended(&place));
     let bytes = |id: &str| -> u64 {
         let folder = place.home().join("sessions");
-        let output = ["stdout", "stderr"].map(|name| folder.join(id).join(name));
-        let beside = ["recording", "identity"].map(|name| folder.join(format!("{id}.{name}")));
-        output.iter().chain(&beside).map(|path| fs::metadata(path).unwrap().len()).sum()
+        names_of(id).iter().map(|name| size_bytes(&folder.join(name))).sum()
     };
     let (of_one, of_two) = (bytes(&one), bytes(&two));
     let said = place.run(["rm", "--json", &one, &two]).expect(0).json();

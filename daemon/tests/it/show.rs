@@ -26,8 +26,8 @@ const KEYS: [&str; 17] = [
 ];
 
 /// The keys of its evidence. `spawn` is ours, beside what is promised.
-const EVIDENCE_KEYS: [&str; 6] =
-    ["witness", "report_before_intent", "rung", "spawn", "left_behind", "notes"];
+const EVIDENCE_KEYS: [&str; 7] =
+    ["witness", "report_before_intent", "rung", "spawn", "left_behind", "output", "notes"];
 
 /// Checks what is the same for each session, and returns it without that.
 #[track_caller]
@@ -59,6 +59,9 @@ fn rest_of(place: &Place, id: &str) -> Value {
     // None of these leaves anything behind, and not everybody counts.
     let left_behind = evidence.remove("left_behind").unwrap();
     assert!(left_behind.is_null() || left_behind == 0, "{left_behind}");
+    let output = evidence.remove("output").unwrap();
+    let nothing = json!({"stdout_bytes": 0, "stderr_bytes": 0});
+    assert!(output.is_null() || output == nothing, "they print nothing: {output}");
     if let Some(intent) = rest["intent"].as_object_mut() {
         assert_time(&intent.remove("at").unwrap());
     }

@@ -5,9 +5,12 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::Signal;
+
 use super::records::{birth, identity, plant, record, set_aside};
 use super::{STRAY, chmod, contents, doctor, used};
-use crate::support::{Place, agent};
+use crate::support::kernel::shim_of;
+use crate::support::{Place, agent, end};
 
 const NONCE: &str = "018bcfe5-6800-7000-9e37-79b97f4a7c15";
 
@@ -24,6 +27,10 @@ impl Shim {
     /// One that has launched a process and was killed.
     fn of(place: &Place, session: &str) -> Self {
         let folder = place.home().join(format!("sessions/{session}.shim"));
+        if folder.exists() {
+            // Of the session's own, which has left.
+            fs::remove_dir_all(&folder).unwrap();
+        }
         fs::create_dir(&folder).unwrap();
         chmod(&folder, 0o700);
         let mut cat = Command::new("cat");
@@ -170,4 +177,38 @@ fn a_session_that_lives_without_any_record_of_its_process_is_named() {
     assert!(items.contains(&format!("{live}.shim (it is gone, and the session lives")), "{items}");
     fs::rename(&away, &record).unwrap();
     assert_eq!(doctor(&place, [], 0).only([]).of("shims")["verdict"], "ok");
+}
+
+/// The real ones: beside a daemon, without one, and without themselves.
+#[test]
+fn it_is_said_of_each_session_whether_its_shim_lives() {
+    let place = Place::new();
+    let (live, orphan) = (place.launch(agent(["--hang"])), place.launch(agent(["--hang"])));
+    let ended = place.launch(["true"]);
+    place.run(["wait", &ended]).expect(0);
+    place.await_running(&live);
+    place.await_running(&orphan);
+    let tells = |id: &str, words: &str| {
+        let items = doctor(&place, [], 0).of("shims")["items"].to_string();
+        assert!(items.contains(&format!("sessions/{id}.shim ({words})")), "{items}");
+    };
+    for is_alone in [false, true] {
+        if is_alone {
+            place.kill_daemon();
+        }
+        tells(&live, "its shim lives");
+        tells(&orphan, "its shim lives");
+        tells(&ended, "its process is over");
+    }
+    end(shim_of(&orphan), Signal::KILL);
+    let report = doctor(&place, ["--fix"], 4);
+    assert_eq!(report.only(["unsupervised"]).count("fixed"), 0);
+    let items = report.of("unsupervised")["items"].to_string();
+    assert!(items.contains(&format!(" of session {orphan}")), "{items}");
+    place.run(["kill", &live]).expect(0);
+    place.run(["kill", &orphan]).expect(0);
+    place.run(["wait", &live, &orphan]);
+    tells(&live, "its process is over");
+    place.run(["rm", &live, &orphan, &ended]).expect(0);
+    assert_eq!(place.names_in("sessions"), [""; 0]);
 }
