@@ -33,6 +33,16 @@ const BLOCK_BYTES: u64 = 4096;
 /// shim's records: whoever has the files must have it, or they would read zeros for output.
 const NAME: &str = "gaps";
 
+/// How often a record is read that is found damaged.
+const LOOKS_MAX: u32 = 3;
+
+/// Removes the record of a launch that came to nothing.
+pub(super) fn discard(sessions: &Path, session: SessionId) {
+    let record = files::folder(sessions, session).join(NAME);
+    drop(record::remove(&record));
+    drop(record::remove(&record::unfinished(&record)));
+}
+
 /// How many bytes are kept of each output: the first quarter is its head, and the rest its tail.
 ///
 /// The tail is cut to two quarters when it has grown to three, so that something is dropped once for
@@ -95,7 +105,14 @@ pub(super) struct Gaps {
     session: SessionId,
     stdout: Option<Gap>,
     stderr: Option<Gap>,
+    /// Gives the record always the same length, so that it can be written over in its place.
+    #[serde(default, skip_deserializing)]
+    padding: String,
 }
+
+/// Bytes of all numbers that a record can have, in digits.
+#[cfg(target_os = "linux")]
+const NUMBERS_LENGTH_MAX: usize = 4 * 20;
 
 impl Gaps {
     pub(super) const fn of(&self, stream: Stream) -> Option<Gap> {
@@ -109,7 +126,18 @@ impl Gaps {
 #[cfg(target_os = "linux")]
 impl Gaps {
     pub(super) const fn none(session: SessionId) -> Self {
-        Self { session, stdout: None, stderr: None }
+        Self { session, stdout: None, stderr: None, padding: String::new() }
+    }
+
+    /// Says the same in the length that all of them have.
+    fn padded(&self) -> io::Result<Self> {
+        let mut gaps = Self { padding: String::new(), ..self.clone() };
+        let bare = serde_json::to_string(&Self::none(self.session))?.len();
+        // The names within a gap, twice.
+        let most = bare + NUMBERS_LENGTH_MAX + 2 * r#"{"from":,"to":}"#.len();
+        let length = serde_json::to_string(&gaps)?.len();
+        gaps.padding = " ".repeat(most.saturating_sub(length));
+        Ok(gaps)
     }
 
     pub(super) const fn set(&mut self, stream: Stream, gap: Option<Gap>) {
@@ -119,13 +147,15 @@ impl Gaps {
         }
     }
 
-    /// Shows the gaps to readers, for as long as this boot lasts.
+    /// Shows the gaps to readers, for as long as this boot lasts. On a full disk they are written
+    /// over those that were shown before: only when they are known can there be room again.
     ///
     /// # Errors
     ///
     /// What the file system said.
     pub(super) fn show(&self, folder: &Path) -> io::Result<()> {
-        record::show(&folder.join(NAME), self)
+        let (path, gaps) = (folder.join(NAME), self.padded()?);
+        record::show(&path, &gaps).or_else(|_full| record::overwrite(&path, &gaps))
     }
 
     /// Makes the gaps survive a power cut.
@@ -134,7 +164,7 @@ impl Gaps {
     ///
     /// What the file system said.
     pub(super) fn store(&self, folder: &Path) -> io::Result<()> {
-        record::store(&folder.join(NAME), self, || {})
+        record::store(&folder.join(NAME), &self.padded()?, || {})
     }
 }
 
@@ -155,19 +185,23 @@ impl GapLook {
     /// what was written.
     ///
     /// Where the record is damaged, as a power cut may leave it, the file's first hole is the gap: a
-    /// session makes none.
+    /// session makes none. One that is just being written over is looked at again.
     ///
     /// # Errors
     ///
     /// When it cannot be told.
     pub(super) fn gap(&self, output: &File) -> io::Result<Option<Gap>> {
-        match record::load::<Gaps>(&self.record)? {
-            Found::Nothing => Ok(None),
-            Found::Whole(gaps) if gaps.session == self.session => {
-                Ok(gaps.of(self.stream).filter(|gap| gap.from < gap.to))
+        for _ in 0..LOOKS_MAX {
+            match record::load::<Gaps>(&self.record)? {
+                Found::Nothing => return Ok(None),
+                Found::Whole(gaps) if gaps.session == self.session => {
+                    return Ok(gaps.of(self.stream).filter(|gap| gap.from < gap.to));
+                }
+                Found::Whole(_) => break,
+                Found::Damaged => {}
             }
-            Found::Whole(_) | Found::Damaged => first_hole(output),
         }
+        first_hole(output)
     }
 }
 
@@ -212,6 +246,43 @@ mod tests {
         assert_eq!(gap, Some(Gap { from: 1 << 18, to: 1 << 19 }));
         assert_eq!(quota.gap_of((1 << 20) + 2, gap), gap, "not with each byte");
         assert_eq!(quota.gap_of(100, gap), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_record_can_be_written_over_whatever_is_in_it() {
+        use std::fs::{self, File};
+
+        use candor_core::ports::IdSource as _;
+
+        use super::{GapLook, Gaps};
+        use crate::ids::UuidV7Source;
+        use crate::process::output::Stream;
+        use crate::process::record;
+
+        let sessions = tempfile::tempdir().unwrap();
+        let session = UuidV7Source.session_id();
+        let folder = sessions.path().join(session.to_string());
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("stdout"), "").unwrap();
+        let output = File::open(folder.join("stdout")).unwrap();
+        let mut gaps = Gaps::none(session);
+        gaps.show(&folder).unwrap();
+        let most = Gap { from: u64::MAX - 1, to: u64::MAX };
+        for gap in [Some(Gap { from: 1, to: 2 }), Some(most), None] {
+            for stream in Stream::ALL {
+                gaps.set(stream, gap);
+                record::overwrite(&folder.join("gaps"), &gaps.padded().unwrap()).unwrap();
+                let look = GapLook::of(sessions.path(), session, stream);
+                assert_eq!(look.gap(&output).unwrap(), gap);
+            }
+        }
+        // Where nothing new can be made it is done by itself.
+        fs::create_dir(folder.join("gaps.unfinished")).unwrap();
+        gaps.set(Stream::Stderr, Some(most));
+        gaps.show(&folder).unwrap();
+        let look = GapLook::of(sessions.path(), session, Stream::Stderr);
+        assert_eq!(look.gap(&output).unwrap(), Some(most));
     }
 
     proptest! {

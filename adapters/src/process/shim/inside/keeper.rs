@@ -67,7 +67,8 @@ enum Next {
 }
 
 impl Keeper {
-    /// Gets ready, before the launch.
+    /// Gets ready, before the launch. The record is there from now on: on a full disk none could be
+    /// made, and nothing be given back.
     ///
     /// # Errors
     ///
@@ -78,7 +79,7 @@ impl Keeper {
         quota: Option<OutputQuota>,
     ) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(Self {
+        let keeper = Self {
             quota,
             folder: open(files::folder(sessions, session), flags, Mode::empty())?,
             gaps: Gaps::none(session),
@@ -86,7 +87,11 @@ impl Keeper {
             sizes: [0; 2],
             next: Next::Off,
             pause: LOOK_EACH,
-        })
+        };
+        if quota.is_some() {
+            keeper.gaps.show(&keeper.folder_path())?;
+        }
+        Ok(keeper)
     }
 
     /// Begins, once there is a process.

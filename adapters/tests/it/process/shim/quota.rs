@@ -136,12 +136,18 @@ async fn head_and_tail_are_kept_and_the_gap_is_exact() {
 }
 
 #[tokio::test]
-async fn what_fits_is_kept_whole_and_nothing_is_recorded() {
+async fn what_fits_is_kept_whole() {
     let stage = stage();
-    let (session, process, reader) = up(&stage, &seq(0, QUOTA)).await;
+    let (_, process, reader) = up(&stage, &seq(0, QUOTA)).await;
     exit(&*process).await;
-    assert_eq!(read_through(&reader, u64::MAX), []);
-    assert!(!file(&stage, session).with_file_name("gaps").exists());
+    assert_eq!((read_through(&reader, u64::MAX), reader.gap().unwrap()), (Vec::new(), None));
+}
+
+#[tokio::test]
+async fn a_refused_launch_leaves_nothing_behind() {
+    let stage = stage();
+    stage.refusal(&stage.programs.command("/no/such/program", [""; 0])).await;
+    assert_eq!(fs::read_dir(stage.sessions()).unwrap().count(), 0);
 }
 
 /// It is woken by what is written, however long nothing was, and not while nothing is.
