@@ -14,6 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::signal_name;
 
+/// The header of an answer with output: the offset of its first byte. It is more than was asked for
+/// where the bytes in between were dropped, and less where the file was cut off before it.
+pub(crate) const OUTPUT_OFFSET: &str = "candor-output-offset";
+
 /// A session.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct SessionView {
@@ -95,7 +99,17 @@ pub(crate) struct EvidenceView {
     /// Processes that it left behind alive; null where nobody counted.
     #[serde(default)]
     pub(crate) left_behind: Option<u32>,
+    /// How much it had printed when its process was gone; null where nobody looked.
+    #[serde(default)]
+    pub(crate) output: Option<OutputView>,
     pub(crate) notes: Vec<NoteView>,
+}
+
+/// Bytes of each output.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) struct OutputView {
+    pub(crate) stdout_bytes: u64,
+    pub(crate) stderr_bytes: u64,
 }
 
 /// Why there was no process.
@@ -352,6 +366,10 @@ impl EvidenceView {
                 Some(End::NeverRan | End::Exited { .. } | End::Unknown(_)) | None => None,
             },
             left_behind: session.sighting.left_behind,
+            output: session.sighting.output.map(|output| OutputView {
+                stdout_bytes: output.stdout_bytes,
+                stderr_bytes: output.stderr_bytes,
+            }),
             notes: session
                 .notes
                 .iter()
