@@ -54,10 +54,10 @@ pub fn boot_id() -> io::Result<String> {
 ///
 /// When `/proc` does not answer: then nobody knows.
 ///
-/// Source: `proc_pid_stat(5)`, fields 3 and 22.
+/// Source: `proc_pid_stat(5)`, fields 3, 9 and 22.
 pub(in crate::process) fn sign_of_life(pid: Pid) -> io::Result<Life> {
     Ok(match stat(pid)? {
-        Some(Stat { is_zombie: false, start_mark }) => Life::Runs { start_mark },
+        Some(Stat { is_zombie: false, start_mark, .. }) => Life::Runs { start_mark },
         Some(_) | None => Life::Gone,
     })
 }
@@ -69,7 +69,14 @@ pub(in crate::process) struct Stat {
     pub(in crate::process) is_zombie: bool,
     /// See [`Life::Runs`].
     pub(in crate::process) start_mark: u64,
+    /// Whether it has executed a program since it was forked. A child at its gate has not.
+    pub(in crate::process) has_executed: bool,
 }
+
+/// The flag of a process that was forked and has not executed anything.
+///
+/// Source: `PF_FORKNOEXEC` in the kernel's `linux/sched.h`.
+const FORKED_ONLY: u32 = 0x40;
 
 /// Returns what is known of the process of this number, or `None` when there is none.
 ///
@@ -96,8 +103,10 @@ fn parse_stat(stat: &[u8]) -> Option<Stat> {
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?;
     // The state is field 3.
-    let start_mark = fields.nth(22 - 4)?.parse().ok()?;
-    Some(Stat { is_zombie: ["Z", "X", "x"].contains(&state), start_mark })
+    let flags: u32 = fields.nth(9 - 4)?.parse().ok()?;
+    let start_mark = fields.nth(22 - 10)?.parse().ok()?;
+    let is_zombie = ["Z", "X", "x"].contains(&state);
+    Some(Stat { is_zombie, start_mark, has_executed: flags & FORKED_ONLY == 0 })
 }
 
 /// Closes every descriptor from `first` on. Safe to call between fork and exec: two system calls,
@@ -261,14 +270,19 @@ mod tests {
         let fields = "1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 1 2";
         for name in ["sleep", "a b", ") Z 1 (", "x) R 5", ""] {
             let running = format!("42 ({name}) S {fields}\n");
-            assert_eq!(
-                parse_stat(running.as_bytes()),
-                Some(Stat { is_zombie: false, start_mark: 777 })
-            );
+            let runs = Stat { is_zombie: false, start_mark: 777, has_executed: true };
+            assert_eq!(parse_stat(running.as_bytes()), Some(runs));
             let zombie = format!("42 ({name}) Z {fields}\n");
-            let gone = Stat { is_zombie: true, start_mark: 777 };
+            let gone = Stat { is_zombie: true, ..runs };
             assert_eq!(parse_stat(zombie.as_bytes()), Some(gone));
         }
+    }
+
+    #[test]
+    fn a_child_that_executed_nothing_is_known() {
+        let stat = b"42 (sleep) Z 1 42 42 0 -1 4194628 1 0 0 0 0 0 0 0 20 0 1 0 777 1 2\n";
+        let gone = Stat { is_zombie: true, start_mark: 777, has_executed: false };
+        assert_eq!(parse_stat(stat), Some(gone));
     }
 
     #[test]

@@ -66,7 +66,9 @@ impl Finding {
 /// | | free | damaged, or of another launch | | lost, bad record |
 /// | | free | of another boot | not looked for | lost, reboot |
 /// | | free | of this boot | runs | up, without a shim |
+/// | | free | of this boot | at its gate | unreachable, for a moment |
 /// | | free | of this boot | our own child | ended; it is recorded and reaped |
+/// | none | free | of this boot | our own child, never executed | lost, shim killed |
 /// | none | free | of this boot | gone | lost, shim killed |
 /// | damaged | free | of this boot | gone | lost, bad record |
 ///
@@ -186,6 +188,13 @@ fn left_over(place: &Place, lock: &Lock, started: &Started) -> io::Result<Findin
     };
     match stat(pid)? {
         Some(Stat { start_mark, .. }) if start_mark != identity.start_mark() => Ok(GONE),
+        // At a gate that nobody opens any more, or just through it: soon it is one of the others.
+        Some(Stat { is_zombie: false, has_executed: false, .. }) => Ok(Finding::Unreachable),
+        // Its own exit, at the gate that its shim did not live to open: not one of the program.
+        Some(Stat { is_zombie: true, has_executed: false, .. }) => {
+            watch.reap();
+            Ok(GONE)
+        }
         Some(Stat { is_zombie: false, .. }) => Ok(Finding::Up(Link::Orphan(watch))),
         Some(Stat { is_zombie: true, .. }) => Ok(adopted(place, lock, started, &watch)),
         None => Ok(GONE),
