@@ -10,7 +10,10 @@
 #![cfg(target_os = "linux")]
 
 mod cuts;
+mod invariants;
+mod launch;
 mod suite;
 #[expect(dead_code, unused_imports, reason = "the other tests of the program use the rest")]
 #[path = "../it/support/mod.rs"]
 mod support;
+mod tools;

@@ -1,14 +1,19 @@
 //! How a test of the suite runs, and what it leaves for `cargo xtask faults` to tell.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::ops::Deref;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::process::geteuid;
 
-use crate::support;
+use crate::invariants::{self, Canary};
+use crate::support::{self, Place};
+use crate::tools::Cgroup;
 
 /// Set to `full`, the suite plays all of its cases instead of a quick selection.
 const TIER: &str = "CANDOR_FAULTS";
@@ -47,6 +52,8 @@ impl Tier {
 pub(crate) enum Need {
     Root,
     Strace,
+    /// A controller of version 1 of control groups.
+    Cgroup(&'static str),
 }
 
 impl Need {
@@ -55,6 +62,9 @@ impl Need {
         let (is_there, reason) = match self {
             Self::Root => (geteuid().is_root(), "only root can do this"),
             Self::Strace => (answers("strace", &["-V"]), "there is no strace"),
+            Self::Cgroup(controller) => {
+                (Cgroup::is_there(controller), "there is no such control group of version 1")
+            }
         };
         (!is_there).then_some(reason)
     }
@@ -67,9 +77,66 @@ fn answers(program: &str, words: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Plays something where the machine has what it needs. It returns its figures, in words.
-pub(crate) fn play<P: FnOnce() -> String>(needs: &[Need], play: P) {
+/// A place in which something goes wrong, and what the test is to blame for.
+pub(crate) struct Fault {
+    place: Place,
+    canary: Canary,
+    /// Reasons for which sessions may be lost.
+    caused: RefCell<BTreeSet<&'static str>>,
+    figures: RefCell<Vec<String>>,
+}
+
+impl Deref for Fault {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.place
+    }
+}
+
+impl Fault {
+    /// Takes the blame for sessions that are lost for this reason.
+    pub(crate) fn causes(&self, reason: &'static str) {
+        self.caused.borrow_mut().insert(reason);
+    }
+
+    pub(crate) fn is_cause_of(&self, reason: &str) -> bool {
+        self.caused.borrow().contains(reason)
+    }
+
+    /// Keeps a figure, in words, for the table.
+    pub(crate) fn tell(&self, figure: impl Into<String>) {
+        self.figures.borrow_mut().push(figure.into());
+    }
+
+    pub(crate) const fn canary(&self) -> &Canary {
+        &self.canary
+    }
+}
+
+/// Plays a fault on a place of its own, and holds the invariants against what is left.
+pub(crate) fn fault<P: FnOnce(&Fault)>(needs: &[Need], play: P) {
     let name = std::any::type_name::<P>();
+    report(name, needs, || {
+        let fault = Fault {
+            place: Place::new(),
+            canary: Canary::new(),
+            caused: RefCell::default(),
+            figures: RefCell::default(),
+        };
+        play(&fault);
+        invariants::hold(&fault);
+        fault.figures.take().join(", ")
+    });
+}
+
+/// Plays something that judges for itself. It returns its figures, in words.
+pub(crate) fn play<P: FnOnce() -> String>(needs: &[Need], play: P) {
+    report(std::any::type_name::<P>(), needs, play);
+}
+
+/// Plays where the machine has what it takes, and tells what became of it.
+fn report(name: &str, needs: &[Need], play: impl FnOnce() -> String) {
     let said = match needs.iter().find_map(|need| need.want()) {
         Some(reason) => {
             support::skip(reason);
