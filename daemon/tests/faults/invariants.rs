@@ -222,10 +222,10 @@ impl Script {
         let words: Option<Vec<&str>> =
             session["command"].as_array()?.iter().map(Value::as_str).collect();
         let words = words?;
-        let (program, words) = words.split_first()?;
-        if Path::new(program) != Path::new(agent([""; 0])[0].as_os_str()) {
-            return None;
-        }
+        // Something may stand before it that becomes it.
+        let program = agent([""; 0]);
+        let at = words.iter().position(|word| *program[0] == **word)?;
+        let words = &words[at + 1..];
         let mut script = Self { end: End::Code(0), output: Some(Vec::new()) };
         let mut words = words.iter();
         while let Some(&word) = words.next() {

@@ -10,6 +10,7 @@
 #![cfg(target_os = "linux")]
 
 mod cuts;
+mod exit;
 mod invariants;
 mod launch;
 mod suite;

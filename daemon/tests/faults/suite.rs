@@ -52,6 +52,7 @@ impl Tier {
 pub(crate) enum Need {
     Root,
     Strace,
+    Flock,
     /// A controller of version 1 of control groups.
     Cgroup(&'static str),
 }
@@ -62,6 +63,10 @@ impl Need {
         let (is_there, reason) = match self {
             Self::Root => (geteuid().is_root(), "only root can do this"),
             Self::Strace => (answers("strace", &["-V"]), "there is no strace"),
+            Self::Flock => (
+                answers("flock", &["--no-fork", "/dev/null", "true"]),
+                "there is no flock that does not fork",
+            ),
             Self::Cgroup(controller) => {
                 (Cgroup::is_there(controller), "there is no such control group of version 1")
             }

@@ -1,6 +1,7 @@
 //! What tests of several sections do to the machine, and take back.
 
-use std::fs;
+use std::ffi::OsString;
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, getpid};
 use serde_json::{Value, json};
 
-use crate::support::Place;
+use crate::support::{Place, wire};
 
 /// Where version 1 of control groups has its controllers.
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -88,4 +89,63 @@ pub(crate) fn ask_to_launch(stream: &mut UnixStream, request: &Value) {
     );
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(body.as_bytes()).unwrap();
+}
+
+/// A session that was launched over the wire, which is quicker than by the command line.
+#[derive(Debug)]
+pub(crate) struct Launched {
+    pub(crate) id: String,
+}
+
+/// Launches a session in the folder of the place.
+#[track_caller]
+pub(crate) fn launch(place: &Place, command: &[OsString]) -> Launched {
+    let command: Vec<&str> = command.iter().map(|word| word.to_str().unwrap()).collect();
+    let mut request = launch_request(&command);
+    request["cwd"] = json!(place.folder());
+    request["environment"] = json!([["PATH", std::env::var("PATH").unwrap()]]);
+    let reply = wire::ask(&place.home(), "POST", "/v1/sessions", request.to_string().as_bytes());
+    assert_eq!(reply.status, 201, "{reply:?}");
+    Launched { id: reply.json()["id"].as_str().unwrap().to_owned() }
+}
+
+/// What many programs wait for, and go through at the same moment.
+pub(crate) struct Gate {
+    file: File,
+    path: PathBuf,
+}
+
+impl Gate {
+    /// Makes a gate that is closed.
+    pub(crate) fn new(place: &Place) -> Self {
+        let path = place.path("gate");
+        let file = File::create(&path).unwrap();
+        file.lock().unwrap();
+        Self { file, path }
+    }
+
+    /// Returns the command line that waits at the gate, and becomes this one behind it.
+    pub(crate) fn holds(&self, command: Vec<OsString>) -> Vec<OsString> {
+        let wait = ["flock", "--shared", "--no-fork"].map(OsString::from);
+        wait.into_iter().chain([self.path.clone().into()]).chain(command).collect()
+    }
+
+    /// Waits until so many stand there.
+    pub(crate) fn await_held(&self, count: usize) {
+        let inode = std::os::unix::fs::MetadataExt::ino(&self.file.metadata().unwrap());
+        let mark = format!(":{inode} ");
+        let held = || {
+            let locks = fs::read_to_string("/proc/locks").unwrap();
+            locks.lines().filter(|line| line.contains("->") && line.contains(&mark)).count()
+        };
+        // The kernel tells nobody who waits for a lock: it can only be looked at.
+        while held() < count {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Lets all of them through.
+    pub(crate) fn open(self) {
+        drop(self.file);
+    }
 }

@@ -43,6 +43,8 @@ const CUTS: &str = "daemon/tests/faults/cuts/mod.rs";
 const KILLED: &str = "r1_a_shim_that_is_killed_at_any_system_call_leaves_the_truth_or_its_loss";
 const LAUNCHER_KILLED: (&str, &str) =
     ("adapters/tests/it/process/shim/killed.rs", "killed_launcher_leaves_one_process_or_none");
+const PROMISE: (&str, &str) =
+    ("daemon/tests/it/promise.rs", "an_interrupted_session_is_never_shown_as_failed");
 const ADAPTERS: &str = "what an agent prints is understood with the adapter of its kind";
 const CONTINUE: &str = "sessions are not continued yet";
 
@@ -171,13 +173,13 @@ pub(crate) const FAULTS: &[Fault] = &[
         &[("adapters/tests/it/process/tree.rs", "what_is_written_after_the_end_is_not_counted")],
     ),
     here("P22", "500 ends at once"),
-    here("I1", "signals are ignored"),
+    there("I1", "signals are ignored", &[PROMISE]),
     there(
         "I2",
         "a shell that waits for its child",
         &[("daemon/tests/it/stop.rs", "a_shell_that_waits_for_its_child_is_interrupted")],
     ),
-    here("I3", "every way to answer an interrupt"),
+    there("I3", "every way to answer an interrupt", &[PROMISE]),
     here("I4", "exit code 130, and nobody asked"),
     there(
         "I5",
