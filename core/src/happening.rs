@@ -125,8 +125,9 @@ impl Happening {
     pub(crate) fn keep(self, session: &mut Session) {
         match self {
             Self::Attached(Attach::Ended(ending)) | Self::Fact(Fact::Ended(ending)) => {
+                let Ending { witness, output, left_behind, .. } = ending;
                 session.sighting =
-                    Sighting { witness: Some(ending.witness), output: Some(ending.output) };
+                    Sighting { witness: Some(witness), output: Some(output), left_behind };
             }
             Self::Reported(report) => session.report = Some(Box::new(report)),
             Self::Stop { .. }

@@ -201,6 +201,9 @@ pub struct Ending {
     pub witness: Witness,
     /// How much output there was at that moment.
     pub output: OutputSizes,
+    /// How many processes that the session had started were still alive when this was settled, or
+    /// `None` where nobody could tell. It decides nothing.
+    pub left_behind: Option<u32>,
 }
 
 /// Makes processes, and finds them again.

@@ -166,6 +166,10 @@ pub struct Sighting {
     pub witness: Option<Witness>,
     /// How much output there was, if anybody looked.
     pub output: Option<OutputSizes>,
+    /// How many processes that the session had started it left behind alive, if anybody counted.
+    /// Rows of before there was a count have none.
+    #[serde(default)]
+    pub left_behind: Option<u32>,
 }
 
 /// Notes kept per session, at most. Later ones are dropped: the first tell how it began.

@@ -44,6 +44,8 @@ pub(crate) enum Supervision {
     Ok,
     /// It cannot tell what became of it, and goes on asking.
     Unreachable,
+    /// It has just started, and finds out what became of it.
+    Reconciling,
 }
 
 /// Who asked for the end.
@@ -77,6 +79,9 @@ pub(crate) struct EvidenceView {
     pub(crate) report_before_intent: Option<bool>,
     pub(crate) rung: Option<String>,
     pub(crate) spawn: Option<SpawnView>,
+    /// Processes that it left behind alive; null where nobody counted.
+    #[serde(default)]
+    pub(crate) left_behind: Option<u32>,
     pub(crate) notes: Vec<NoteView>,
 }
 
@@ -233,6 +238,8 @@ pub(crate) struct DaemonView {
     pub(crate) home: String,
     pub(crate) started_at: String,
     pub(crate) stopping: bool,
+    /// How many live sessions of an earlier daemon are still being looked for.
+    pub(crate) reconciling: usize,
     pub(crate) last_seq: u64,
     /// The newest copy of the database, if there is one.
     pub(crate) last_backup: Option<BackupView>,
@@ -331,6 +338,7 @@ impl EvidenceView {
                 }
                 Some(End::NeverRan | End::Exited { .. } | End::Unknown(_)) | None => None,
             },
+            left_behind: session.sighting.left_behind,
             notes: session
                 .notes
                 .iter()

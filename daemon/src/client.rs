@@ -14,11 +14,18 @@ use tokio::net::UnixStream;
 
 use crate::api::Problem;
 
+/// What a daemon that leaves answers to what it does not do any more.
+const STOPPING: &str = "urn:candor:problem:stopping";
+
 /// Why a request gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     #[error("no daemon runs for {}: `candor daemon start` starts one", .socket.display())]
-    NoDaemon { socket: PathBuf },
+    NoDaemon {
+        socket: PathBuf,
+        /// Whether there was one that did not leave by itself: one that does takes its socket along.
+        was_killed: bool,
+    },
     #[error("cannot reach the daemon at {}: {source}", .socket.display())]
     Unreachable { socket: PathBuf, source: io::Error },
     #[error("{}", .0.detail)]
@@ -30,6 +37,16 @@ pub(crate) enum ClientError {
 }
 
 impl ClientError {
+    /// Says whether this only means that the daemon is gone, or goes: the next one can be asked the
+    /// same.
+    pub(crate) fn is_absence(&self) -> bool {
+        match self {
+            Self::NoDaemon { .. } | Self::Broken(_) => true,
+            Self::Refused(problem) => problem.kind == STOPPING,
+            Self::Unreachable { .. } | Self::Unreadable { .. } => false,
+        }
+    }
+
     /// Says whether the session that was asked about was removed before.
     pub(crate) fn is_about_removal(&self) -> bool {
         const GONE: u16 = 410;
@@ -168,7 +185,10 @@ impl Client {
             io::ErrorKind::NotFound
             | io::ErrorKind::NotADirectory
             | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset => ClientError::NoDaemon { socket },
+            | io::ErrorKind::ConnectionReset => {
+                let was_killed = source.kind() == io::ErrorKind::ConnectionRefused;
+                ClientError::NoDaemon { socket, was_killed }
+            }
             _ => ClientError::Unreachable { socket, source },
         })
     }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use async_trait::async_trait;
 use candor_core::ports::{Delivery, Ending, Fact, Process, Target};
-use candor_core::session::SessionId;
+use candor_core::session::{OutputSizes, SessionId};
 use candor_core::stop::Signal;
 use candor_core::verdict::{Exit, LostReason, Witness};
 use rustix::io::{Errno, retry_on_intr};
@@ -82,11 +82,7 @@ impl DirectProcess {
         drop(life);
         let exit = status.ok().flatten().and_then(|(_pid, status)| exit(status));
         let fact = match exit {
-            // There is no cgroup of the session's own whose counter could tell of an
-            // out-of-memory kill, so it is never seen here.
-            Some(exit) => {
-                Fact::Ended(Ending { exit, oom_killed: false, witness: Witness::Parent, output })
-            }
+            Some(exit) => Fact::Ended(ending(exit, output)),
             // Something else in this daemon has reaped it, which is a bug; the exit went there.
             None => {
                 tracing::error!(session = %self.session, "the exit was taken by somebody else");
@@ -173,6 +169,13 @@ pub(super) const fn number(signal: Signal) -> process::Signal {
 fn has_ended(pid: Pid) -> bool {
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     !matches!(retry_on_intr(|| waitid(WaitId::Pid(pid), look)), Ok(None))
+}
+
+/// Returns what is known of an end. What kills for want of memory is not asked, and what left the
+/// group does not fall to this process, so that nobody could count it.
+const fn ending(exit: Exit, output: OutputSizes) -> Ending {
+    let witness = Witness::Parent;
+    Ending { exit, oom_killed: false, witness, output, left_behind: None }
 }
 
 /// Reads a status word of `waitpid`. `None` for a process that still exists.

@@ -71,6 +71,7 @@ fn start(
         stdout: stdout.as_fd(),
         stderr: stderr.as_fd(),
         folder,
+        cgroup: None,
     };
     let child = spawn::fork(plan, &descriptors)?;
     crate::failpoint!(LaunchForked, session);

@@ -1,9 +1,9 @@
 //! Linux: pidfds, `/proc`, `close_range`.
 #![expect(unsafe_code, reason = "three system calls that neither std nor rustix offers")]
 
-use std::fs;
-use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
 use candor_core::ports::Target;
@@ -35,6 +35,10 @@ pub(in crate::process) const SIGNALS_MAX: i32 = 64;
 /// Source: `linux/pidfd.h`.
 const SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
 
+/// More than a line of `/proc/<pid>/stat` has: some fifty numbers, and a name of 64 bytes. The kernel
+/// gives all of it in one read.
+const STAT_BYTES_MAX: usize = 1536;
+
 /// How many descriptors are closed one by one where the kernel cannot close a range.
 const DESCRIPTORS_MAX: libc::rlim_t = 1 << 20;
 
@@ -65,8 +69,15 @@ pub(in crate::process) fn sign_of_life(pid: Pid) -> io::Result<Life> {
 /// What is known of the process that has a number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::process) struct Stat {
-    /// Whether it has ended, and waits for its parent to look.
+    /// Whether it has ended, and waits for its parent to look. One whose first thread alone has
+    /// ended runs.
     pub(in crate::process) is_zombie: bool,
+    /// The number of the process that is told of its end.
+    pub(in crate::process) parent: i32,
+    /// The number of its process group.
+    pub(in crate::process) group: i32,
+    /// How many threads it has.
+    pub(in crate::process) threads: u32,
     /// See [`Life::Runs`].
     pub(in crate::process) start_mark: u64,
     /// Whether it has executed a program since it was forked. A child at its gate has not.
@@ -84,16 +95,18 @@ const FORKED_ONLY: u32 = 0x40;
 ///
 /// When `/proc` does not answer: then nobody knows.
 pub(in crate::process) fn stat(pid: Pid) -> io::Result<Option<Stat>> {
-    let path = format!("/proc/{}/stat", pid.as_raw_nonzero());
-    let stat = match fs::read(path) {
-        Ok(stat) => stat,
+    let mut stat = [0; STAT_BYTES_MAX];
+    let read = File::open(format!("/proc/{}/stat", pid.as_raw_nonzero()))
+        .and_then(|mut file| file.read(&mut stat));
+    let bytes = match read {
+        Ok(bytes) => bytes,
         // The second is the answer when it goes between the opening and the reading.
         Err(error) if [Some(libc::ENOENT), Some(libc::ESRCH)].contains(&error.raw_os_error()) => {
             return Ok(None);
         }
         Err(error) => return Err(error),
     };
-    parse_stat(&stat).map(Some).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    parse_stat(&stat[..bytes]).map(Some).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
 /// The name of the program stands in parentheses, and may have blanks and parentheses in it.
@@ -101,12 +114,16 @@ fn parse_stat(stat: &[u8]) -> Option<Stat> {
     let name_end = stat.iter().rposition(|&byte| byte == b')')?;
     let rest = str::from_utf8(stat.get(name_end + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
+    // These are the fields 3 to 5, 9, 20 and 22.
     let state = fields.next()?;
-    // The state is field 3.
-    let flags: u32 = fields.nth(9 - 4)?.parse().ok()?;
-    let start_mark = fields.nth(22 - 10)?.parse().ok()?;
-    let is_zombie = ["Z", "X", "x"].contains(&state);
-    Some(Stat { is_zombie, start_mark, has_executed: flags & FORKED_ONLY == 0 })
+    let parent = fields.next()?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    let flags: u32 = fields.nth(9 - 6)?.parse().ok()?;
+    let threads = fields.nth(20 - 10)?.parse().ok()?;
+    let start_mark = fields.nth(22 - 21)?.parse().ok()?;
+    let is_zombie = ["X", "x"].contains(&state) || (state == "Z" && threads <= 1);
+    let has_executed = flags & FORKED_ONLY == 0;
+    Some(Stat { is_zombie, parent, group, threads, start_mark, has_executed })
 }
 
 /// Closes every descriptor from `first` on. Safe to call between fork and exec: two system calls,
@@ -125,6 +142,40 @@ pub(in crate::process) fn close_from(first: RawFd) {
             libc::close(descriptor);
         }
     }
+}
+
+/// What `clone3` takes: flags, pidfd, two places for the number, the signal at the end, stack and its
+/// size, tls, two of numbers to choose, cgroup.
+///
+/// Source: `clone(2)`, `struct clone_args`.
+type CloneArguments = [u64; 11];
+
+/// `CLONE_INTO_CGROUP`. The C library's constant is too narrow for it.
+///
+/// Source: `linux/sched.h`.
+const INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// Forks, with the child in a cgroup from its first instruction. Unlike moving it there later, this
+/// waits for nobody. `None` when the kernel does not do it, and then there is no child.
+///
+/// # Safety
+///
+/// As for `fork` in a process with threads: until it executes or exits, the child makes only calls
+/// that are safe in a signal handler. The C library does not know that it is another process: in
+/// particular what it keeps of the thread's own number is the parent's.
+///
+/// Source: `clone(2)`, `CLONE_INTO_CGROUP`, since Linux 5.7.
+pub(in crate::process) unsafe fn fork_into(cgroup: BorrowedFd<'_>) -> Option<libc::pid_t> {
+    let cgroup = u64::try_from(cgroup.as_raw_fd()).ok()?;
+    let exit_signal = u64::try_from(libc::SIGCHLD).ok()?;
+    let arguments: CloneArguments = [INTO_CGROUP, 0, 0, 0, exit_signal, 0, 0, 0, 0, 0, cgroup];
+    // SAFETY: the kernel reads one structure, which is there. Without `CLONE_VM` the child has a copy
+    // of this stack and goes on from here, as after `fork`; the rest is the caller's promise.
+    let pid = unsafe {
+        let size = size_of::<CloneArguments>();
+        libc::syscall(libc::SYS_clone3, &raw const arguments, size)
+    };
+    libc::pid_t::try_from(pid).ok().filter(|&pid| pid >= 0)
 }
 
 /// The kernel's own structure for a disposition: handler, flags, restorer, mask. All zero is
@@ -267,22 +318,33 @@ mod tests {
 
     #[test]
     fn a_program_may_be_called_anything() {
-        let fields = "1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 1 2";
+        let fields = "1 43 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 1 2";
         for name in ["sleep", "a b", ") Z 1 (", "x) R 5", ""] {
             let running = format!("42 ({name}) S {fields}\n");
-            let runs = Stat { is_zombie: false, start_mark: 777, has_executed: true };
-            assert_eq!(parse_stat(running.as_bytes()), Some(runs));
+            let (parent, group, threads, start_mark) = (1, 43, 1, 777);
+            let has_executed = true;
+            let stat = Stat { is_zombie: false, parent, group, threads, start_mark, has_executed };
+            assert_eq!(parse_stat(running.as_bytes()), Some(stat));
             let zombie = format!("42 ({name}) Z {fields}\n");
-            let gone = Stat { is_zombie: true, ..runs };
+            let gone = Stat { is_zombie: true, ..stat };
             assert_eq!(parse_stat(zombie.as_bytes()), Some(gone));
         }
+    }
+
+    /// Its first thread is a zombie until the last one has ended.
+    #[test]
+    fn a_process_runs_as_long_as_one_thread_does() {
+        let fields = "1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 2 0 777 1 2";
+        let stat = parse_stat(format!("42 (sleep) Z {fields}\n").as_bytes()).unwrap();
+        assert!(!stat.is_zombie);
+        assert_eq!(stat.threads, 2);
     }
 
     #[test]
     fn a_child_that_executed_nothing_is_known() {
         let stat = b"42 (sleep) Z 1 42 42 0 -1 4194628 1 0 0 0 0 0 0 0 20 0 1 0 777 1 2\n";
-        let gone = Stat { is_zombie: true, start_mark: 777, has_executed: false };
-        assert_eq!(parse_stat(stat), Some(gone));
+        let stat = parse_stat(stat).unwrap();
+        assert!(stat.is_zombie && !stat.has_executed, "{stat:?}");
     }
 
     #[test]

@@ -9,7 +9,7 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
 use rustix::event::kqueue::{
@@ -96,6 +96,15 @@ pub(in crate::process) fn sign_of_life(pid: Pid) -> io::Result<Life> {
     }
     let start_mark = info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec;
     Ok(Life::Runs { start_mark })
+}
+
+/// There are no cgroups.
+///
+/// # Safety
+///
+/// There is nothing to keep to.
+pub(in crate::process) unsafe fn fork_into(_cgroup: BorrowedFd<'_>) -> Option<libc::pid_t> {
+    None
 }
 
 /// Closes every descriptor from `first` on. Safe to call between fork and exec.

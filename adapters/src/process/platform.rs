@@ -7,6 +7,7 @@
 //! | `SIGNALS_MAX` | the highest signal number |
 //! | `boot_id` | names this boot of the machine |
 //! | `sign_of_life` | whether a process runs, and when it started |
+//! | `fork_into` | forks into a cgroup, where there are any |
 //! | `close_from`, `set_default` | safe to call between fork and exec |
 //! | `disposition` | what this process does with a signal |
 //! | `ExitWatch` | waits for the end of one process, without a thread or a timer |
@@ -24,8 +25,8 @@ mod system;
 
 pub use system::boot_id;
 pub(super) use system::{
-    EXIT_PROBE, ExitWatch, FOLDER_FLAGS, SIGNALS_MAX, close_from, disposition, set_default,
-    sign_of_life,
+    EXIT_PROBE, ExitWatch, FOLDER_FLAGS, SIGNALS_MAX, close_from, disposition, fork_into,
+    set_default, sign_of_life,
 };
 #[cfg(target_os = "linux")]
 pub(super) use system::{Stat, stat};

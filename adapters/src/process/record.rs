@@ -57,21 +57,36 @@ pub(super) fn show<T: Serialize>(path: &Path, record: &T) -> io::Result<()> {
     write(path, record, |_file| Ok(()))
 }
 
+/// Writes a record under the name of [`unfinished`] alone, where it stays.
+///
+/// # Errors
+///
+/// What the file system said.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "shims do, and are not there"))]
+pub(super) fn foretell<T: Serialize>(path: &Path, record: &T) -> io::Result<()> {
+    write_unfinished(path, record).map(drop)
+}
+
 fn write<T: Serialize>(
     path: &Path,
     record: &T,
     before_rename: impl FnOnce(&File) -> io::Result<()>,
 ) -> io::Result<()> {
+    let file = write_unfinished(path, record)?;
+    before_rename(&file)?;
+    fs::rename(unfinished(path), path)
+}
+
+fn write_unfinished<T: Serialize>(path: &Path, record: &T) -> io::Result<File> {
     let line = encode(record)?;
     let unfinished = unfinished(path);
-    // What an earlier attempt has left is of no use to anybody.
+    // What an earlier attempt has left is worth less than what is known now.
     remove(&unfinished)?;
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
     let mut file = options.open(&unfinished)?;
     file.write_all(line.as_bytes())?;
-    before_rename(&file)?;
-    fs::rename(&unfinished, path)
+    Ok(file)
 }
 
 /// Reads a record.

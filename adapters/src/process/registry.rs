@@ -161,7 +161,8 @@ mod tests {
 
     fn ending(code: u8) -> Ending {
         let output = OutputSizes::default();
-        Ending { exit: Exit::Code(code), oom_killed: false, witness: Witness::Parent, output }
+        let (exit, witness) = (Exit::Code(code), Witness::Parent);
+        Ending { exit, oom_killed: false, witness, output, left_behind: None }
     }
 
     #[test]

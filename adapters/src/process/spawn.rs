@@ -21,7 +21,7 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::open_files::limit_of_children;
 use super::plan::{Plan, Refusal};
-use super::platform::close_from;
+use super::platform::{close_from, fork_into};
 use super::signals;
 
 /// What the parent prepares lies above, so that the child can move it down without overwriting
@@ -57,11 +57,14 @@ pub(super) struct Descriptors<'launch> {
     pub(super) stdout: BorrowedFd<'launch>,
     pub(super) stderr: BorrowedFd<'launch>,
     pub(super) folder: BorrowedFd<'launch>,
+    /// The cgroup that it begins in, if it can.
+    pub(super) cgroup: Option<BorrowedFd<'launch>>,
 }
 
 /// A child that waits at the gate. Dropped, it leaves and is reaped, and never executed anything.
 pub(super) struct GatedChild {
     pid: Pid,
+    is_in_cgroup: bool,
     gate: Option<PipeWriter>,
     refusals: PipeReader,
 }
@@ -71,6 +74,15 @@ impl GatedChild {
     /// it leads once it executes.
     pub(super) const fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// Whether it is in the cgroup that was asked for.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "shims ask, and are not there")
+    )]
+    pub(super) const fn is_in_cgroup(&self) -> bool {
+        self.is_in_cgroup
     }
 
     /// Lets the child execute its program, and waits until it has. Afterwards it is the caller's
@@ -155,7 +167,10 @@ pub(super) fn fork(plan: &Plan, descriptors: &Descriptors<'_>) -> Result<GatedCh
     let mask = signals::block_all();
     // SAFETY: the child calls only `Child::run`, which keeps to what is safe after a fork in a
     // process with threads (see the head of this file) and never returns.
-    let pid = match unsafe { libc::fork() } {
+    let within = descriptors.cgroup.and_then(|cgroup| unsafe { fork_into(cgroup) });
+    let is_in_cgroup = within.is_some();
+    // SAFETY: as above.
+    let pid = match within.unwrap_or_else(|| unsafe { libc::fork() }) {
         0 => child.run(),
         pid => pid,
     };
@@ -163,7 +178,7 @@ pub(super) fn fork(plan: &Plan, descriptors: &Descriptors<'_>) -> Result<GatedCh
     signals::restore(&mask);
     let pid =
         Some(pid).filter(|&pid| pid > 0).and_then(Pid::from_raw).ok_or_else(|| fork(error))?;
-    Ok(GatedChild { pid, gate: Some(gate), refusals })
+    Ok(GatedChild { pid, is_in_cgroup, gate: Some(gate), refusals })
 }
 
 fn lift(descriptor: BorrowedFd<'_>) -> Result<OwnedFd, Refusal> {

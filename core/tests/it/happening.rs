@@ -28,7 +28,7 @@ impl Process for Quiet {
 
 fn ending(exit: Exit, oom_killed: bool) -> Ending {
     let output = OutputSizes { stdout_bytes: 1, stderr_bytes: 2 };
-    Ending { exit, oom_killed, witness: Witness::Parent, output }
+    Ending { exit, oom_killed, witness: Witness::Parent, output, left_behind: Some(3) }
 }
 
 #[test]

@@ -98,8 +98,12 @@ fn machines() -> impl Strategy<Value = Machine> {
 fn sightings() -> impl Strategy<Value = Sighting> {
     let sizes = any::<[u64; 2]>()
         .prop_map(|[stdout_bytes, stderr_bytes]| OutputSizes { stdout_bytes, stderr_bytes });
-    (any::<bool>(), option::of(sizes))
-        .prop_map(|(seen, output)| Sighting { witness: seen.then_some(Witness::Parent), output })
+    (any::<bool>(), option::of(sizes), option::of(any::<u32>())).prop_map(
+        |(seen, output, left_behind)| {
+            let witness = seen.then_some(Witness::Parent);
+            Sighting { witness, output, left_behind }
+        },
+    )
 }
 
 fn intents() -> impl Strategy<Value = Intent> {
@@ -242,6 +246,21 @@ fn the_first_notes_are_kept_and_later_ones_dropped() {
     assert_eq!(session.notes.len(), NOTES_MAX);
     assert_eq!(session.notes[0], Note { at: now, text: "note 0".to_owned() });
     assert_eq!(session.notes[NOTES_MAX - 1].text, format!("note {}", NOTES_MAX - 1));
+}
+
+/// Rows of before anybody counted what a session leaves behind.
+#[test]
+fn a_row_without_a_count_of_what_was_left_behind_loads() {
+    let mut session = plain_session();
+    let (witness, output) = (Some(Witness::Parent), Some(OutputSizes::default()));
+    session.sighting = Sighting { witness, output, left_behind: Some(3) };
+    let mut row = serde_json::to_value(&session).unwrap();
+    let counted: Session = serde_json::from_value(row.clone()).unwrap();
+    assert_eq!(counted.sighting.left_behind, Some(3));
+    let removed = row["sighting"].as_object_mut().unwrap().remove("left_behind");
+    assert_eq!(removed, Some(3.into()));
+    let old: Session = serde_json::from_value(row).unwrap();
+    assert_eq!(old.sighting, Sighting { witness, output, left_behind: None });
 }
 
 fn plain_session() -> Session {

@@ -77,6 +77,9 @@ fn print_facts(out: &mut impl Write, session: &SessionView) -> Result<(), CliErr
     if let Some(rung) = &session.evidence.rung {
         fact("ladder", &format!("went up to {rung}"))?;
     }
+    if let Some(left_behind) = session.evidence.left_behind.filter(|&count| count > 0) {
+        fact("left", &left_behind_text(left_behind))?;
+    }
     for note in &session.evidence.notes {
         fact("note", &format!("{} {}", note.at, note.text))?;
     }
@@ -89,6 +92,14 @@ fn print_facts(out: &mut impl Write, session: &SessionView) -> Result<(), CliErr
         fact("run again", &run_again(session))?;
     }
     Ok(())
+}
+
+/// Says what a session left behind when its end was settled.
+fn left_behind_text(count: u32) -> String {
+    match count {
+        1 => "1 process that it had started was still running when it ended".to_owned(),
+        count => format!("{count} processes that it had started were still running when it ended"),
+    }
 }
 
 fn print_story(out: &mut impl Write, story: &[EventView]) -> Result<(), CliError> {

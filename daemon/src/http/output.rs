@@ -116,7 +116,7 @@ impl Tail {
                 return Ok(false);
             };
             if shown.wait_for(|shown| !is_early_in(shown)).await.is_err() {
-                return Ok(false);
+                return Err(io::ErrorKind::Interrupted.into());
             }
         }
     }
@@ -149,18 +149,22 @@ fn is_over(shown: &Snapshot) -> bool {
 
 /// Returns where the output ends, once that is known: at what there was when the process was gone,
 /// or else at what there is.
+///
+/// # Errors
+///
+/// When the daemon leaves before the end is known. The answer is broken off then: one that ends well
+/// is whole.
 fn end_of(
     shown: Option<&watch::Receiver<Snapshot>>,
     stream: Stream,
     reader: &OutputReader,
 ) -> io::Result<Option<u64>> {
-    // A task that is gone without an end shown (the daemon leaves) follows nothing any more.
-    if let Some(shown) =
-        shown.filter(|shown| shown.has_changed().is_ok() || is_over(&shown.borrow()))
-    {
+    if let Some(shown) = shown {
+        // First whether its task is there, and then what it has shown: the end may come in between.
+        let is_followed = shown.has_changed().is_ok();
         let shown = shown.borrow();
         if !is_over(&shown) {
-            return Ok(None);
+            return if is_followed { Ok(None) } else { Err(io::ErrorKind::Interrupted.into()) };
         }
         if let Some(sizes) = shown.session.sighting.output {
             return Ok(Some(match stream {

@@ -10,7 +10,7 @@ use candor_adapters::bus::BroadcastBus;
 use candor_adapters::clock::SystemClock;
 use candor_adapters::failpoint;
 use candor_adapters::ids::UuidV7Source;
-use candor_adapters::process::{DirectSpawner, Outputs, raise_open_files};
+use candor_adapters::process::{Outputs, raise_open_files};
 use candor_adapters::recorder::FileRecorder;
 use candor_adapters::remains::Remains;
 use candor_adapters::sqlite::{OpenError, SqliteStore};
@@ -20,7 +20,8 @@ use candor_core::supervisor::Ports;
 use tokio::net::UnixListener;
 
 use super::registry::LIVE_SESSIONS_MAX;
-use super::shutdown::{Shutdown, Signals};
+use super::shutdown::{Parting, Shutdown, Signals};
+use super::spawner::Spawning;
 use super::{App, Refusal, Registry, backups, removal};
 use crate::exit_code;
 use crate::home::{Home, HomeError, LockError};
@@ -124,13 +125,13 @@ async fn serve(home: &Home, announce: impl FnOnce()) -> Result<(), StartError> {
     announce();
     let usurped = app.registry.usurped();
     tokio::select! {
-        () = signals.next() => app.shutdown.ask(Actor::Daemon),
+        () = signals.next() => app.shutdown.ask(Actor::Daemon, Parting::LeavesSessions),
         () = app.shutdown.asked() => {}
         () = usurped.cancelled() => {}
     }
     if !usurped.is_cancelled() {
         tokio::select! {
-            () = app.shutdown.drain(&app.registry, &mut signals) => {}
+            () = app.shutdown.part(&app.registry, &mut signals) => {}
             () = usurped.cancelled() => {}
         }
     }
@@ -163,7 +164,7 @@ fn assemble(home: &Home, store: SqliteStore) -> Arc<App> {
         ids: Arc::clone(&ids),
         recorder: Arc::clone(&recorder) as Arc<dyn Recorder>,
     };
-    let spawner = Arc::new(DirectSpawner::new(home.sessions()));
+    let Spawning { spawner, outlives_daemon } = Spawning::of(home);
     let registry = Registry::new(ports, spawner, LIVE_SESSIONS_MAX);
     Arc::new(App {
         registry,
@@ -177,7 +178,7 @@ fn assemble(home: &Home, store: SqliteStore) -> Arc<App> {
         home: home.folder().to_owned(),
         backups: home.backups(),
         started_at,
-        shutdown: Shutdown::new(),
+        shutdown: Shutdown::new(outlives_daemon),
     })
 }
 

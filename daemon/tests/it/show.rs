@@ -26,7 +26,8 @@ const KEYS: [&str; 17] = [
 ];
 
 /// The keys of its evidence. `spawn` is ours, beside what is promised.
-const EVIDENCE_KEYS: [&str; 5] = ["witness", "report_before_intent", "rung", "spawn", "notes"];
+const EVIDENCE_KEYS: [&str; 6] =
+    ["witness", "report_before_intent", "rung", "spawn", "left_behind", "notes"];
 
 /// Checks what is the same for each session, and returns it without that.
 #[track_caller]
@@ -52,9 +53,12 @@ fn rest_of(place: &Place, id: &str) -> Value {
             rest[key] = "a time".into();
         }
     }
-    let evidence = rest["evidence"].as_object().unwrap();
+    let evidence = rest["evidence"].as_object_mut().unwrap();
     assert!(EVIDENCE_KEYS.iter().all(|key| evidence.contains_key(*key)), "{evidence:?}");
     assert_eq!(evidence.len(), EVIDENCE_KEYS.len(), "{evidence:?}");
+    // None of these leaves anything behind, and not everybody counts.
+    let left_behind = evidence.remove("left_behind").unwrap();
+    assert!(left_behind.is_null() || left_behind == 0, "{left_behind}");
     if let Some(intent) = rest["intent"].as_object_mut() {
         assert_time(&intent.remove("at").unwrap());
     }

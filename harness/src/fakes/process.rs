@@ -196,7 +196,8 @@ impl State {
             Life::Dead { exit, oom_killed } => {
                 let exit = self.misread(process, exit);
                 let output = OutputSizes::default();
-                Some(Ending { exit, oom_killed, witness: Witness::Parent, output })
+                let witness = Witness::Parent;
+                Some(Ending { exit, oom_killed, witness, output, left_behind: Some(0) })
             }
         }
     }

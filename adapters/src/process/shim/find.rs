@@ -8,8 +8,8 @@ use candor_core::verdict::LostReason;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::frame::FromShim;
-use super::link::{Connection, Link};
-use super::place::{ExitRecord, Intent, Lock, Place, Started, ending, exit};
+use super::link::{Connection, Link, Orphan};
+use super::place::{ExitRecord, Intent, Lock, Place, Started, exit};
 use crate::process::files;
 use crate::process::identity::Identity;
 use crate::process::platform::{ExitWatch, Stat, boot_id, stat, watch};
@@ -114,7 +114,7 @@ async fn ask(place: &Place) -> io::Result<Finding> {
     let mut connection = Connection::to(place).await?;
     match connection.greet(place.session()).await? {
         FromShim::Up => Ok(Finding::Up(Link::Shim(connection))),
-        FromShim::Ended { exit, output } => Ok(Finding::Ended(ending(exit, output))),
+        FromShim::Ended(ending) => Ok(Finding::Ended(ending)),
         FromShim::Refused(_) | FromShim::Delivered { .. } => Err(io::ErrorKind::InvalidData.into()),
     }
 }
@@ -195,7 +195,10 @@ fn left_over(place: &Place, lock: &Lock, started: &Started) -> io::Result<Findin
             watch.reap();
             Ok(GONE)
         }
-        Some(Stat { is_zombie: false, .. }) => Ok(Finding::Up(Link::Orphan(watch))),
+        Some(Stat { is_zombie: false, .. }) => {
+            let cgroup = started.cgroup.clone().filter(|cgroup| cgroup.is_of(place.session()));
+            Ok(Finding::Up(Link::Orphan(Orphan::new(watch, cgroup))))
+        }
         Some(Stat { is_zombie: true, .. }) => Ok(adopted(place, lock, started, &watch)),
         None => Ok(GONE),
     }
@@ -211,6 +214,9 @@ fn adopted(place: &Place, _lock: &Lock, started: &Started, watch: &ExitWatch) ->
         session: place.session(),
         nonce: started.nonce,
         exit: exit(&status),
+        // What else fell to this process fell there from all dead shims alike.
+        left_behind: None,
+        oom_killed: false,
         output: files::sizes(place.sessions(), place.session()),
         boot_id: started.identity.boot_id().to_owned(),
     };

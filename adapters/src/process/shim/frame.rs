@@ -13,10 +13,10 @@
 
 use std::io;
 
-use candor_core::ports::{Delivery, Target};
+use candor_core::ports::{Delivery, Ending, Target};
 use candor_core::session::{OutputSizes, SessionId};
 use candor_core::stop::Signal;
-use candor_core::verdict::Exit;
+use candor_core::verdict::{Exit, Witness};
 use uuid::Uuid;
 
 use crate::process::plan::Refusal;
@@ -53,7 +53,7 @@ pub(super) enum FromShim {
     /// There is none and never was, and nothing is left of the attempt.
     Refused(Refusal),
     /// It has ended, and that is recorded.
-    Ended { exit: Exit, output: OutputSizes },
+    Ended(Ending),
     /// What became of a signal.
     Delivered { id: u64, delivery: Delivery },
 }
@@ -98,13 +98,7 @@ impl FromShim {
         match self {
             Self::Up => frame(1, []),
             Self::Refused(Refusal { stage, errno }) => frame(2, spawn::encode(stage, errno)),
-            Self::Ended { exit, output } => {
-                let small = match exit {
-                    Exit::Code(code) => [0, code, 0],
-                    Exit::Signal { number, core_dumped } => [1, number, u8::from(core_dumped)],
-                };
-                with_numbers(frame(3, small), [output.stdout_bytes, output.stderr_bytes])
-            }
+            Self::Ended(ending) => encode_ending(&ending),
             Self::Delivered { id, delivery } => {
                 with_numbers(frame(4, [delivery_code(delivery)]), [id])
             }
@@ -113,19 +107,12 @@ impl FromShim {
 
     /// Returns `None` for a frame that no shim of this version sends.
     pub(super) fn decode(frame: &Frame) -> Option<Self> {
-        let ended = |exit| Self::Ended {
-            exit,
-            output: OutputSizes { stdout_bytes: number(frame, 0), stderr_bytes: number(frame, 1) },
-        };
         match *frame {
             [VERSION, 1, ..] => Some(Self::Up),
             [VERSION, 2, stage, a, b, c, d, ..] => {
                 Some(Self::Refused(spawn::decode([stage, a, b, c, d])))
             }
-            [VERSION, 3, 0, code, 0, ..] => Some(ended(Exit::Code(code))),
-            [VERSION, 3, 1, number, core @ (0 | 1), ..] => {
-                Some(ended(Exit::Signal { number, core_dumped: core == 1 }))
-            }
+            [VERSION, 3, ..] => decode_ending(frame).map(Self::Ended),
             [VERSION, 4, delivery, ..] => Some(Self::Delivered {
                 id: number(frame, 0),
                 delivery: [
@@ -140,6 +127,37 @@ impl FromShim {
             _ => None,
         }
     }
+}
+
+/// What was not counted is 0 on the way, and a count one more than it is.
+fn encode_ending(ending: &Ending) -> Frame {
+    let Ending { exit, oom_killed, witness: Witness::Parent, output, left_behind } = *ending;
+    let (is_signal, number, core_dumped) = match exit {
+        Exit::Code(code) => (false, code, false),
+        Exit::Signal { number, core_dumped } => (true, number, core_dumped),
+    };
+    let small = [u8::from(is_signal), number, u8::from(core_dumped), u8::from(oom_killed)];
+    let counted = left_behind.map_or(0, |count| u64::from(count) + 1);
+    with_numbers(frame(3, small), [output.stdout_bytes, output.stderr_bytes, counted])
+}
+
+fn decode_ending(frame: &Frame) -> Option<Ending> {
+    let exit = match *frame {
+        [_, _, 0, code, 0, ..] => Exit::Code(code),
+        [_, _, 1, number, core @ (0 | 1), ..] => Exit::Signal { number, core_dumped: core == 1 },
+        _ => return None,
+    };
+    let oom_killed = match frame[5] {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    let output = OutputSizes { stdout_bytes: number(frame, 0), stderr_bytes: number(frame, 1) };
+    let left_behind = match number(frame, 2).checked_sub(1) {
+        None => None,
+        Some(count) => Some(u32::try_from(count).ok()?),
+    };
+    Some(Ending { exit, oom_killed, witness: Witness::Parent, output, left_behind })
 }
 
 fn frame<const SMALL: usize>(kind: u8, small: [u8; SMALL]) -> Frame {
@@ -220,10 +238,10 @@ impl FrameBuffer {
 
 #[cfg(test)]
 mod tests {
-    use candor_core::ports::{Delivery, IdSource as _, Target};
+    use candor_core::ports::{Delivery, Ending, IdSource as _, Target};
     use candor_core::session::OutputSizes;
     use candor_core::stop::Signal;
-    use candor_core::verdict::{Exit, SpawnStage};
+    use candor_core::verdict::{Exit, SpawnStage, Witness};
     use proptest::prelude::*;
 
     use super::{FRAME_BYTES, FrameBuffer, FromShim, ToShim, VERSION};
@@ -247,11 +265,21 @@ mod tests {
         for stage in [SpawnStage::Prepare, SpawnStage::Folder, SpawnStage::Fork, SpawnStage::Exec] {
             shim.push(FromShim::Refused(Refusal { stage, errno: 133 }));
         }
+        let ended = |exit, oom_killed, left_behind| {
+            FromShim::Ended(Ending {
+                exit,
+                oom_killed,
+                witness: Witness::Parent,
+                output,
+                left_behind,
+            })
+        };
         for value in 0..=u8::MAX {
-            shim.push(FromShim::Ended { exit: Exit::Code(value), output });
+            shim.push(ended(Exit::Code(value), false, None));
             for core_dumped in [false, true] {
                 let exit = Exit::Signal { number: value, core_dumped };
-                shim.push(FromShim::Ended { exit, output });
+                shim.push(ended(exit, core_dumped, Some(u32::from(value))));
+                shim.push(ended(exit, !core_dumped, Some(u32::MAX)));
             }
         }
         for delivery in

@@ -25,6 +25,7 @@ use super::link::Connection;
 use super::place::{Intent, Place};
 use super::request;
 use super::spawner::ShimProgram;
+use crate::process::open_files::give_back;
 use crate::process::plan::{Plan, Refusal};
 use crate::process::platform::ExitWatch;
 
@@ -36,6 +37,7 @@ pub(super) struct Order {
     pub(super) place: Place,
     pub(super) sessions: PathBuf,
     pub(super) program: ShimProgram,
+    pub(super) wants_cgroup: bool,
     pub(super) plan: Plan,
 }
 
@@ -63,9 +65,7 @@ pub(super) async fn launch(order: Order) -> Result<(Place, Connection), Launch> 
         Ok((FromShim::Up, connection)) => Ok((place, connection)),
         Ok((FromShim::Refused(refusal), _)) => Err(refusal.into()),
         // It has left without a word. Whoever asks learns why that is.
-        Ok((FromShim::Ended { .. } | FromShim::Delivered { .. }, _)) | Err(_) => {
-            Err(Launch::Unknown)
-        }
+        Ok((FromShim::Ended(_) | FromShim::Delivered { .. }, _)) | Err(_) => Err(Launch::Unknown),
     }
 }
 
@@ -78,9 +78,10 @@ async fn deliver(socket: UnixStream, order: &[u8]) -> io::Result<(FromShim, Conn
 
 /// Claims the session and starts its shim. It may block for as long as the disk does.
 fn start(order: Order) -> Result<Started, Launch> {
-    let Order { place, sessions, program, plan } = order;
+    let Order { place, sessions, program, wants_cgroup, plan } = order;
     let nonce = Uuid::now_v7();
-    let Some(order) = request::encode(place.session(), nonce, &sessions, &plan) else {
+    let order = request::encode(place.session(), nonce, &sessions, wants_cgroup, &plan);
+    let Some(order) = order else {
         return Err(Refusal::new(SpawnStage::Exec, Errno::TOOBIG).into());
     };
     match place.claim() {
@@ -123,7 +124,7 @@ fn start_shim(place: &Place, program: &ShimProgram) -> io::Result<UnixStream> {
     let mut shim = command.spawn()?;
     // The command has the other end of the socket, and the shim must be the only one.
     drop(command);
-    match watch(&shim) {
+    match get_ready(&shim) {
         Ok(watch) => {
             tokio::spawn(reaped(shim, watch));
             Ok(ours)
@@ -136,9 +137,12 @@ fn start_shim(place: &Place, program: &ShimProgram) -> io::Result<UnixStream> {
     }
 }
 
-fn watch(child: &Child) -> io::Result<ExitWatch> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    ExitWatch::of(pid.ok_or_else(|| io::Error::from(Errno::SRCH))?)
+/// Watches a shim, which has no order yet and so does nothing, and gives it what its session must
+/// have.
+fn get_ready(shim: &Child) -> io::Result<ExitWatch> {
+    let pid = Pid::from_child(shim);
+    give_back(pid)?;
+    ExitWatch::of(pid)
 }
 
 /// Waits until a shim has ended, and takes it off the list of processes.

@@ -4,14 +4,18 @@ use std::io;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::PathBuf;
 
+use candor_core::ports::{Delivery, Target};
 use candor_core::session::SessionId;
+use candor_core::stop::Signal;
 use rustix::fs::Mode;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
 use tokio::net::UnixStream;
 
+use super::cgroup::Cgroup;
 use super::frame::{FrameBuffer, FromShim, ToShim};
 use super::place::{CONTROL, Place};
+use crate::process::child;
 use crate::process::platform::{ExitWatch, FOLDER_FLAGS};
 
 /// How a process is reached.
@@ -20,7 +24,17 @@ pub(super) enum Link {
     /// Through its shim, its parent.
     Shim(Connection),
     /// By a handle on the process, whose shim is gone.
-    Orphan(ExitWatch),
+    Orphan(Orphan),
+}
+
+/// A process without its shim.
+#[derive(Debug)]
+pub(super) struct Orphan {
+    watch: ExitWatch,
+    /// The session's own.
+    cgroup: Option<Cgroup>,
+    /// Whether it was told to end, and so all that it started.
+    is_to_end: bool,
 }
 
 /// Frames to and from one shim.
@@ -28,6 +42,49 @@ pub(super) enum Link {
 pub(super) struct Connection {
     stream: UnixStream,
     buffer: FrameBuffer,
+}
+
+impl Orphan {
+    pub(super) const fn new(watch: ExitWatch, cgroup: Option<Cgroup>) -> Self {
+        Self { watch, cgroup, is_to_end: false }
+    }
+
+    /// Waits until it has ended. What it started and is told of in its cgroup is ended then, if it was
+    /// told to end itself: nobody is there who could give that a grace.
+    ///
+    /// Cancel safe.
+    pub(super) async fn ended(&self) {
+        self.watch.ended().await;
+        if self.is_to_end {
+            self.kill_cgroup();
+        }
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.remove();
+        }
+    }
+
+    /// Sends a signal through the handle, which stays that of this process, and SIGKILL to all in its
+    /// cgroup.
+    pub(super) fn send(&mut self, target: Target, signal: Signal) -> Delivery {
+        let delivery = child::delivery(self.watch.send(target, child::number(signal)));
+        if target == Target::Group && delivery != Delivery::AlreadyEnded {
+            match signal {
+                Signal::Interrupt | Signal::Terminate => self.is_to_end = true,
+                Signal::Kill => {
+                    self.is_to_end = true;
+                    self.kill_cgroup();
+                }
+                Signal::Continue => {}
+            }
+        }
+        delivery
+    }
+
+    fn kill_cgroup(&self) {
+        if let Some(Err(error)) = self.cgroup.as_ref().map(Cgroup::kill) {
+            tracing::warn!(%error, "what a process without its shim has started cannot be ended");
+        }
+    }
 }
 
 impl Connection {

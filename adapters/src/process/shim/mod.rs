@@ -11,6 +11,7 @@
 //! | `place.rs` | both | the records, the lock, the socket: names and meaning |
 //! | `frame.rs`, `request.rs` | both | what they say to each other |
 //! | `inside/` | the shim | from its start to its end |
+//! | `cgroup.rs` | both | the session's own cgroup, if there can be one |
 //! | `spawner.rs`, `launch.rs` | the daemon | starting a shim |
 //! | `find.rs` | the daemon | what became of one |
 //! | `link.rs`, `process.rs` | the daemon | being connected with one |
@@ -24,11 +25,16 @@
 //!   The `intent` only tells a shim that comes late whether it may still go on.
 //! - **`exit` is durable before the process is reaped.** While it cannot be written the zombie keeps
 //!   the status.
+//! - **A stop is for all that the session started.** Once a signal to end it was asked for, it goes to
+//!   everything that descends from the shim, and when the process itself has ended, what is left is
+//!   ended before `exit` says so. It says how many could not be, or, where nobody asked for an end,
+//!   how many were left alone.
 //! - **A whole `exit` is the truth**, whoever lives or is dead. So a shim leaves as soon as it is
 //!   written: who comes later reads it.
 //!
 //! Linux alone for now. On macOS the daemon keeps its direct children.
 
+mod cgroup;
 mod find;
 mod frame;
 mod inside;

@@ -27,6 +27,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::cgroup::Cgroup;
 use crate::process::files;
 use crate::process::identity::Identity;
 use crate::process::record::{self, Found};
@@ -74,6 +75,9 @@ pub(super) struct Intent {
 pub(super) struct Started {
     pub(super) nonce: Uuid,
     pub(super) identity: Identity,
+    /// Where the process was put, if it has a cgroup of its own.
+    #[serde(default)]
+    pub(super) cgroup: Option<Cgroup>,
 }
 
 /// The process has ended.
@@ -82,8 +86,15 @@ pub(super) struct ExitRecord {
     pub(super) session: SessionId,
     pub(super) nonce: Uuid,
     pub(super) exit: Exit,
+    /// Whether the kernel said that it killed this very process for want of memory.
+    #[serde(default)]
+    pub(super) oom_killed: bool,
     /// At the moment of the end.
     pub(super) output: OutputSizes,
+    /// How many processes of the session were still alive when this was written. `None` in a record
+    /// that was written before they were ended, by a shim that did not come to say.
+    #[serde(default)]
+    pub(super) left_behind: Option<u32>,
     pub(super) boot_id: String,
 }
 
@@ -112,16 +123,11 @@ impl Record for ExitRecord {
 }
 
 impl ExitRecord {
-    /// Returns the fact. There is no cgroup of the session's own whose counter could tell of an
-    /// out-of-memory kill, so it is never seen here.
+    /// Returns the fact.
     pub(super) const fn ending(&self) -> Ending {
-        ending(self.exit, self.output)
+        let Self { exit, oom_killed, output, left_behind, .. } = *self;
+        Ending { exit, oom_killed, witness: Witness::Parent, output, left_behind }
     }
-}
-
-/// Returns the end that a shim told.
-pub(super) const fn ending(exit: Exit, output: OutputSizes) -> Ending {
-    Ending { exit, oom_killed: false, witness: Witness::Parent, output }
 }
 
 /// Reads what `waitid` said of a process that has ended.
@@ -179,6 +185,12 @@ impl Place {
         record::sync_folder_of(&self.folder)
     }
 
+    /// Whether this was a session's place and nobody watches its process any more, so that nothing
+    /// is started for it either.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.lock(), Ok(Some(_)))
+    }
+
     /// Whether the folder was removed under the shim that stands in it: then nothing can be
     /// recorded any more, and nobody would find it.
     pub(super) fn is_removed(&self) -> bool {
@@ -193,6 +205,16 @@ impl Place {
     /// What the file system said.
     pub(super) fn store<R: Record>(&self, record: &R) -> io::Result<()> {
         record::store(&self.path::<R>(), record, || {})
+    }
+
+    /// Writes a record that is not settled yet under its unfinished name, where whoever looks after
+    /// the death of this process takes it. No power cut is survived.
+    ///
+    /// # Errors
+    ///
+    /// What the file system said.
+    pub(super) fn foretell<R: Record>(&self, record: &R) -> io::Result<()> {
+        record::foretell(&self.path::<R>(), record)
     }
 
     /// Shows the intent to the shim that will come. No power cut is survived.

@@ -16,10 +16,8 @@ use tokio::time::{sleep, timeout};
 
 use super::find::{Finding, find};
 use super::frame::{FromShim, ToShim};
-use super::link::{Connection, Link};
-use super::place::{Place, ending};
-use crate::process::child;
-use crate::process::platform::ExitWatch;
+use super::link::{Connection, Link, Orphan};
+use super::place::Place;
 use crate::process::registry::Registry;
 
 /// How long a shim may take to answer for a signal.
@@ -136,7 +134,7 @@ impl Driver {
         loop {
             let parting = match link {
                 Link::Shim(connection) => self.listen(connection).await,
-                Link::Orphan(watch) => self.stand_by(&watch).await,
+                Link::Orphan(orphan) => self.stand_by(orphan).await,
             };
             let found = match parting {
                 Parting::Over(fact) => return self.end(fact),
@@ -176,12 +174,12 @@ impl Driver {
                             }
                         }
                     }
-                    Ok(FromShim::Ended { exit, output }) => {
+                    Ok(FromShim::Ended(ending)) => {
                         // The shim has left without looking at them.
                         for (_, answer) in pending {
                             let _ = answer.send(Delivery::AlreadyEnded);
                         }
-                        return Parting::Over(Fact::Ended(ending(exit, output)));
+                        return Parting::Over(Fact::Ended(ending));
                     }
                     Ok(FromShim::Up) => {}
                     Ok(FromShim::Refused(_)) | Err(_) => {
@@ -205,17 +203,16 @@ impl Driver {
         }
     }
 
-    /// The shim is gone, and its process is not. Signals go through the handle, which stays that of
-    /// this process; its end is looked for where its parent would have left it.
-    async fn stand_by(&mut self, process: &ExitWatch) -> Parting {
+    /// The shim is gone, and its process is not. Its end is looked for where its parent would have
+    /// left it.
+    async fn stand_by(&mut self, mut orphan: Orphan) -> Parting {
         loop {
             tokio::select! {
                 biased;
-                () = process.ended() => return Parting::Broken,
+                () = orphan.ended() => return Parting::Broken,
                 order = self.orders.recv() => match order {
                     Some(Order { target, signal, answer }) if !answer.is_closed() => {
-                        let sent = process.send(target, child::number(signal));
-                        let _ = answer.send(child::delivery(sent));
+                        let _ = answer.send(orphan.send(target, signal));
                     }
                     Some(_) => {}
                     None => return Parting::Unwanted,

@@ -28,6 +28,8 @@ pub(super) struct Request {
     pub(super) nonce: Uuid,
     /// The folder of all sessions, absolute.
     pub(super) sessions: PathBuf,
+    /// Whether the session is put into a cgroup of its own, where the system lets us.
+    pub(super) wants_cgroup: bool,
     /// What to execute.
     pub(super) plan: Plan,
 }
@@ -37,12 +39,14 @@ pub(super) fn encode(
     session: SessionId,
     nonce: Uuid,
     sessions: &Path,
+    wants_cgroup: bool,
     plan: &Plan,
 ) -> Option<Vec<u8>> {
     let mut writer = Writer(vec![0; LENGTH_BYTES]);
     writer.0.extend_from_slice(session.as_uuid().as_bytes());
     writer.0.extend_from_slice(nonce.as_bytes());
     writer.text(sessions.as_os_str().as_bytes())?;
+    writer.number(u32::from(wants_cgroup));
     writer.text(plan.folder.as_bytes())?;
     writer.number(plan.umask);
     writer.text(&plan.search)?;
@@ -79,6 +83,7 @@ fn decode(bytes: &[u8]) -> Option<Request> {
         session: SessionId::from_uuid(Uuid::from_slice(reader.bytes(16)?).ok()?),
         nonce: Uuid::from_slice(reader.bytes(16)?).ok()?,
         sessions: PathBuf::from(OsStr::from_bytes(reader.text()?)),
+        wants_cgroup: reader.number()? != 0,
         plan: Plan {
             folder: CString::new(reader.text()?).ok()?,
             umask: reader.number()?,
@@ -169,20 +174,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_order_comes_across(plan in plan()) {
+        fn an_order_comes_across(plan in plan(), wants_cgroup: bool) {
             let (session, nonce) = (UuidV7Source.session_id(), Uuid::now_v7());
-            let sent = encode(session, nonce, Path::new("/some/where"), &plan).unwrap();
+            let place = Path::new("/some/where");
+            let sent = encode(session, nonce, place, wants_cgroup, &plan).unwrap();
             let request = read(&mut &sent[..]).unwrap();
             prop_assert_eq!(request.session, session);
             prop_assert_eq!(request.nonce, nonce);
-            prop_assert_eq!(request.sessions, Path::new("/some/where"));
+            prop_assert_eq!(request.sessions, place);
+            prop_assert_eq!(request.wants_cgroup, wants_cgroup);
             prop_assert_eq!(format!("{:?}", request.plan), format!("{plan:?}"));
         }
 
         #[test]
         fn a_part_of_an_order_is_none(plan in plan(), at: prop::sample::Index) {
             let (session, nonce) = (UuidV7Source.session_id(), Uuid::now_v7());
-            let sent = encode(session, nonce, Path::new("/"), &plan).unwrap();
+            let sent = encode(session, nonce, Path::new("/"), true, &plan).unwrap();
             let at = at.index(sent.len());
             prop_assert!(read(&mut &sent[..at]).is_err());
         }

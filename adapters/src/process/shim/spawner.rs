@@ -36,6 +36,7 @@ pub struct ShimProgram {
 pub struct ShimSpawner {
     sessions: PathBuf,
     program: ShimProgram,
+    wants_cgroups: bool,
     registry: Arc<Registry>,
     turns: Turns,
 }
@@ -54,9 +55,16 @@ impl ShimSpawner {
             // The shim does not stand where this process does.
             sessions: absolute(&sessions_folder).unwrap_or(sessions_folder),
             program,
+            wants_cgroups: true,
             registry: Arc::new(Registry::default()),
             turns: Turns::new(),
         }
+    }
+
+    /// Makes no cgroups for sessions, as where the system does not let us.
+    #[must_use]
+    pub fn without_cgroups(self) -> Self {
+        Self { wants_cgroups: false, ..self }
     }
 
     fn place(&self, session: SessionId) -> Place {
@@ -77,6 +85,7 @@ impl ProcessSpawner for ShimSpawner {
             place: self.place(id),
             sessions: self.sessions.clone(),
             program: self.program.clone(),
+            wants_cgroup: self.wants_cgroups,
             plan,
         };
         // A task of its own, so that it comes to its end even if nobody waits for it.

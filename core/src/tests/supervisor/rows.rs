@@ -175,7 +175,8 @@ fn the_end_is_in_the_row_and_in_the_event_with_what_was_seen_of_it() {
     assert_eq!((session.verdict(), event.verdict), (verdict, verdict));
     assert_eq!((session.ended_at, event.at), (Some(at(START_MS).wall), at(START_MS).wall));
     assert_eq!((event.cause, event.by), (Cause::Exited, Actor::Daemon));
-    let seen = Sighting { witness: Some(Witness::Parent), output: Some(OUTPUT) };
+    let (witness, output) = (Some(Witness::Parent), Some(OUTPUT));
+    let seen = Sighting { witness, output, left_behind: Some(3) };
     assert_eq!(session.sighting, seen);
     assert_eq!(session.exit(), Some(Exit::Code(0)));
 }
@@ -183,8 +184,10 @@ fn the_end_is_in_the_row_and_in_the_event_with_what_was_seen_of_it() {
 #[test]
 fn an_end_that_attach_found_is_kept_with_its_witness_and_a_loss_has_none() {
     let exit = Exit::Signal { number: 15, core_dumped: false };
-    let ending = Ending { exit, oom_killed: false, witness: Witness::Parent, output: OUTPUT };
-    let seen = Sighting { witness: Some(Witness::Parent), output: Some(OUTPUT) };
+    let (witness, output) = (Witness::Parent, OUTPUT);
+    let ending = Ending { exit, oom_killed: false, witness, output, left_behind: Some(3) };
+    let (witness, output) = (Some(Witness::Parent), Some(OUTPUT));
+    let seen = Sighting { witness, output, left_behind: Some(3) };
     let lost = LostReason::DaemonKilled;
     let cases = [
         (Happening::Attached(Attach::Ended(ending)), seen, Cause::Exited),

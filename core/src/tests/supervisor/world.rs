@@ -261,7 +261,8 @@ pub(super) const OUTPUT: OutputSizes = OutputSizes { stdout_bytes: 11, stderr_by
 
 pub(super) const fn exited(code: u8) -> Happening {
     let exit = Exit::Code(code);
-    let ending = Ending { exit, oom_killed: false, witness: Witness::Parent, output: OUTPUT };
+    let (witness, output) = (Witness::Parent, OUTPUT);
+    let ending = Ending { exit, oom_killed: false, witness, output, left_behind: Some(3) };
     Happening::Fact(Fact::Ended(ending))
 }
 

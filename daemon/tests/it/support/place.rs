@@ -18,18 +18,18 @@ const CANDOR: &str = env!("CARGO_BIN_EXE_candor");
 /// Ends the daemon and removes the folder once standard input is closed, which it also is when the
 /// test itself is killed.
 ///
-/// The daemon is asked first. One that does not leave is killed, if the number in its lock is still
+/// The daemon is asked first, and to stop its sessions, which would outlive it. One that does not leave is killed, if the number in its lock is still
 /// its own. One in the state folder, where some tests have it, is asked as well.
 const GUARDIAN: &str = r#"
     cat > /dev/null
-    "$1" daemon stop & stopping=$!
+    "$1" daemon stop --sessions & stopping=$!
     (sleep 20 & nap=$!; trap 'kill $nap' TERM; wait $nap && kill -KILL $stopping) & patience=$!
     if ! wait $stopping; then
         pid=$(cat "$CANDOR_HOME/daemon.lock") &&
         case $(ps -p "$pid" -o args=) in *"daemon run"*) kill -KILL "$pid" ;; esac
     fi
     kill $patience
-    env -u CANDOR_HOME "$1" daemon stop
+    env -u CANDOR_HOME "$1" daemon stop --sessions
     rm -rf -- "$2"
 "#;
 

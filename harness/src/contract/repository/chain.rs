@@ -179,7 +179,8 @@ fn follow(before: &Session, input: Input, machine: &Machine, wall: Timestamp) ->
         }
         Input::Gone(End::Exited { .. }) => {
             let output = OutputSizes { stdout_bytes: u64::MAX, stderr_bytes: 0 };
-            session.sighting = Sighting { witness: Some(Witness::Parent), output: Some(output) };
+            let (witness, output) = (Some(Witness::Parent), Some(output));
+            session.sighting = Sighting { witness, output, left_behind: Some(u32::MAX) };
         }
         Input::Gone(_) => session.note(wall, "nobody saw it go".to_owned()),
         _ => {}

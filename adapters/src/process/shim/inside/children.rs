@@ -72,10 +72,10 @@ pub(super) fn end_of(child: Pid) -> Option<WaitIdStatus> {
     retry_on_intr(|| waitid(WaitId::Pid(child), look)).ok().flatten()
 }
 
-/// Reaps a child that has ended.
-pub(super) fn reap(child: Pid) {
-    // It can only fail when there is no such child any more.
-    let _ = retry_on_intr(|| waitpid(Some(child), WaitOptions::NOHANG));
+/// Reaps a process if it is a child that has ended, and says whether it was.
+pub(super) fn reap(child: Pid) -> bool {
+    // It can only fail when there is no such child.
+    matches!(retry_on_intr(|| waitpid(Some(child), WaitOptions::NOHANG)), Ok(Some(_)))
 }
 
 /// Reaps all that have ended, except `kept`: their parents died before them, and nobody asks for
@@ -85,7 +85,9 @@ pub(super) fn reap_orphans(kept: Pid) {
         match any_ended() {
             // Others may wait behind it. Its end is the shim's own, and then they are init's.
             Some(child) if child == kept => return,
-            Some(child) => reap(child),
+            Some(child) => {
+                reap(child);
+            }
             None => return,
         }
     }

@@ -9,13 +9,16 @@
 //! file system busy anyway, by the lock and the outputs.
 
 mod children;
+mod oom;
 mod serve;
+mod stop;
+mod tree;
 
 use std::env;
 use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitCode;
 
@@ -26,6 +29,7 @@ use rustix::process::{getpid, set_child_subreaper, setsid, umask};
 use rustix::stdio::dup2_stdin;
 use rustix::thread::set_name;
 
+use super::cgroup::Cgroup;
 use super::frame::FromShim;
 use super::place::{CONTROL, Intent, Lock, Place, Started};
 use super::request::{self, Request};
@@ -37,7 +41,9 @@ use crate::process::platform::{boot_id, close_from};
 use crate::process::record::Found;
 use crate::process::signals;
 use crate::process::spawn::{self, Descriptors};
+use oom::KernelLog;
 use serve::{Desk, Shim};
+use stop::Family;
 
 /// What people see of a shim in a list of processes.
 const NAME: &CStr = c"candor-shim";
@@ -141,21 +147,50 @@ fn start_claimed(
     let stdout = files::create_output(sessions, session, Stream::Stdout).map_err(&prepare)?;
     let stderr = files::create_output(sessions, session, Stream::Stderr).map_err(&prepare)?;
     // Who comes from now on waits until the launch is over, and is told then.
-    let listener = UnixListener::bind(CONTROL).map_err(&prepare)?;
+    let listener = listen().map_err(&prepare)?;
     let desk = Desk::new(listener, launcher).map_err(&prepare)?;
+    let mut cgroup = request.wants_cgroup.then(|| Cgroup::make(session)).flatten();
+    let opened = cgroup.as_ref().and_then(|cgroup| cgroup.open().ok());
     let descriptors = Descriptors {
         stdin: stdin.as_fd(),
         stdout: stdout.as_fd(),
         stderr: stderr.as_fd(),
         folder,
+        cgroup: opened.as_ref().map(AsFd::as_fd),
     };
-    let child = spawn::fork(&request.plan, &descriptors)?;
-    let nonce = request.nonce;
-    let identity = identify(session, &child).map_err(&prepare)?;
-    place.store(&Started { nonce, identity }).map_err(&prepare)?;
-    let agent = child.pid();
-    child.open_gate()?;
-    Ok(Shim { place, nonce, agent, outputs: [stdout, stderr], desk })
+    let launched = spawn::fork(&request.plan, &descriptors).and_then(|child| {
+        if !child.is_in_cgroup() {
+            cgroup.take().inspect(Cgroup::remove);
+        }
+        // Its number is its own from here on, so whatever the kernel says of it now is about it.
+        let log = KernelLog::follow();
+        let agent = child.pid();
+        let identity = identify(session, &child).map_err(&prepare)?;
+        let nonce = request.nonce;
+        let started = Started { nonce, identity, cgroup: cgroup.clone() };
+        place.store(&started).map_err(&prepare)?;
+        child.open_gate()?;
+        Ok((agent, log))
+    });
+    match launched {
+        Ok((agent, log)) => {
+            let family = Family::of(agent, cgroup);
+            let outputs = [stdout, stderr];
+            Ok(Shim { place, nonce: request.nonce, agent, family, log, outputs, desk })
+        }
+        Err(refusal) => {
+            cgroup.take().inspect(Cgroup::remove);
+            Err(refusal)
+        }
+    }
+}
+
+/// Makes the socket, which only its user may connect to.
+fn listen() -> io::Result<UnixListener> {
+    let before = umask(Mode::from_raw_mode(0o177));
+    let listener = UnixListener::bind(CONTROL);
+    umask(before);
+    listener
 }
 
 /// Leaves nothing behind from which anybody could take that there was a process. Whoever is told of

@@ -3,9 +3,12 @@
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
+use candor_core::ports::{Ending, Target};
 use candor_core::session::OutputSizes;
+use candor_core::verdict::Exit;
 use rustix::event::{Timespec, epoll};
 use rustix::fs::fstat;
 use rustix::io::Errno;
@@ -15,7 +18,10 @@ use uuid::Uuid;
 
 use super::boot_id_if_known;
 use super::children::{self, Children};
+use super::oom::KernelLog;
+use super::stop::{Family, Settling};
 use crate::process::child;
+use crate::process::shim::cgroup;
 use crate::process::shim::frame::{Frame, FrameBuffer, FromShim, ToShim};
 use crate::process::shim::place::{ExitRecord, Place, exit};
 
@@ -26,6 +32,9 @@ const CONNECTIONS_MAX: usize = 8;
 /// How long the shim waits before it tries again to record the end, at first and at most.
 const RETRY_MIN: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
+
+/// The number of the signal that the kernel kills with.
+const SIGKILL: u8 = 9;
 
 /// What an event is about. Connections have the numbers below.
 const LISTENER: u64 = u64::MAX;
@@ -39,6 +48,8 @@ pub(super) struct Shim {
     pub(super) place: Place,
     pub(super) nonce: Uuid,
     pub(super) agent: Pid,
+    pub(super) family: Family,
+    pub(super) log: Option<KernelLog>,
     pub(super) outputs: [OwnedFd; 2],
     pub(super) desk: Desk,
 }
@@ -125,45 +136,73 @@ impl Shim {
     ///
     /// None that could be helped: whoever looks finds the process without its shim.
     pub(super) fn serve(&mut self) -> io::Result<()> {
-        let mut retry = RETRY_MIN;
-        let mut end = None;
+        let status = self.await_end()?;
+        let mut end = self.describe(&status);
+        end.left_behind = Some(self.settle(&end)?);
+        self.keep(&end)?;
+        self.leave(end.ending());
+        Ok(())
+    }
+
+    fn await_end(&mut self) -> io::Result<WaitIdStatus> {
         loop {
             // First look, and then listen: it may have ended before anybody listened.
             children::reap_orphans(self.agent);
-            if end.is_none() {
-                end = children::end_of(self.agent).as_ref().map(|status| self.record(status));
+            if let Some(status) = children::end_of(self.agent) {
+                return Ok(status);
             }
-            if let Some(end) = &end {
-                let recorded = self.place.store(end);
-                if recorded.is_ok() || self.place.is_removed() {
-                    let ended = FromShim::Ended { exit: end.exit, output: end.output };
-                    self.leave(ended);
-                    return Ok(());
-                }
-                self.listen(Some(retry))?;
-                retry = RETRY_MAX.min(retry * 2);
-            } else {
-                self.listen(None)?;
-            }
+            self.listen(None)?;
         }
     }
 
     /// Puts down how the process ended, while it is a zombie: nothing that it wrote itself can come
     /// later.
-    fn record(&self, status: &WaitIdStatus) -> ExitRecord {
+    fn describe(&mut self, status: &WaitIdStatus) -> ExitRecord {
         let output = self.sizes();
-        let sizes = [output.stdout_bytes, output.stderr_bytes];
+        let exit = exit(status);
+        let is_killed = matches!(exit, Exit::Signal { number: SIGKILL, .. });
+        let agent = self.agent;
+        let oom_killed = is_killed && self.log.as_mut().is_some_and(|log| log.tells_of(agent));
+        ExitRecord {
+            session: self.place.session(),
+            nonce: self.nonce,
+            exit,
+            oom_killed,
+            output,
+            left_behind: None,
+            boot_id: boot_id_if_known(),
+        }
+    }
+
+    /// Ends what is left, if an end was asked for, and returns how much is left in the end. Whatever
+    /// happens meanwhile, the process is a zombie and knows how it ended.
+    fn settle(&mut self, end: &ExitRecord) -> io::Result<u32> {
+        if self.family.is_to_end() && self.family.is_alive() {
+            // Should this process be killed now, at least that much is known.
+            drop(self.place.foretell(end));
+        }
+        let begun = Instant::now();
+        loop {
+            match self.family.settle(begun.elapsed()) {
+                Settling::Done { left } => return Ok(left),
+                Settling::Wait(patience) => self.listen(Some(patience))?,
+            }
+        }
+    }
+
+    /// Records the end, however long the disk takes.
+    fn keep(&mut self, end: &ExitRecord) -> io::Result<()> {
+        let sizes = [end.output.stdout_bytes, end.output.stderr_bytes];
         for (output, _) in self.outputs.iter().zip(sizes).filter(|&(_, size)| size > 0) {
             // A disk that fails here fails for the record as well, and that is what is waited for.
             let _ = rustix::fs::fsync(output);
         }
-        ExitRecord {
-            session: self.place.session(),
-            nonce: self.nonce,
-            exit: exit(status),
-            output,
-            boot_id: boot_id_if_known(),
+        let mut retry = RETRY_MIN;
+        while self.place.store(end).is_err() && !self.place.is_removed() {
+            self.listen(Some(retry))?;
+            retry = RETRY_MAX.min(retry * 2);
         }
+        Ok(())
     }
 
     fn sizes(&self) -> OutputSizes {
@@ -173,10 +212,13 @@ impl Shim {
     }
 
     /// Reaps, and tells whoever is connected. Who comes later reads the record.
-    fn leave(&mut self, ended: FromShim) {
+    fn leave(&mut self, ending: Ending) {
         children::reap(self.agent);
-        self.desk.say_to_all(ended);
+        self.desk.say_to_all(FromShim::Ended(ending));
         self.place.remove_control();
+        self.family.remove_cgroup();
+        // This process stands in the folder of its own session.
+        cgroup::remove_left(|session| Place::of(Path::new(".."), session).is_over());
     }
 
     /// Waits until there is something to do, at most this long, and does it.
@@ -230,6 +272,9 @@ impl Shim {
             Some(ToShim::Signal { id, target, signal }) => {
                 // It is reaped here and nowhere else, so its number is still its own.
                 let delivery = child::send(self.agent, target, signal);
+                if target == Target::Group {
+                    self.family.signal(signal, delivery);
+                }
                 self.desk.say(slot, FromShim::Delivered { id, delivery });
                 Talk::GoesOn
             }

@@ -1,0 +1,278 @@
+//! Everything that descends from a shim: what its process started, and what that started, in
+//! whichever group or session it is now.
+//!
+//! Nothing can leave: the shim is a subreaper, so that whose parent dies falls to it, or to a
+//! descendant that is one itself. So nothing is left as soon as the shim has no child left.
+//!
+//! Numbers are read from `/proc`, and a process of which one was read may be gone by the time that
+//! it gets a signal. So the signal goes through a pidfd, and only after what was got hold of with it
+//! said of itself that its parent is the one in whose list it stood, or the shim.
+//!
+//! Source: `proc_pid_task(5)`, `children`; `PR_SET_CHILD_SUBREAPER(2const)`.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::children;
+use crate::process::platform::{Stat, stat};
+
+/// Processes that are found in one go. What is beyond falls to the shim when these have ended, and
+/// is found by the next one.
+const FOUND_MAX: usize = 16 * 1024;
+
+/// A list of children is read in pieces of this size.
+const PIECE_BYTES: usize = 4096;
+
+/// The descendants of one process.
+#[derive(Debug)]
+pub(super) struct Tree {
+    root: Pid,
+    /// A child of it that is neither counted nor signalled.
+    spared: Pid,
+    source: Source,
+}
+
+/// Where it is read who the children of a process are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Source {
+    /// In the kernel's own lists.
+    Lists,
+    /// In the line of each process on the machine, where the kernel was built without the lists.
+    Lines,
+}
+
+/// What is asked of a sweep.
+#[derive(Clone, Copy)]
+enum Order {
+    /// Only whether there is anybody: it ends with the first who is found.
+    Any,
+    Count,
+    /// A signal to all who are not in this group.
+    Send(Signal, Option<Pid>),
+}
+
+impl Tree {
+    pub(super) fn of(root: Pid, spared: Pid) -> Self {
+        let list = list_of(root, root.as_raw_nonzero().get());
+        let source = if fs::exists(list).unwrap_or(false) { Source::Lists } else { Source::Lines };
+        Self { root, spared, source }
+    }
+
+    /// Whether any of them lives.
+    pub(super) fn is_alive(&self) -> bool {
+        self.sweep(Order::Any) > 0
+    }
+
+    /// Returns how many of them live.
+    pub(super) fn count(&self) -> u32 {
+        self.sweep(Order::Count)
+    }
+
+    /// Sends a signal to all who live and are not in the `group`, and returns how many live, whether
+    /// or not they could be sent one.
+    pub(super) fn send(&self, signal: Signal, group: Option<Pid>) -> u32 {
+        self.sweep(Order::Send(signal, group))
+    }
+
+    /// Goes through all of them, parents first, so that none is there to start another one in place
+    /// of a child that has just been ended.
+    fn sweep(&self, order: Order) -> u32 {
+        let lines = match self.source {
+            Source::Lists => Vec::new(),
+            Source::Lines => lines(),
+        };
+        let mut found = vec![(self.root, 1)];
+        let mut at = 0;
+        while let Some(&(parent, threads)) = found.get(at) {
+            at += 1;
+            let children = match self.source {
+                Source::Lists => listed(parent, threads),
+                Source::Lines => lined(&lines, parent),
+            };
+            for child in children.into_iter().filter(|&child| child != self.spared) {
+                if let Some(Stat { threads, .. }) = self.meet(child, parent, order)
+                    && found.len() <= FOUND_MAX
+                {
+                    found.push((child, threads));
+                    if let Order::Any = order {
+                        return 1;
+                    }
+                }
+            }
+        }
+        u32::try_from(found.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Does what is asked with a child that was read of. `None` when there is no such child alive.
+    fn meet(&self, child: Pid, parent: Pid, order: Order) -> Option<Stat> {
+        // One that has ended waits for its parent, and that may be this process.
+        if parent == self.root && children::reap(child) {
+            return None;
+        }
+        let handle = pidfd_open(child, PidfdFlags::empty()).ok()?;
+        let stat = stat(child).ok().flatten().filter(|stat| !stat.is_zombie)?;
+        let [parent, root] = [parent, self.root].map(|pid| pid.as_raw_nonzero().get());
+        if stat.parent != parent && stat.parent != root {
+            return None;
+        }
+        if let Order::Send(signal, group) = order
+            && group.is_none_or(|group| stat.group != group.as_raw_nonzero().get())
+        {
+            // What may not be signalled is counted as what it is: left.
+            let _ = pidfd_send_signal(&handle, signal);
+        }
+        Some(stat)
+    }
+}
+
+fn list_of(process: Pid, thread: i32) -> String {
+    format!("/proc/{}/task/{thread}/children", process.as_raw_nonzero())
+}
+
+/// Returns the children of all threads of a process. Of a parent that reaps meanwhile one may be
+/// missed; a shim does not.
+fn listed(parent: Pid, threads: u32) -> Vec<Pid> {
+    let mut children = Vec::new();
+    let first = parent.as_raw_nonzero().get();
+    read_list(&list_of(parent, first), &mut children);
+    if threads > 1 {
+        for thread in numbers_in(&format!("/proc/{first}/task")).filter(|&thread| thread != first) {
+            read_list(&list_of(parent, thread), &mut children);
+        }
+    }
+    children
+}
+
+/// Reads a list of numbers with a blank after each. One that is gone is empty.
+fn read_list(path: &str, numbers: &mut Vec<Pid>) {
+    let Ok(mut file) = File::open(path) else {
+        return;
+    };
+    let mut piece = [0; PIECE_BYTES];
+    let mut number = 0_i32;
+    while let Ok(bytes @ 1..) = retry(|| file.read(&mut piece)) {
+        for &byte in &piece[..bytes] {
+            if byte.is_ascii_digit() {
+                number = number.saturating_mul(10).saturating_add(i32::from(byte - b'0'));
+            } else {
+                numbers.extend(Pid::from_raw(std::mem::take(&mut number)));
+            }
+        }
+    }
+}
+
+fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
+
+fn numbers_in(folder: &str) -> impl Iterator<Item = i32> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Returns parent and number of every process, sorted.
+fn lines() -> Vec<(i32, Pid)> {
+    let processes = numbers_in("/proc").filter_map(Pid::from_raw);
+    let line = |process| Some((stat(process).ok()??.parent, process));
+    let mut lines: Vec<_> = processes.filter_map(line).collect();
+    lines.sort_unstable_by_key(|&(parent, child)| (parent, child.as_raw_nonzero()));
+    lines
+}
+
+fn lined(lines: &[(i32, Pid)], parent: Pid) -> Vec<Pid> {
+    let parent = parent.as_raw_nonzero().get();
+    let from = lines.partition_point(|&(other, _)| other < parent);
+    let its_own = lines[from..].iter().take_while(|&&(other, _)| other == parent);
+    its_own.map(|&(_, child)| child).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::process::{Child, Command, Stdio};
+
+    use rustix::process::{Pid, Signal};
+
+    use super::{Source, Tree};
+
+    /// A shell with two children, of which one has one itself: all three wait for the end of its
+    /// input. And one that has ended or will have in a moment, which it does not look at.
+    struct Family(Child);
+
+    const SCRIPT: &str = "exec 3<&0
+        sh -c 'cat <&3 & echo $!; read line <&3' &
+        setsid cat <&3 &
+        sleep 0 &
+        echo here
+        read line <&3";
+
+    impl Family {
+        fn new() -> Self {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            assert_eq!(lines.take(2).count(), 2);
+            Self(child)
+        }
+
+        fn tree(&self, source: Source, spared: Pid) -> Tree {
+            Tree { source, ..Tree::of(Pid::from_child(&self.0), spared) }
+        }
+    }
+
+    /// The number of no process here.
+    fn nobody() -> Pid {
+        Pid::INIT
+    }
+
+    #[test]
+    fn lists_and_lines_tell_the_same() {
+        let mut family = Family::new();
+        let trees = [Source::Lists, Source::Lines].map(|source| family.tree(source, nobody()));
+        while trees.iter().any(|tree| tree.count() != 3) {
+            std::thread::yield_now();
+        }
+        assert!(trees.iter().all(Tree::is_alive));
+        for tree in &trees {
+            assert_eq!(tree.send(Signal::CONT, None), 3);
+        }
+        // All but the shell itself.
+        family.0.stdin.take().unwrap().write_all(b"\n").unwrap();
+        family.0.wait().unwrap();
+        assert_eq!(trees.map(|tree| tree.count()), [0, 0], "nobody has it as a parent any more");
+    }
+
+    #[test]
+    fn the_spared_one_is_left_out_and_all_that_it_started() {
+        let family = Family::new();
+        let shell = Pid::from_child(&family.0);
+        for source in [Source::Lists, Source::Lines] {
+            let whole = family.tree(source, nobody());
+            let first = super::listed(shell, 1)[0];
+            let rest = family.tree(source, first);
+            while whole.count() != 3 {
+                std::thread::yield_now();
+            }
+            assert_eq!(rest.count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_process_that_is_gone_has_no_descendants() {
+        let mut child = Command::new("true").spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        child.wait().unwrap();
+        for source in [Source::Lists, Source::Lines] {
+            let tree = Tree { root: pid, spared: nobody(), source };
+            assert_eq!((tree.count(), tree.is_alive()), (0, false));
+        }
+    }
+}
