@@ -1,7 +1,6 @@
 //! Section 2: exits, and what a process leaves behind.
 
 use std::fs;
-use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitStatus};
 
@@ -32,8 +31,15 @@ enum Daemon {
 fn end_together(place: &Fault, scripts: &[Vec<String>], daemon: Daemon) -> Vec<Value> {
     place.run(["daemon", "start"]).expect(0);
     let gate = Gate::new(place);
-    let launched: Vec<Launched> =
-        scripts.iter().map(|script| launch(place, &gate.holds(agent(script)))).collect();
+    // Each in a folder of its own, where its core dump is not in another's way.
+    let launched: Vec<Launched> = (0..)
+        .zip(scripts)
+        .map(|(number, script)| {
+            let folder = place.path(&format!("run-{number}"));
+            fs::create_dir(&folder).unwrap();
+            launch(place, &folder, &gate.holds(agent(script)))
+        })
+        .collect();
     gate.await_held(launched.len());
     if daemon == Daemon::Down {
         place.kill_daemon();
@@ -44,7 +50,7 @@ fn end_together(place: &Fault, scripts: &[Vec<String>], daemon: Daemon) -> Vec<V
     }
     let ids = launched.iter().map(|launched| launched.id.as_str());
     place.run(["wait"].into_iter().chain(ids));
-    launched.iter().map(|launched| place.session(&launched.id)).collect()
+    launched.iter().map(|launched| launched.now(place)).collect()
 }
 
 fn all_codes(place: &Fault, daemon: Daemon) {
@@ -72,8 +78,11 @@ fn all_signals(place: &Fault, daemon: Daemon, core: bool) {
     for (script, session) in scripts.iter().zip(&sessions) {
         let words = agent(script);
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).current_dir(place.folder());
+        let folder = place.path("oracle");
+        fs::create_dir(&folder).unwrap();
+        command.args(&words[1..]).current_dir(&folder);
         let expected = exit(command.output().unwrap().status);
+        fs::remove_dir_all(&folder).unwrap();
         assert_eq!(session["exit"], expected, "{script:?}: {session}");
         signals += usize::from(expected["signal"].is_string());
         cores += usize::from(expected["core_dumped"] == true);
@@ -95,10 +104,12 @@ fn exit(status: ExitStatus) -> Value {
 
 /// Returns how people call a signal, as the shell knows it.
 fn name(signal: i32) -> String {
-    if signal > 31 {
-        return format!("SIG{signal}");
+    match signal {
+        34 => return "SIGRTMIN".to_owned(),
+        35.. => return format!("SIGRTMIN+{}", signal - 34),
+        _ => {}
     }
-    let said = Command::new("sh").args(["-c", &format!("kill -l {signal}")]).output().unwrap();
+    let said = Command::new("bash").args(["-c", &format!("kill -l {signal}")]).output().unwrap();
     format!("SIG{}", String::from_utf8(said.stdout).unwrap().trim())
 }
 
@@ -227,21 +238,19 @@ fn p13_the_end_of_a_process_that_is_traced_is_seen_once() {
     });
 }
 
-/// A loop of forks in a group that holds it: the daemon goes on, and the session can be killed.
+/// A loop of forks in a group that holds it: only the session feels it.
 #[test]
 fn p20_a_program_that_forks_without_bound_hurts_itself() {
     fault(&[Need::Root, Need::Cgroup("pids")], |place| {
         let cgroup = Cgroup::new("pids", "pids.max", "64");
-        let ready = place.fifo("ready");
-        let script = format!(
-            "echo $$ > {}; echo > ready; bomb() {{ while :; do sleep 1000 & done; }}; bomb 2> /dev/null",
-            cgroup.door().display()
-        );
+        let door = cgroup.door();
+        let script = format!("echo $$ > {}; while :; do sleep 1000 & done", door.display());
         let id = place.launch(["sh", "-c", &script]);
-        fs::File::open(ready).unwrap().read_to_end(&mut Vec::new()).unwrap();
+        // The shell gives up when it gets no process any more, and leaves the others behind.
+        place.run(["wait", &id]).expect(2);
+        assert_eq!(place.session(&id)["exit"], json!({"code": 2}));
         place.run(["run", "--", "true"]).expect(0);
-        place.run(["kill", &id]).expect(0);
-        place.run(["wait", &id]).expect(130);
+        cgroup.kill();
     });
 }
 

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, getpid};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 use serde_json::{Value, json};
 
 use crate::support::{Place, wire};
@@ -44,6 +44,18 @@ impl Cgroup {
     /// Returns the file by which a process goes in.
     pub(crate) fn door(&self) -> PathBuf {
         self.folder.join("cgroup.procs")
+    }
+
+    /// Kills all that is in it: whatever that is, the test has put it there.
+    pub(crate) fn kill(&self) {
+        for pid in self.read("cgroup.procs").lines().filter_map(|line| line.parse().ok()) {
+            let Some(pid) = Pid::from_raw(pid) else { continue };
+            let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+            // The number may have been another's for a moment: it is looked at once more.
+            if self.read("cgroup.procs").lines().any(|line| line == pid.to_string()) {
+                let _gone = pidfd_send_signal(process, Signal::KILL);
+            }
+        }
     }
 
     pub(crate) fn take(&self, pid: Pid) {
@@ -97,12 +109,20 @@ pub(crate) struct Launched {
     pub(crate) id: String,
 }
 
-/// Launches a session in the folder of the place.
+impl Launched {
+    /// Returns what there is to know of it.
+    #[track_caller]
+    pub(crate) fn now(&self, place: &Place) -> Value {
+        wire::ask(&place.home(), "GET", &format!("/v1/sessions/{}", self.id), b"").json()
+    }
+}
+
+/// Launches a session in a folder.
 #[track_caller]
-pub(crate) fn launch(place: &Place, command: &[OsString]) -> Launched {
+pub(crate) fn launch(place: &Place, folder: &Path, command: &[OsString]) -> Launched {
     let command: Vec<&str> = command.iter().map(|word| word.to_str().unwrap()).collect();
     let mut request = launch_request(&command);
-    request["cwd"] = json!(place.folder());
+    request["cwd"] = json!(folder);
     request["environment"] = json!([["PATH", std::env::var("PATH").unwrap()]]);
     let reply = wire::ask(&place.home(), "POST", "/v1/sessions", request.to_string().as_bytes());
     assert_eq!(reply.status, 201, "{reply:?}");

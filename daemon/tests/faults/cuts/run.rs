@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -26,6 +26,9 @@ use super::calls::{Call, Cut};
 
 /// Nothing here takes a second. It is only meant to tell a hang from a slow machine.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What makes a shim of the program.
+const SHIM_WORD: &str = "__shim";
 
 /// How the program ends: like nothing that could happen by itself.
 const CODE: u8 = 42;
@@ -180,8 +183,7 @@ impl Stage {
 
 /// Returns the shim of the program under test.
 fn shim() -> ShimProgram {
-    let folder = Path::new(env!("CARGO_BIN_EXE_candor")).parent().unwrap();
-    ShimProgram { path: folder.join("examples/shim"), arguments: Vec::new() }
+    ShimProgram { path: env!("CARGO_BIN_EXE_candor").into(), arguments: vec![SHIM_WORD.into()] }
 }
 
 fn runtime() -> Runtime {
