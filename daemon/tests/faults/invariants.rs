@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use super::suite::Fault;
 use super::support::{Place, Running, agent, assert_chain, wire};
+use super::tools::memory_bytes;
 
 /// How long the daemon may take to say that it is there.
 const HEALTH_MAX: Duration = Duration::from_millis(250);
@@ -129,10 +130,7 @@ impl Usage {
     fn of(daemon: Pid) -> Self {
         let folder = format!("/proc/{}", daemon.as_raw_nonzero());
         let descriptors = fs::read_dir(format!("{folder}/fd")).unwrap().count();
-        let status = fs::read_to_string(format!("{folder}/status")).unwrap();
-        let (_, memory) = status.split_once("VmRSS:").unwrap();
-        let memory_kib: u64 = memory.split_whitespace().next().unwrap().parse().unwrap();
-        Self { descriptors, memory_bytes: memory_kib * 1024 }
+        Self { descriptors, memory_bytes: memory_bytes(daemon) }
     }
 
     /// G6.

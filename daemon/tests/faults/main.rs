@@ -9,10 +9,13 @@
 //! what this machine does not have says so, and is counted as skipped.
 #![cfg(target_os = "linux")]
 
+mod crash;
 mod cuts;
 mod exit;
+mod interrupt;
 mod invariants;
 mod launch;
+mod output;
 mod suite;
 #[expect(dead_code, unused_imports, reason = "the other tests of the program use the rest")]
 #[path = "../it/support/mod.rs"]

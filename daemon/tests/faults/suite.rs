@@ -53,6 +53,7 @@ pub(crate) enum Need {
     Root,
     Strace,
     Flock,
+    Git,
     /// A controller of version 1 of control groups.
     Cgroup(&'static str),
 }
@@ -67,6 +68,7 @@ impl Need {
                 answers("flock", &["--no-fork", "/dev/null", "true"]),
                 "there is no flock that does not fork",
             ),
+            Self::Git => (answers("git", &["--version"]), "there is no git"),
             Self::Cgroup(controller) => {
                 (Cgroup::is_there(controller), "there is no such control group of version 1")
             }

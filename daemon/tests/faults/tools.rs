@@ -169,3 +169,36 @@ impl Gate {
         drop(self.file);
     }
 }
+
+/// Returns the process of a session, as its shim has recorded it.
+#[track_caller]
+pub(crate) fn agent_of(place: &Place, id: &str) -> Pid {
+    let record = place.home().join("sessions").join(format!("{id}.shim/started"));
+    number_after(&fs::read_to_string(record).unwrap(), "\"pid\":")
+}
+
+/// Returns the shim of a session, the parent of its process.
+#[track_caller]
+pub(crate) fn shim_of(place: &Place, id: &str) -> Pid {
+    let agent = agent_of(place, id).as_raw_nonzero();
+    let shim =
+        number_after(&fs::read_to_string(format!("/proc/{agent}/status")).unwrap(), "PPid:\t");
+    let name = fs::read_to_string(format!("/proc/{}/comm", shim.as_raw_nonzero())).unwrap();
+    assert_eq!(name, "candor-shim\n");
+    shim
+}
+
+/// Returns the memory that a process has now, in bytes.
+pub(crate) fn memory_bytes(pid: Pid) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap();
+    let (_, memory) = status.split_once("VmRSS:").unwrap();
+    let kib: u64 = memory.split_whitespace().next().unwrap().parse().unwrap();
+    kib * 1024
+}
+
+#[track_caller]
+fn number_after(text: &str, name: &str) -> Pid {
+    let (_, rest) = text.split_once(name).unwrap();
+    let digits = rest.split(|character: char| !character.is_ascii_digit()).next().unwrap();
+    Pid::from_raw(digits.parse().unwrap()).unwrap()
+}

@@ -35,7 +35,9 @@ pub(super) struct Cut {
 /// does not, so it is not among them.
 ///
 /// Source: their manual pages, and for what is missing there the file systems of Linux.
-const ERRORS: [(&str, &[&str]); 3] = [
+const ERRORS: [(&str, &[&str]); 5] = [
+    ("EAGAIN", &["clone", "clone3", "fork", "vfork"]),
+    ("ENOMEM", &["clone", "clone3", "fork", "vfork"]),
     (
         "EIO",
         &[

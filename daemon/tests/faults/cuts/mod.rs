@@ -61,6 +61,16 @@ fn r1_a_system_call_that_fails_with_emfile_costs_no_truth() {
 }
 
 #[test]
+fn l11_a_shim_that_gets_no_process_refuses() {
+    play(&[Need::Strace], || cut_all(|calls| Blow::fails(calls, "EAGAIN")));
+}
+
+#[test]
+fn l12_a_shim_that_has_no_memory_to_fork_refuses() {
+    play(&[Need::Strace], || cut_all(|calls| Blow::fails(calls, "ENOMEM")));
+}
+
+#[test]
 fn r1_a_write_that_lies_is_found_out() {
     play(&[Need::Strace], || cut_all(Blow::lies));
 }
