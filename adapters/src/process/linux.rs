@@ -42,6 +42,28 @@ const STAT_BYTES_MAX: usize = 1536;
 /// How many descriptors are closed one by one where the kernel cannot close a range.
 const DESCRIPTORS_MAX: libc::rlim_t = 1 << 20;
 
+/// `PIDFD_GET_INFO`, since Linux 6.13.
+///
+/// Source: `linux/pidfd.h`.
+const GET_INFO: libc::Ioctl = 0xc040_ff0b_u32 as libc::Ioctl;
+
+/// `PIDFD_INFO_EXIT`, since Linux 6.15.
+///
+/// Source: `linux/pidfd.h`.
+const INFO_EXIT: u64 = 1 << 3;
+
+/// What the kernel tells of a process by a pidfd: the first version of its structure.
+///
+/// Source: `linux/pidfd.h`, `struct pidfd_info`, 64 bytes.
+#[repr(C)]
+#[derive(Default)]
+struct Info {
+    mask: u64,
+    cgroup: u64,
+    numbers: [u32; 11],
+    exit_status: i32,
+}
+
 /// Returns the name of this boot. A record that has another one tells of a process that the
 /// restart ended.
 ///
@@ -288,6 +310,17 @@ impl ExitWatch {
     pub(in crate::process) fn seen_as_parent(&self) -> Option<WaitIdStatus> {
         let child = || WaitId::PidFd(self.pidfd.as_fd());
         retry_on_intr(|| waitid(child(), EXIT_PROBE)).ok().flatten()
+    }
+
+    /// Returns how the process ended, as `wait` has it, whoever was its parent and has reaped it.
+    /// `None` when it has not, or on a kernel that does not keep that.
+    pub(in crate::process) fn status_afterwards(&self) -> Option<i32> {
+        let mut info = Info { mask: INFO_EXIT, ..Info::default() };
+        // SAFETY: the kernel writes one structure of the size that is named in the call's number,
+        // which is there.
+        let answer =
+            unsafe { libc::ioctl(self.pidfd.as_raw_fd(), GET_INFO, ptr::from_mut(&mut info)) };
+        (answer == 0 && info.mask & INFO_EXIT != 0).then_some(info.exit_status)
     }
 
     /// Reaps the process, which has ended and is our own child.

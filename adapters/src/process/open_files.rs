@@ -38,7 +38,7 @@ pub fn raise_open_files() -> std::io::Result<()> {
 #[cfg(target_os = "linux")]
 pub(super) fn give_back(child: rustix::process::Pid) -> std::io::Result<()> {
     if let Some(before) = BEFORE.get() {
-        rustix::process::prlimit(Some(child), Resource::Nofile, before.clone())?;
+        rustix::process::prlimit(Some(child), Resource::Nofile, *before)?;
     }
     Ok(())
 }

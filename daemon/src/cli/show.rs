@@ -146,6 +146,12 @@ pub(super) fn sentence(session: &SessionView) -> String {
             format!("{outcome}, {exit}")
         }
         "daemon_killed" => "the daemon was killed while it ran; nobody saw its exit".to_owned(),
+        "shim_killed" => "the process that watched it was killed; nobody saw its exit".to_owned(),
+        "shim_and_daemon_killed" => {
+            "both the daemon and the process that watched it were killed; nobody saw its exit"
+                .to_owned()
+        }
+        "launch_unknown" => "nothing tells what became of its launch".to_owned(),
         "reboot" => "the machine was restarted while it ran; nobody saw its exit".to_owned(),
         "bad_record" => "what was recorded of it is damaged; nobody saw its exit".to_owned(),
         "dir_removed" => "its folder was removed while it ran; nobody saw its exit".to_owned(),

@@ -19,8 +19,10 @@ pub(super) struct Spawning {
 
 impl Spawning {
     /// Shims, so that sessions go on whatever becomes of the daemon.
+    ///
+    /// `was_crash` says whether the daemon of before did not leave by itself.
     #[cfg(target_os = "linux")]
-    pub(super) fn of(home: &Home) -> Self {
+    pub(super) fn of(home: &Home, was_crash: bool) -> Self {
         use candor_adapters::process::shim::{ShimProgram, ShimSpawner};
 
         #[cfg(candor_failpoints)]
@@ -30,13 +32,17 @@ impl Spawning {
         // This very program, and not whatever has its name by now: the two talk to each other.
         let program =
             ShimProgram { path: "/proc/self/exe".into(), arguments: vec![SHIM_WORD.into()] };
-        let spawner = Arc::new(ShimSpawner::new(home.sessions(), program));
-        Self { spawner, outlives_daemon: true }
+        let spawner = ShimSpawner::new(home.sessions(), program);
+        let spawner = if was_crash { spawner.after_a_crash() } else { spawner };
+        if let Err(error) = spawner.inherit() {
+            tracing::warn!(%error, "the end of a session whose shim is killed may be lost");
+        }
+        Self { spawner: Arc::new(spawner), outlives_daemon: true }
     }
 
     /// Children of the daemon, which end with it: this system has no shims yet.
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn of(home: &Home) -> Self {
+    pub(super) fn of(home: &Home, _was_crash: bool) -> Self {
         Self::direct(home)
     }
 

@@ -164,7 +164,7 @@ fn assemble(home: &Home, store: SqliteStore) -> Arc<App> {
         ids: Arc::clone(&ids),
         recorder: Arc::clone(&recorder) as Arc<dyn Recorder>,
     };
-    let Spawning { spawner, outlives_daemon } = Spawning::of(home);
+    let Spawning { spawner, outlives_daemon } = Spawning::of(home, !store.was_closed());
     let registry = Registry::new(ports, spawner, LIVE_SESSIONS_MAX);
     Arc::new(App {
         registry,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::{Place, Running, agent, assert_chain, end, kernel, user, words};
@@ -120,7 +120,6 @@ fn rest_of(running: Running, code: i32) -> String {
 
 #[test]
 fn those_who_watch_see_each_byte_once_whatever_becomes_of_the_daemon() {
-    let lines: String = (1..=4_000).map(|line| format!("line {line}\n")).collect();
     for leave in WAYS {
         let place = Place::new();
         let go = place.fifo("go");
@@ -143,7 +142,6 @@ fn those_who_watch_see_each_byte_once_whatever_becomes_of_the_daemon() {
         assert_eq!(rest_of(logs, 0), expected);
         assert_eq!(rest_of(wait, 3), format!("{id} failed exit_code\n"));
     }
-    assert!(lines.len() > 4_000);
 }
 
 #[test]
@@ -172,7 +170,7 @@ fn whoever_watches_starts_the_daemon_that_was_killed_and_waits_for_the_one_that_
 }
 
 #[test]
-fn a_session_whose_shim_and_daemon_are_killed_is_lost_when_it_ends_and_not_before() {
+fn a_session_whose_shim_and_daemon_are_killed_runs_on_and_its_end_is_seen_by_a_handle() {
     let place = Place::new();
     let held = place.fifo("held");
     let (id, go) = launch_waiting(&place, &["--hold", held.to_str().unwrap(), "--exit", "3"]);
@@ -183,7 +181,15 @@ fn a_session_whose_shim_and_daemon_are_killed_is_lost_when_it_ends_and_not_befor
     fs::write(go, "go\n").unwrap();
     fs::read(held).unwrap();
     let ended = place.end_of(&id);
-    assert_eq!((&ended["status"], &ended["exit"]), (&"lost".into(), &Value::Null), "{ended}");
+    match ended["evidence"]["witness"].as_str() {
+        Some("handle") => assert_eq!(ended["exit"], json!({"code": 3}), "{ended}"),
+        // Before Linux 6.15 a handle does not tell.
+        _ => assert_eq!(
+            (&ended["status"], &ended["exit"]),
+            (&"lost".into(), &Value::Null),
+            "{ended}"
+        ),
+    }
     assert_chain(&place.story(&id));
 }
 
@@ -248,5 +254,4 @@ fn what_a_session_leaves_behind_becomes_no_zombie_of_the_daemon() {
     drop(left);
     // It is told of each end, and nobody else is told when it has looked.
     while !children().trim().is_empty() {}
-    let _daemon: Pid = daemon;
 }

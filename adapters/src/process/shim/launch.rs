@@ -126,7 +126,7 @@ fn start_shim(place: &Place, program: &ShimProgram) -> io::Result<UnixStream> {
     drop(command);
     match get_ready(&shim) {
         Ok(watch) => {
-            tokio::spawn(reaped(shim, watch));
+            tokio::spawn(reaped(watch));
             Ok(ours)
         }
         Err(error) => {
@@ -146,7 +146,8 @@ fn get_ready(shim: &Child) -> io::Result<ExitWatch> {
 }
 
 /// Waits until a shim has ended, and takes it off the list of processes.
-async fn reaped(mut shim: Child, watch: ExitWatch) {
+async fn reaped(watch: ExitWatch) {
     watch.ended().await;
-    drop(shim.wait());
+    // By the handle: somebody else may have reaped it, and its number be another's.
+    watch.reap();
 }

@@ -14,6 +14,7 @@
 //! | `cgroup.rs` | both | the session's own cgroup, if there can be one |
 //! | `spawner.rs`, `launch.rs` | the daemon | starting a shim |
 //! | `find.rs` | the daemon | what became of one |
+//! | `heir.rs` | the daemon | what falls to it when shims are killed |
 //! | `link.rs`, `process.rs` | the daemon | being connected with one |
 //!
 //! What holds it together:
@@ -37,6 +38,7 @@
 mod cgroup;
 mod find;
 mod frame;
+mod heir;
 mod inside;
 mod launch;
 mod link;

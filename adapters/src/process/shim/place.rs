@@ -89,6 +89,8 @@ pub(super) struct ExitRecord {
     /// Whether the kernel said that it killed this very process for want of memory.
     #[serde(default)]
     pub(super) oom_killed: bool,
+    #[serde(default)]
+    pub(super) witness: Witness,
     /// At the moment of the end.
     pub(super) output: OutputSizes,
     /// How many processes of the session were still alive when this was written. `None` in a record
@@ -125,9 +127,19 @@ impl Record for ExitRecord {
 impl ExitRecord {
     /// Returns the fact.
     pub(super) const fn ending(&self) -> Ending {
-        let Self { exit, oom_killed, output, left_behind, .. } = *self;
-        Ending { exit, oom_killed, witness: Witness::Parent, output, left_behind }
+        let Self { exit, oom_killed, witness, output, left_behind, .. } = *self;
+        Ending { exit, oom_killed, witness, output, left_behind }
     }
+}
+
+/// Reads a status as `wait` has it.
+pub(super) fn exit_of(status: i32) -> Exit {
+    let number = |value: i32| u8::try_from(value & 0xff).unwrap_or(u8::MAX);
+    if libc::WIFSIGNALED(status) {
+        let core_dumped = libc::WCOREDUMP(status);
+        return Exit::Signal { number: number(libc::WTERMSIG(status)), core_dumped };
+    }
+    Exit::Code(number(libc::WEXITSTATUS(status)))
 }
 
 /// Reads what `waitid` said of a process that has ended.

@@ -14,8 +14,9 @@ use candor_core::verdict::LostReason;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use super::find::{Finding, find};
+use super::find::{Beside, Finding, find, handle};
 use super::frame::{FromShim, ToShim};
+use super::heir::Ward;
 use super::link::{Connection, Link, Orphan};
 use super::place::Place;
 use crate::process::registry::Registry;
@@ -49,12 +50,13 @@ struct Order {
 impl ShimProcess {
     /// Makes the process, and what speaks for it with its shim. Nothing happens before
     /// [`Driver::run`] is polled. Once the process is dropped, the driver leaves.
-    pub(super) fn new(place: Place, registry: Weak<Registry>) -> (Self, Driver) {
+    pub(super) fn new(place: Place, registry: Weak<Registry>, ward: Ward) -> (Self, Driver) {
         let (signals, orders) = mpsc::channel(SIGNALS_MAX);
         let (tell, end) = watch::channel(None);
         let is_told = AtomicBool::new(false);
         let process = Self { session: place.session(), signals, end, is_told };
-        (process, Driver { place, registry, orders, tell })
+        let beside = Beside { handle: None, reason: LostReason::ShimKilled };
+        (process, Driver { place, registry, ward, beside, orders, tell })
     }
 
     fn has_ended(&self) -> bool {
@@ -114,6 +116,9 @@ impl Process for ShimProcess {
 pub(super) struct Driver {
     place: Place,
     registry: Weak<Registry>,
+    /// Kept until the end is told.
+    ward: Ward,
+    beside: Beside,
     orders: mpsc::Receiver<Order>,
     tell: watch::Sender<Option<Fact>>,
 }
@@ -131,6 +136,7 @@ enum Parting {
 impl Driver {
     /// Goes on until the process has ended, or nobody wants to know.
     pub(super) async fn run(mut self, mut link: Link) {
+        self.hold_process(&link).await;
         loop {
             let parting = match link {
                 Link::Shim(connection) => self.listen(connection).await,
@@ -146,6 +152,19 @@ impl Driver {
                 Some(Err(fact)) => return self.end(fact),
                 None => return,
             };
+        }
+    }
+
+    /// Gets a handle on the process, which the kernel tells of its end by even when nobody else is
+    /// left who could. Without one everything else goes on.
+    async fn hold_process(&mut self, link: &Link) {
+        let place = self.place.clone();
+        let held = tokio::task::spawn_blocking(move || handle(&place)).await;
+        if let Ok(Some((pid, handle))) = held {
+            self.ward.is(pid);
+            self.beside.handle = Some(handle);
+        } else if let Link::Orphan(orphan) = link {
+            self.beside.handle = Some(orphan.handle());
         }
     }
 
@@ -225,7 +244,7 @@ impl Driver {
     async fn search(&mut self) -> Option<Result<Link, Fact>> {
         let mut pause = SEARCH_MIN;
         loop {
-            let fact = match find(&self.place).await {
+            let fact = match find(&self.place, &self.beside).await {
                 Finding::Up(link) => return Some(Ok(link)),
                 Finding::Ended(ending) => Fact::Ended(ending),
                 Finding::Lost(reason) => Fact::Lost(reason),

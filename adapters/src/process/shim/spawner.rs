@@ -1,15 +1,18 @@
 //! [`ProcessSpawner`] by shims.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{PathBuf, absolute};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use candor_core::ports::{Attach, Environment, Launch, ProcessSpawner};
 use candor_core::session::{SessionId, Spec};
+use candor_core::verdict::LostReason;
 use tokio::time::timeout;
 
-use super::find::{Finding, find};
+use super::find::{Beside, Finding, find};
+use super::heir::{Ward, Wards, inherit};
 use super::launch::{Order, launch};
 use super::link::Link;
 use super::place::Place;
@@ -38,6 +41,9 @@ pub struct ShimSpawner {
     program: ShimProgram,
     wants_cgroups: bool,
     registry: Arc<Registry>,
+    wards: Arc<Wards>,
+    /// Why nobody knows the end of what ended without a shim before this spawner was made.
+    earlier_reason: LostReason,
     turns: Turns,
 }
 
@@ -57,6 +63,8 @@ impl ShimSpawner {
             program,
             wants_cgroups: true,
             registry: Arc::new(Registry::default()),
+            wards: Arc::default(),
+            earlier_reason: LostReason::ShimKilled,
             turns: Turns::new(),
         }
     }
@@ -65,6 +73,22 @@ impl ShimSpawner {
     #[must_use]
     pub fn without_cgroups(self) -> Self {
         Self { wants_cgroups: false, ..self }
+    }
+
+    /// Knows that whoever launched the sessions of before was killed as well.
+    #[must_use]
+    pub fn after_a_crash(self) -> Self {
+        Self { earlier_reason: LostReason::ShimAndDaemonKilled, ..self }
+    }
+
+    /// Makes this process the parent of what loses its shim, so that its exit is known all the same.
+    /// This process must leave the reaping of its children to it from now on. Needs a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// What the system said. Then the exits of processes whose shims are killed may be lost.
+    pub fn inherit(&self) -> io::Result<()> {
+        inherit(Arc::clone(&self.wards), self.sessions.clone())
     }
 
     fn place(&self, session: SessionId) -> Place {
@@ -88,12 +112,15 @@ impl ProcessSpawner for ShimSpawner {
             wants_cgroup: self.wants_cgroups,
             plan,
         };
+        let ward = self.wards.admit(id);
         // A task of its own, so that it comes to its end even if nobody waits for it.
         let task = tokio::spawn(async move {
             let launched = timeout(LAUNCH_PATIENCE, launch(order)).await;
             drop(turn);
             match launched {
-                Ok(Ok((place, connection))) => Launch::Up(up(claim, place, Link::Shim(connection))),
+                Ok(Ok((place, connection))) => {
+                    Launch::Up(up(claim, ward, place, Link::Shim(connection)))
+                }
                 Ok(Err(launch)) => launch,
                 Err(_elapsed) => Launch::Unknown,
             }
@@ -110,10 +137,12 @@ impl ProcessSpawner for ShimSpawner {
             Err(known) => return known.into(),
         };
         let place = self.place(id);
-        let answer = match find(&place).await {
+        let ward = self.wards.admit(id);
+        let beside = Beside { handle: None, reason: self.earlier_reason };
+        let answer = match find(&place, &beside).await {
             Finding::NeverRan => attach_direct(&self.sessions, id).await,
             finding => match finding.into_attach() {
-                Ok(link) => return Attach::Up(up(claim, place, link)),
+                Ok(link) => return Attach::Up(up(claim, ward, place, link)),
                 Err(answer) => answer,
             },
         };
@@ -126,8 +155,8 @@ impl ProcessSpawner for ShimSpawner {
 }
 
 /// Makes a process of what was found or launched.
-fn up(claim: Claim, place: Place, link: Link) -> Arc<ShimProcess> {
-    let (process, driver) = ShimProcess::new(place, Arc::downgrade(claim.registry()));
+fn up(claim: Claim, ward: Ward, place: Place, link: Link) -> Arc<ShimProcess> {
+    let (process, driver) = ShimProcess::new(place, Arc::downgrade(claim.registry()), ward);
     let process = Arc::new(process);
     // First known, and then spoken for: its end must find it there.
     claim.up(Arc::clone(&process) as _);

@@ -82,7 +82,9 @@ impl Found {
         match fact {
             Fact::Ended(ending) if ending.exit == Exit::Code(CODE) => Self::Truth,
             Fact::Ended(_) => Self::OtherExit,
-            Fact::Lost(LostReason::ShimKilled) => Self::ShimKilled,
+            Fact::Lost(LostReason::ShimKilled | LostReason::ShimAndDaemonKilled) => {
+                Self::ShimKilled
+            }
             Fact::Lost(LostReason::BadRecord) => Self::BadRecord,
             Fact::Lost(_) => Self::OtherLoss,
         }

@@ -204,6 +204,23 @@ impl Place {
         session.expect("a session with this title")["id"].as_str().unwrap().to_owned()
     }
 
+    /// Launches a session that ends when nobody is there to see it: its daemon and its shim are
+    /// killed before. Returns its id.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn launch_and_lose(&self) -> String {
+        let (held, go) = (self.fifo("held"), self.fifo("go"));
+        let script = super::words!["--hold", &held, "--await", &go, "--exit", "0"];
+        let id = self.launch(agent(script));
+        let mut process = fs::File::open(held).unwrap();
+        self.await_running(&id);
+        self.kill_daemon();
+        end(super::kernel::shim_of(&id), Signal::KILL);
+        fs::write(go, "go\n").unwrap();
+        // It holds its end open for as long as it lives.
+        std::io::Read::read_to_end(&mut process, &mut Vec::new()).unwrap();
+        id
+    }
+
     /// Makes a fifo and returns its path.
     pub(crate) fn fifo(&self, name: &str) -> PathBuf {
         let path = self.path(name);

@@ -73,7 +73,7 @@ pub(super) fn end_of(child: Pid) -> Option<WaitIdStatus> {
 }
 
 /// Reaps a process if it is a child that has ended, and says whether it was.
-pub(super) fn reap(child: Pid) -> bool {
+pub(in crate::process::shim) fn reap(child: Pid) -> bool {
     // It can only fail when there is no such child.
     matches!(retry_on_intr(|| waitpid(Some(child), WaitOptions::NOHANG)), Ok(Some(_)))
 }
@@ -94,7 +94,7 @@ pub(super) fn reap_orphans(kept: Pid) {
 }
 
 /// Returns a child that has ended.
-fn any_ended() -> Option<Pid> {
+pub(in crate::process::shim) fn any_ended() -> Option<Pid> {
     // SAFETY: the kernel writes one structure, which is there, and all zero is a value of it. The
     // field is one that `waitid` sets.
     let pid = unsafe {

@@ -8,7 +8,7 @@
 //! never too long, and a home that is moved under it takes its records along. It would keep that
 //! file system busy anyway, by the lock and the outputs.
 
-mod children;
+pub(super) mod children;
 mod oom;
 mod serve;
 mod stop;

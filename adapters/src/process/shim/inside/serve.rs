@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use candor_core::ports::{Ending, Target};
 use candor_core::session::OutputSizes;
-use candor_core::verdict::Exit;
+use candor_core::verdict::{Exit, Witness};
 use rustix::event::{Timespec, epoll};
 use rustix::fs::fstat;
 use rustix::io::Errno;
@@ -168,6 +168,7 @@ impl Shim {
             nonce: self.nonce,
             exit,
             oom_killed,
+            witness: Witness::Parent,
             output,
             left_behind: None,
             boot_id: boot_id_if_known(),
