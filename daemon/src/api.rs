@@ -4,6 +4,7 @@
 use candor_adapters::sqlite::{Backup, Removal};
 use candor_core::bytes::ByteString;
 use candor_core::event::StoredEvent;
+use candor_core::ports;
 use candor_core::session::{Note, Session};
 use candor_core::status::Status;
 use candor_core::stop::{Graces, Intent};
@@ -48,8 +49,20 @@ pub(crate) enum Supervision {
     Ok,
     /// It cannot tell what became of it, and goes on asking.
     Unreachable,
+    /// Its shim was killed, and it runs on: signals reach it, and its exit may be lost.
+    Unsupervised,
     /// It has just started, and finds out what became of it.
     Reconciling,
+}
+
+impl From<ports::Supervision> for Supervision {
+    fn from(supervision: ports::Supervision) -> Self {
+        match supervision {
+            ports::Supervision::Ok => Self::Ok,
+            ports::Supervision::Unreachable => Self::Unreachable,
+            ports::Supervision::Unsupervised => Self::Unsupervised,
+        }
+    }
 }
 
 /// Who asked for the end.

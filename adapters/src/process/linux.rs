@@ -80,7 +80,7 @@ pub fn boot_id() -> io::Result<String> {
 ///
 /// When `/proc` does not answer: then nobody knows.
 ///
-/// Source: `proc_pid_stat(5)`, fields 3 and 22.
+/// Source: `proc_pid_stat(5)`, fields 3, 9 and 22.
 pub(in crate::process) fn sign_of_life(pid: Pid) -> io::Result<Life> {
     Ok(match stat(pid)? {
         Some(Stat { is_zombie: false, start_mark, .. }) => Life::Runs { start_mark },
@@ -98,11 +98,16 @@ pub(in crate::process) struct Stat {
     pub(in crate::process) parent: i32,
     /// The number of its process group.
     pub(in crate::process) group: i32,
-    /// How many threads it has.
-    pub(in crate::process) threads: u32,
     /// See [`Life::Runs`].
     pub(in crate::process) start_mark: u64,
+    /// Whether it has executed a program since it was forked. A child at its gate has not.
+    pub(in crate::process) has_executed: bool,
 }
+
+/// The flag of a process that was forked and has not executed anything.
+///
+/// Source: `PF_FORKNOEXEC` in the kernel's `linux/sched.h`.
+const FORKED_ONLY: u32 = 0x40;
 
 /// Returns what is known of the process of this number, or `None` when there is none.
 ///
@@ -129,14 +134,16 @@ fn parse_stat(stat: &[u8]) -> Option<Stat> {
     let name_end = stat.iter().rposition(|&byte| byte == b')')?;
     let rest = str::from_utf8(stat.get(name_end + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
-    // These are the fields 3 to 5, 20 and 22.
+    // These are the fields 3 to 5, 9, 20 and 22.
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
-    let threads = fields.nth(20 - 6)?.parse().ok()?;
+    let flags: u32 = fields.nth(9 - 6)?.parse().ok()?;
+    let threads: u32 = fields.nth(20 - 10)?.parse().ok()?;
     let start_mark = fields.nth(22 - 21)?.parse().ok()?;
     let is_zombie = ["X", "x"].contains(&state) || (state == "Z" && threads <= 1);
-    Some(Stat { is_zombie, parent, group, threads, start_mark })
+    let has_executed = flags & FORKED_ONLY == 0;
+    Some(Stat { is_zombie, parent, group, start_mark, has_executed })
 }
 
 /// Closes every descriptor from `first` on. Safe to call between fork and exec: two system calls,
@@ -345,8 +352,8 @@ mod tests {
         let fields = "1 43 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 1 2";
         for name in ["sleep", "a b", ") Z 1 (", "x) R 5", ""] {
             let running = format!("42 ({name}) S {fields}\n");
-            let (parent, group, threads, start_mark) = (1, 43, 1, 777);
-            let stat = Stat { is_zombie: false, parent, group, threads, start_mark };
+            let (parent, group, start_mark, has_executed) = (1, 43, 777, true);
+            let stat = Stat { is_zombie: false, parent, group, start_mark, has_executed };
             assert_eq!(parse_stat(running.as_bytes()), Some(stat));
             let zombie = format!("42 ({name}) Z {fields}\n");
             let gone = Stat { is_zombie: true, ..stat };
@@ -360,7 +367,13 @@ mod tests {
         let fields = "1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 2 0 777 1 2";
         let stat = parse_stat(format!("42 (sleep) Z {fields}\n").as_bytes()).unwrap();
         assert!(!stat.is_zombie);
-        assert_eq!(stat.threads, 2);
+    }
+
+    #[test]
+    fn a_child_that_executed_nothing_is_known() {
+        let stat = b"42 (sleep) Z 1 42 42 0 -1 4194628 1 0 0 0 0 0 0 0 20 0 1 0 777 1 2\n";
+        let stat = parse_stat(stat).unwrap();
+        assert!(stat.is_zombie && !stat.has_executed, "{stat:?}");
     }
 
     #[test]

@@ -77,6 +77,7 @@ impl Finding {
 /// | | free | damaged, or of another launch | | lost, bad record |
 /// | | free | of another boot | not looked for | lost, reboot |
 /// | | free | of this boot | runs | up, without a shim |
+/// | | free | of this boot | at its gate | unreachable, for a moment |
 /// | | free | of this boot | our own child | ended; it is recorded and reaped |
 /// | none | free | of this boot | gone, and a handle tells | ended; it is recorded |
 /// | none | free | of this boot | gone | lost, for the reason that is given |
@@ -199,6 +200,15 @@ fn left_over(
         return Ok(Finding::Lost(LostReason::BadRecord));
     }
     let told = match hold(identity)? {
+        // At a gate that nobody opens any more, or just through it: soon it is one of the others.
+        Some((_, Stat { is_zombie: false, has_executed: false, .. })) => {
+            return Ok(Finding::Unreachable);
+        }
+        // Its own exit, at the gate that its shim did not live to open: not one of the program.
+        Some((watch, Stat { is_zombie: true, has_executed: false, .. })) => {
+            watch.reap();
+            None
+        }
         Some((watch, Stat { is_zombie: false, .. })) => {
             let cgroup = started.cgroup.clone().filter(|cgroup| cgroup.is_of(place.session()));
             return Ok(Finding::Up(Link::Orphan(Orphan::new(Arc::new(watch), cgroup))));

@@ -173,6 +173,17 @@ impl Place {
         self.run(["show", "--json", id]).expect(0).json()
     }
 
+    /// Returns what there is to know of a session once a daemon that has just started has looked for its
+    /// process.
+    pub(crate) fn settled(&self, id: &str) -> Value {
+        loop {
+            let session = self.session(id);
+            if session["supervision"] != "reconciling" {
+                return session;
+            }
+        }
+    }
+
     /// Returns all sessions, newest first.
     pub(crate) fn sessions(&self) -> Vec<Value> {
         let said = self.run(["ls", "--json", "--limit", "100000"]).expect(0);

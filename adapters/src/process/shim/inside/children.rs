@@ -77,10 +77,15 @@ pub(super) fn end_of(child: Pid) -> Option<WaitIdStatus> {
     retry_on_intr(|| waitid(WaitId::Pid(child), look)).ok().flatten()
 }
 
-/// Reaps a process if it is a child that has ended, and says whether it was.
-pub(in crate::process::shim) fn reap(child: Pid) -> bool {
-    // It can only fail when there is no such child.
-    matches!(retry_on_intr(|| waitpid(Some(child), WaitOptions::NOHANG)), Ok(Some(_)))
+/// Reaps a child that has ended.
+pub(in crate::process::shim) fn reap(child: Pid) {
+    // It can only fail when there is no such child any more.
+    let _ = retry_on_intr(|| waitpid(Some(child), WaitOptions::NOHANG));
+}
+
+/// Says whether there is such a child and it lives. If it has ended, it is reaped.
+pub(super) fn lives(child: Pid) -> bool {
+    matches!(retry_on_intr(|| waitpid(Some(child), WaitOptions::NOHANG)), Ok(None))
 }
 
 /// Reaps all that have ended, except `kept`: their parents died before them, and nobody asks for
@@ -90,9 +95,7 @@ pub(super) fn reap_orphans(kept: Pid) {
         match any_ended() {
             // Others may wait behind it. Its end is the shim's own, and then they are init's.
             Some(child) if child == kept => return,
-            Some(child) => {
-                reap(child);
-            }
+            Some(child) => reap(child),
             None => return,
         }
     }

@@ -168,6 +168,7 @@ fn start_claimed(
         // Its number is its own from here on, so whatever the kernel says of it now is about it.
         let log = KernelLog::follow();
         let agent = child.pid();
+        oom::expose(agent);
         let identity = identify(session, &child).map_err(&prepare)?;
         let nonce = request.nonce;
         let started = Started { nonce, identity, cgroup: cgroup.clone() };

@@ -22,8 +22,11 @@ mod signals;
 #[path = "../tree.rs"]
 mod tree;
 
+mod cgroup;
 mod disk;
+mod family;
 mod killed;
+mod oom;
 mod orphan;
 mod quota;
 mod records;
@@ -36,7 +39,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candor_adapters::process::shim::ShimProgram;
+use candor_adapters::process::shim::{ShimProgram, ShimSpawner};
 use candor_core::ports::{Attach, Ending, Launch, Process, ProcessSpawner};
 use candor_core::session::SessionId;
 use candor_core::verdict::Exit;
@@ -78,6 +81,14 @@ impl Deref for Stage {
 impl Stage {
     fn new() -> Self {
         Self(super::Stage::of(Kind::Shim))
+    }
+
+    /// The same where no session gets a cgroup.
+    fn without_cgroups() -> Self {
+        let mut stage = super::Stage::of(Kind::Shim);
+        let spawner = ShimSpawner::new(stage.sessions(), program());
+        stage.spawner = Arc::new(spawner.without_cgroups());
+        Self(stage)
     }
 
     /// Returns a spawner like that of a later daemon.
