@@ -116,6 +116,9 @@ impl Tail {
             let piece = match read(reader.clone(), self.offset, wanted).await? {
                 Chunk::Bytes(piece) => piece,
                 Chunk::Dropped(_) | Chunk::CutOff { .. } => {
+                    // What came before goes out meanwhile: an error takes along what still waits,
+                    // and who got nothing would ask for the same again.
+                    tokio::task::yield_now().await;
                     return Err(io::Error::other("the next bytes are gone"));
                 }
             };
