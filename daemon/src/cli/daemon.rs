@@ -100,7 +100,7 @@ async fn status(json: bool) -> Result<u8, CliError> {
     let stopping = if daemon.stopping { ", stopping" } else { "" };
     writeln!(out, "candor {} (pid {}{stopping}) in {}", daemon.version, daemon.pid, daemon.home)?;
     if daemon.reconciling > 0 {
-        writeln!(out, "{:13} {} sessions", "reconciling", daemon.reconciling)?;
+        writeln!(out, "{:13} {}", "reconciling", daemon.reconciling)?;
     }
     for (status, count) in &daemon.sessions {
         writeln!(out, "{status:13} {count}")?;
