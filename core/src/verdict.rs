@@ -23,19 +23,31 @@ pub enum Exit {
 }
 
 /// Who saw the exit.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Witness {
     /// The process's own parent, from the kernel, before the process was reaped.
+    #[default]
     Parent,
+    /// A daemon to which the process fell when its parent died, from the kernel, before the process
+    /// was reaped.
+    Adopter,
+    /// A daemon that was not its parent, from the kernel, by a handle on the process that it had
+    /// while the process lived.
+    Handle,
 }
 
 impl Witness {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Parent, Self::Adopter, Self::Handle];
+
     /// Returns the word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Parent => "parent",
+            Self::Adopter => "adopter",
+            Self::Handle => "handle",
         }
     }
 }

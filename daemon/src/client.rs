@@ -12,13 +12,20 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::api::Problem;
+use crate::api::{OUTPUT_OFFSET, Problem};
+
+/// What a daemon that leaves answers to what it does not do any more.
+const STOPPING: &str = "urn:candor:problem:stopping";
 
 /// Why a request gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     #[error("no daemon runs for {}: `candor daemon start` starts one", .socket.display())]
-    NoDaemon { socket: PathBuf },
+    NoDaemon {
+        socket: PathBuf,
+        /// Whether there was one that did not leave by itself: one that does takes its socket along.
+        was_killed: bool,
+    },
     #[error("cannot reach the daemon at {}: {source}", .socket.display())]
     Unreachable { socket: PathBuf, source: io::Error },
     #[error("{}", .0.detail)]
@@ -30,6 +37,16 @@ pub(crate) enum ClientError {
 }
 
 impl ClientError {
+    /// Says whether this only means that the daemon is gone, or goes: the next one can be asked the
+    /// same.
+    pub(crate) fn is_absence(&self) -> bool {
+        match self {
+            Self::NoDaemon { .. } | Self::Broken(_) => true,
+            Self::Refused(problem) => problem.kind == STOPPING,
+            Self::Unreachable { .. } | Self::Unreadable { .. } => false,
+        }
+    }
+
     /// Says whether the session that was asked about was removed before.
     pub(crate) fn is_about_removal(&self) -> bool {
         const GONE: u16 = 410;
@@ -116,7 +133,9 @@ impl Client {
     /// See [`ClientError`].
     pub(crate) async fn open(&self, path: &str) -> Result<Stream, ClientError> {
         let response = self.send(Method::GET, path, Bytes::new()).await?;
-        Ok(Stream { body: response.into_body() })
+        let offset = response.headers().get(OUTPUT_OFFSET);
+        let offset = offset.and_then(|offset| offset.to_str().ok()?.parse().ok());
+        Ok(Stream { offset, body: response.into_body() })
     }
 
     async fn call<T: DeserializeOwned>(
@@ -168,7 +187,10 @@ impl Client {
             io::ErrorKind::NotFound
             | io::ErrorKind::NotADirectory
             | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset => ClientError::NoDaemon { socket },
+            | io::ErrorKind::ConnectionReset => {
+                let was_killed = source.kind() == io::ErrorKind::ConnectionRefused;
+                ClientError::NoDaemon { socket, was_killed }
+            }
             _ => ClientError::Unreachable { socket, source },
         })
     }
@@ -180,10 +202,17 @@ async fn collect(response: Response<Incoming>) -> Result<Bytes, ClientError> {
 
 /// An answer that comes in pieces.
 pub(crate) struct Stream {
+    /// Where its first byte stands, if it is output.
+    offset: Option<u64>,
     body: Incoming,
 }
 
 impl Stream {
+    /// Returns where its first byte stands, if that was said.
+    pub(crate) const fn offset(&self) -> Option<u64> {
+        self.offset
+    }
+
     /// Returns the next piece, or `None` at the end. Cancel safe.
     ///
     /// # Errors

@@ -99,7 +99,7 @@ impl Candor {
 impl Drop for Candor {
     fn drop(&mut self) {
         // Nothing can be done about an error here, and the figures are printed already.
-        drop(self.output(["daemon", "stop"]));
+        drop(self.output(["daemon", "stop", "--sessions"]));
         drop(fs::remove_dir_all(&self.home));
     }
 }

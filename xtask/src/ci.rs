@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use xshell::{Shell, cmd};
 
-use crate::{crash_sim, layers, purity, race_sim, shipped, tidy};
+use crate::{crash_sim, faults, layers, purity, race_sim, shipped, tidy};
 
 /// One check.
 struct Step {
@@ -19,7 +19,7 @@ struct Step {
 }
 
 /// Cheapest first, so that most mistakes are told within seconds.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     Step { name: "format", run: format },
     Step { name: "tidy", run: tidy::run },
     Step { name: "layers", run: layers::run },
@@ -27,6 +27,7 @@ const STEPS: [Step; 13] = [
     Step { name: "clippy", run: clippy },
     Step { name: "build", run: build },
     Step { name: "tests", run: tests },
+    Step { name: "faults", run: faults::quick },
     Step { name: "doc-tests", run: doc_tests },
     Step { name: "docs", run: docs },
     Step { name: "alone", run: alone },
@@ -109,7 +110,9 @@ fn tests(shell: &Shell) -> Result<()> {
         return Ok(cmd!(shell, "cargo test --workspace --tests --no-fail-fast").run()?);
     }
     let profile = if env::var_os("CI").is_some() { "ci" } else { "default" };
-    Ok(cmd!(shell, "cargo nextest run --workspace --profile {profile}").run()?)
+    let run = cmd!(shell, "cargo nextest run --workspace --profile {profile}");
+    // The fault suite is a step of its own, which prints its table.
+    Ok(run.args(["--filterset", "not (package(=candor) & binary(=faults))"]).run()?)
 }
 
 /// Nextest runs no doc tests.

@@ -34,6 +34,16 @@ xflags::xflags! {
         /// Plays timelines of the harness on the real daemon, and kills it at its failpoints.
         cmd crash-sim {}
 
+        /// Makes everything go wrong that is known to go wrong, and prints what came of it.
+        cmd faults {
+            /// Only tests with this in their names, such as `l1_` or `r3_`.
+            optional filter: String
+            /// Plays the selection that a push has time for.
+            optional --quick
+            /// How often the power is cut.
+            optional --power-cuts count: usize
+        }
+
         /// Proves that nothing of the tests is in the program that people install.
         cmd shipped {
             /// Looks into this program alone (unless told into that of the checks).

@@ -12,6 +12,7 @@ mod candor;
 mod ci;
 mod crash_sim;
 mod demo;
+mod faults;
 mod findings;
 mod flags;
 mod layers;
@@ -69,6 +70,10 @@ fn dispatch(mut arguments: Vec<OsString>) -> Result<ExitCode> {
         XtaskCmd::Layers(_) => layers::run(&shell)?,
         XtaskCmd::Tidy(_) => tidy::run(&shell)?,
         XtaskCmd::CrashSim(_) => crash_sim::run(&shell)?,
+        XtaskCmd::Faults(faults) => {
+            let flags::Faults { filter, quick, power_cuts } = faults;
+            faults::run(&shell, &faults::Selection { quick, filter, power_cuts })?;
+        }
         XtaskCmd::Shipped(shipped) => shipped::run(&shell, shipped.binary.as_deref())?,
         XtaskCmd::RaceSim(_) => return Ok(race_sim::run(&root(), &[])?.into()),
         XtaskCmd::Bench(bench) => return bench::run(&shell, bench.interrupts),

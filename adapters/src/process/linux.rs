@@ -42,6 +42,28 @@ const STAT_BYTES_MAX: usize = 1536;
 /// How many descriptors are closed one by one where the kernel cannot close a range.
 const DESCRIPTORS_MAX: libc::rlim_t = 1 << 20;
 
+/// `PIDFD_GET_INFO`, since Linux 6.13.
+///
+/// Source: `linux/pidfd.h`.
+const GET_INFO: libc::Ioctl = 0xc040_ff0b_u32 as libc::Ioctl;
+
+/// `PIDFD_INFO_EXIT`, since Linux 6.15.
+///
+/// Source: `linux/pidfd.h`.
+const INFO_EXIT: u64 = 1 << 3;
+
+/// What the kernel tells of a process by a pidfd: the first version of its structure.
+///
+/// Source: `linux/pidfd.h`, `struct pidfd_info`, 64 bytes.
+#[repr(C)]
+#[derive(Default)]
+struct Info {
+    mask: u64,
+    cgroup: u64,
+    numbers: [u32; 11],
+    exit_status: i32,
+}
+
 /// Returns the name of this boot. A record that has another one tells of a process that the
 /// restart ended.
 ///
@@ -58,7 +80,7 @@ pub fn boot_id() -> io::Result<String> {
 ///
 /// When `/proc` does not answer: then nobody knows.
 ///
-/// Source: `proc_pid_stat(5)`, fields 3 and 22.
+/// Source: `proc_pid_stat(5)`, fields 3, 9 and 22.
 pub(in crate::process) fn sign_of_life(pid: Pid) -> io::Result<Life> {
     Ok(match stat(pid)? {
         Some(Stat { is_zombie: false, start_mark, .. }) => Life::Runs { start_mark },
@@ -78,7 +100,14 @@ pub(in crate::process) struct Stat {
     pub(in crate::process) group: i32,
     /// See [`Life::Runs`].
     pub(in crate::process) start_mark: u64,
+    /// Whether it has executed a program since it was forked. A child at its gate has not.
+    pub(in crate::process) has_executed: bool,
 }
+
+/// The flag of a process that was forked and has not executed anything.
+///
+/// Source: `PF_FORKNOEXEC` in the kernel's `linux/sched.h`.
+const FORKED_ONLY: u32 = 0x40;
 
 /// Returns what is known of the process of this number, or `None` when there is none.
 ///
@@ -105,14 +134,16 @@ fn parse_stat(stat: &[u8]) -> Option<Stat> {
     let name_end = stat.iter().rposition(|&byte| byte == b')')?;
     let rest = str::from_utf8(stat.get(name_end + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
-    // These are the fields 3 to 5, 20 and 22.
+    // These are the fields 3 to 5, 9, 20 and 22.
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
-    let threads: u32 = fields.nth(20 - 6)?.parse().ok()?;
+    let flags: u32 = fields.nth(9 - 6)?.parse().ok()?;
+    let threads: u32 = fields.nth(20 - 10)?.parse().ok()?;
     let start_mark = fields.nth(22 - 21)?.parse().ok()?;
     let is_zombie = ["X", "x"].contains(&state) || (state == "Z" && threads <= 1);
-    Some(Stat { is_zombie, parent, group, start_mark })
+    let has_executed = flags & FORKED_ONLY == 0;
+    Some(Stat { is_zombie, parent, group, start_mark, has_executed })
 }
 
 /// Closes every descriptor from `first` on. Safe to call between fork and exec: two system calls,
@@ -279,6 +310,17 @@ impl ExitWatch {
         retry_on_intr(|| waitid(child(), EXIT_PROBE)).ok().flatten()
     }
 
+    /// Returns how the process ended, as `wait` has it, whoever was its parent and has reaped it.
+    /// `None` when it has not, or on a kernel that does not keep that.
+    pub(in crate::process) fn status_afterwards(&self) -> Option<i32> {
+        let mut info = Info { mask: INFO_EXIT, ..Info::default() };
+        // SAFETY: the kernel writes one structure of the size that is named in the call's number,
+        // which is there.
+        let answer =
+            unsafe { libc::ioctl(self.pidfd.as_raw_fd(), GET_INFO, ptr::from_mut(&mut info)) };
+        (answer == 0 && info.mask & INFO_EXIT != 0).then_some(info.exit_status)
+    }
+
     /// Reaps the process, which has ended and is our own child.
     pub(in crate::process) fn reap(&self) {
         let child = || WaitId::PidFd(self.pidfd.as_fd());
@@ -310,7 +352,8 @@ mod tests {
         let fields = "1 43 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 1 2";
         for name in ["sleep", "a b", ") Z 1 (", "x) R 5", ""] {
             let running = format!("42 ({name}) S {fields}\n");
-            let stat = Stat { is_zombie: false, parent: 1, group: 43, start_mark: 777 };
+            let (parent, group, start_mark, has_executed) = (1, 43, 777, true);
+            let stat = Stat { is_zombie: false, parent, group, start_mark, has_executed };
             assert_eq!(parse_stat(running.as_bytes()), Some(stat));
             let zombie = format!("42 ({name}) Z {fields}\n");
             let gone = Stat { is_zombie: true, ..stat };
@@ -324,6 +367,13 @@ mod tests {
         let fields = "1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 2 0 777 1 2";
         let stat = parse_stat(format!("42 (sleep) Z {fields}\n").as_bytes()).unwrap();
         assert!(!stat.is_zombie);
+    }
+
+    #[test]
+    fn a_child_that_executed_nothing_is_known() {
+        let stat = b"42 (sleep) Z 1 42 42 0 -1 4194628 1 0 0 0 0 0 0 0 20 0 1 0 777 1 2\n";
+        let stat = parse_stat(stat).unwrap();
+        assert!(stat.is_zombie && !stat.has_executed, "{stat:?}");
     }
 
     #[test]

@@ -30,6 +30,19 @@ pub fn raise_open_files() -> std::io::Result<()> {
     Ok(())
 }
 
+/// Gives a child that has not begun yet the limit that this process was started with.
+///
+/// # Errors
+///
+/// What the system said.
+#[cfg(target_os = "linux")]
+pub(super) fn give_back(child: rustix::process::Pid) -> std::io::Result<()> {
+    if let Some(before) = BEFORE.get() {
+        rustix::process::prlimit(Some(child), Resource::Nofile, *before)?;
+    }
+    Ok(())
+}
+
 /// Returns the limit that a child is to get back, where this process has raised its own.
 pub(super) fn limit_of_children() -> Option<libc::rlimit> {
     let infinite = |limit: Option<u64>| limit.map_or(libc::RLIM_INFINITY, |limit| limit as _);

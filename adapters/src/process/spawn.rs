@@ -93,8 +93,16 @@ impl GatedChild {
     /// What was refused. The child is gone then, and reaped.
     pub(super) fn open_gate(mut self) -> Result<(), Refusal> {
         if let Some(mut gate) = self.gate.take() {
-            // An error means that the child is gone already, and then it has said why.
-            drop(gate.write_all(&[1]));
+            match gate.write_all(&[1]) {
+                // Broken, when the child is gone already. Then it has said why, or was killed.
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    // It finds the gate closed for good, and leaves.
+                    drop(gate);
+                    reap(self.pid);
+                    return Err(Refusal::at(SpawnStage::Fork)(error));
+                }
+                Ok(()) | Err(_) => {}
+            }
         }
         let mut message = Vec::with_capacity(MESSAGE_BYTES);
         let read = self.refusals.read_to_end(&mut message);

@@ -78,6 +78,7 @@ pub struct SqliteStore(Arc<Store>);
 struct Store {
     writer: Writer,
     readers: Readers,
+    was_closed: bool,
 }
 
 impl Store {
@@ -138,7 +139,14 @@ impl SqliteStore {
         upkeep::mark_open(&connection).map_err(sql)?;
         file::remove_drafts(&path);
         let writer = Writer::start(path.clone(), connection)?;
-        Ok(Self(Arc::new(Store { writer, readers: Readers::new(path) })))
+        Ok(Self(Arc::new(Store { writer, readers: Readers::new(path), was_closed })))
+    }
+
+    /// Says whether whoever had it open before has closed it. If not, they were killed, or their
+    /// machine was.
+    #[must_use]
+    pub fn was_closed(&self) -> bool {
+        self.0.was_closed
     }
 
     /// Stores what waits, copies the log into the database, and notes that it was closed.

@@ -121,7 +121,9 @@ fn stops_rungs_stages_witnesses_and_losses_are_written_as_their_words() {
     for stage in STAGES {
         assert_eq!(written(stage), json!(stage.as_str()));
     }
-    assert_eq!(written(Witness::Parent), json!(Witness::Parent.as_str()));
+    for witness in Witness::ALL {
+        assert_eq!(written(witness), json!(witness.as_str()));
+    }
 }
 
 #[test]

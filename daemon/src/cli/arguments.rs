@@ -255,8 +255,12 @@ pub(super) enum DaemonVerb {
         #[arg(long)]
         json: bool,
     },
-    /// Stops all sessions, and then the daemon
-    Stop,
+    /// Stops the daemon; its sessions go on, and the next daemon takes them over
+    Stop {
+        /// Stops all sessions first, and waits for their ends
+        #[arg(long)]
+        sessions: bool,
+    },
 }
 
 /// A shell that completions can be printed for.

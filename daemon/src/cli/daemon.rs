@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use candor_adapters::process::{await_end_of, become_daemon};
+use candor_core::status::Status;
 
 use super::arguments::DaemonVerb;
 use super::launcher::{READY, connect_or_start};
@@ -24,12 +25,14 @@ pub(super) fn main(verb: DaemonVerb) -> Result<u8, CliError> {
         DaemonVerb::Run { background: true } => run_in_background(),
         DaemonVerb::Start => with_runtime(start()),
         DaemonVerb::Status { json } => with_runtime(status(json)),
-        DaemonVerb::Stop => with_runtime(stop()),
+        DaemonVerb::Stop { sessions } => with_runtime(stop(sessions)),
     }
 }
 
 fn run_in_front() -> u8 {
-    match run(Ground::Front, || complain(&"the daemon serves; Ctrl-C stops it and its sessions")) {
+    match run(Ground::Front, || {
+        complain(&"the daemon serves; Ctrl-C stops it, and its sessions go on")
+    }) {
         Ok(()) => exit_code::SUCCESS,
         Err((exit_code, sentence)) => {
             complain(&sentence);
@@ -73,7 +76,7 @@ fn run(ground: Ground, announce: impl FnOnce()) -> Result<(), (u8, String)> {
     let config = Config::read().map_err(|error| (exit_code::HOME_UNUSABLE, error.to_string()))?;
     let filter = config.log.as_deref().unwrap_or(LOG_FILTER);
     let home = Home::find().map_err(|error| (exit_code::HOME_UNUSABLE, error.to_string()))?;
-    serve::run(&home, ground, filter, announce)
+    serve::run(&home, ground, filter, config.output_quota, announce)
         .map_err(|error: StartError| (error.exit_code(), error.to_string()))
 }
 
@@ -96,6 +99,9 @@ async fn status(json: bool) -> Result<u8, CliError> {
     }
     let stopping = if daemon.stopping { ", stopping" } else { "" };
     writeln!(out, "candor {} (pid {}{stopping}) in {}", daemon.version, daemon.pid, daemon.home)?;
+    if daemon.reconciling > 0 {
+        writeln!(out, "{:13} {} sessions", "reconciling", daemon.reconciling)?;
+    }
     for (status, count) in &daemon.sessions {
         writeln!(out, "{status:13} {count}")?;
     }
@@ -109,9 +115,14 @@ async fn status(json: bool) -> Result<u8, CliError> {
     Ok(exit_code::SUCCESS)
 }
 
-async fn stop() -> Result<u8, CliError> {
-    let client = Client::new(&Home::find()?.socket());
+async fn stop(sessions: bool) -> Result<u8, CliError> {
+    let home = Home::find()?;
+    let client = Client::new(&home.socket());
     let daemon: DaemonView = match client.get("/v1/daemon").await {
+        // Sessions go on without a daemon, and only a daemon can stop them.
+        Err(ClientError::NoDaemon { .. }) if sessions && home.database().exists() => {
+            connect_or_start(&home).await?.get("/v1/daemon").await?
+        }
         Err(ClientError::NoDaemon { .. }) => {
             writeln!(std::io::stdout(), "no daemon runs")?;
             return Ok(exit_code::SUCCESS);
@@ -120,8 +131,21 @@ async fn stop() -> Result<u8, CliError> {
     };
     // Looked up while it surely is the daemon, so that its number cannot mean another process.
     let ended = await_end_of(daemon.pid);
-    client.tell("/v1/daemon/stop").await?;
+    client.tell(&format!("/v1/daemon/stop?sessions={sessions}")).await?;
     ended.await.map_err(|error| CliError::Own(format!("cannot await the daemon: {error}")))?;
-    writeln!(std::io::stdout(), "the daemon has left (pid {})", daemon.pid)?;
+    let left = if sessions { String::new() } else { left_sentence(&daemon) };
+    writeln!(std::io::stdout(), "the daemon has left (pid {}){left}", daemon.pid)?;
     Ok(exit_code::SUCCESS)
+}
+
+/// Says what becomes of the sessions that the daemon has left.
+fn left_sentence(daemon: &DaemonView) -> String {
+    let is_live = |status: &Status| !status.is_terminal();
+    let live: u64 =
+        daemon.sessions.iter().filter(|(status, _)| is_live(status)).map(|(_, n)| n).sum();
+    match live {
+        0 => String::new(),
+        1 => "; 1 session goes on, and the next daemon takes it over".to_owned(),
+        live => format!("; {live} sessions go on, and the next daemon takes them over"),
+    }
 }

@@ -8,6 +8,7 @@ mod launcher;
 mod logs;
 mod ls;
 mod prune;
+mod reach;
 mod rm;
 mod run;
 mod show;

@@ -13,10 +13,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::arguments::Run;
+use super::reach::Reach;
 use super::terminal::OutputWriter;
 use super::{CliError, client, complain, logs};
 use crate::api::{LaunchRequest, SessionView, StopAnswer, StopReply};
-use crate::client::{Client, ClientError};
+use crate::client::Client;
 use crate::config::Config;
 use crate::exit_code;
 
@@ -24,14 +25,15 @@ pub(super) async fn main(arguments: Run) -> Result<u8, CliError> {
     let detach = arguments.detach;
     let json = arguments.json;
     let request = request(arguments)?;
-    let client = client().await?;
+    let reach = Reach::open().await?;
+    let client = reach.client();
     if detach {
-        return launch_and_leave(&client, &request, json).await;
+        return launch_and_leave(client, &request, json).await;
     }
     let mut presses = signal(SignalKind::interrupt())?;
     let session: SessionView = client.post_json("/v1/sessions", &request).await?;
     let id = session.id;
-    let showing = show_to_the_end(&client, &id);
+    let showing = show_to_the_end(&reach, &id);
     tokio::pin!(showing);
     let mut press = Press::Interrupts;
     let mut telling: Option<JoinHandle<()>> = None;
@@ -50,7 +52,7 @@ pub(super) async fn main(arguments: Run) -> Result<u8, CliError> {
                     Press::Leaves(exit_code) => return Ok(exit_code),
                 };
                 let sentence;
-                (press, sentence) = stop(&client, &id, verb).await;
+                (press, sentence) = stop(&id, verb).await;
                 // Nobody may read standard error, and the next Ctrl-C must be heard all the same.
                 telling = Some(tokio::task::spawn_blocking(move || complain(&sentence)));
             }
@@ -63,14 +65,18 @@ pub(super) async fn main(arguments: Run) -> Result<u8, CliError> {
 enum Press {
     Interrupts,
     Kills,
-    /// The session has ended, and whoever should read its output does not: leaves with this.
+    /// The session has ended, and whoever should read its output does not, or nobody can be asked to
+    /// end it: leaves with this.
     Leaves(u8),
 }
 
-/// Asks for the end, and returns what to say of it.
-async fn stop(client: &Client, id: &str, verb: &str) -> (Press, String) {
-    let reply = client.post::<StopReply>(&format!("/v1/sessions/{id}/{verb}")).await;
-    match reply {
+/// Asks for the end, of a new daemon if the one of before is gone, and returns what to say of it.
+async fn stop(id: &str, verb: &str) -> (Press, String) {
+    let asking = async {
+        let client = client().await?;
+        Ok::<_, CliError>(client.post::<StopReply>(&format!("/v1/sessions/{id}/{verb}")).await?)
+    };
+    match asking.await {
         Ok(StopReply { answer: StopAnswer::AlreadyEnded, session, .. }) => (
             Press::Leaves(session.exit_code.unwrap_or(exit_code::OWN_ERROR)),
             "it has already ended; Ctrl-C again leaves without the rest of its output".to_owned(),
@@ -79,7 +85,10 @@ async fn stop(client: &Client, id: &str, verb: &str) -> (Press, String) {
             (Press::Kills, "interrupting; Ctrl-C again kills".to_owned())
         }
         Ok(_) => (Press::Kills, "killing".to_owned()),
-        Err(error) => (Press::Kills, error.to_string()),
+        Err(error) => (
+            Press::Leaves(exit_code::OWN_ERROR),
+            format!("{error}; Ctrl-C again leaves, and the session goes on"),
+        ),
     }
 }
 
@@ -100,20 +109,23 @@ async fn launch_and_leave(
 
 /// Shows both outputs as they come, and returns the session when it has ended and all that it
 /// wrote is shown.
-async fn show_to_the_end(client: &Client, id: &str) -> Result<SessionView, ClientError> {
+async fn show_to_the_end(reach: &Reach, id: &str) -> Result<SessionView, CliError> {
     let stdout = OutputWriter::stdout(false);
     let stderr = OutputWriter::stderr(false);
     let path = format!("/v1/sessions/{id}/wait");
     let (stdout, stderr, session) = tokio::join!(
-        logs::copy(client, id, "stdout", true, stdout),
-        logs::copy(client, id, "stderr", true, stderr),
-        client.get::<SessionView>(&path),
+        logs::copy(reach, id, "stdout", true, stdout),
+        logs::copy(reach, id, "stderr", true, stderr),
+        reach.ask(async |client, _| Ok(client.get::<SessionView>(&path).await?)),
     );
     // A reader that has left is no reason to leave the session's end unseen.
+    if let (Ok(stdout), Ok(stderr), Ok(session)) = (&stdout, &stderr, &session) {
+        logs::complain_of_missing(session, (*stdout, *stderr));
+    }
     for copied in [stdout, stderr] {
         match copied {
-            Ok(()) | Err(CliError::OutputClosed) => {}
-            Err(CliError::Client(error)) => return Err(error),
+            Ok(_) | Err(CliError::OutputClosed) => {}
+            Err(error @ CliError::Client(_)) => return Err(error),
             Err(error) => complain(&error),
         }
     }

@@ -5,24 +5,24 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::arguments::Wait;
-use super::{CliError, client, complain, path_of};
+use super::reach::Reach;
+use super::{CliError, complain, path_of};
 use crate::api::SessionView;
-use crate::client::Client;
 use crate::exit_code;
 
 pub(super) async fn main(arguments: Wait) -> Result<u8, CliError> {
-    let client = client().await?;
+    let reach = Reach::open().await?;
     // An unknown id is told at once, not when the ones before it have ended.
     let mut ids = Vec::new();
     for id in &arguments.ids {
-        let session: SessionView = client.get(&path_of(id)).await?;
+        let session: SessionView = reach.client().get(&path_of(id)).await?;
         ids.push(session.id);
     }
     let deadline = arguments.timeout.map(|ms| Instant::now() + Duration::from_millis(ms));
     let mut verdict = exit_code::SUCCESS;
     let mut waiting = Vec::new();
     for id in ids {
-        match ended(&client, &id, deadline).await? {
+        match ended(&reach, &id, deadline).await? {
             Some(session) => {
                 print(&session)?;
                 if verdict == exit_code::SUCCESS {
@@ -41,12 +41,12 @@ pub(super) async fn main(arguments: Wait) -> Result<u8, CliError> {
 
 /// Returns the session when it has ended, or `None` when the time is over first.
 async fn ended(
-    client: &Client,
+    reach: &Reach,
     id: &str,
     deadline: Option<Instant>,
 ) -> Result<Option<SessionView>, CliError> {
     let path = format!("{}/wait", path_of(id));
-    let ending = client.get::<SessionView>(&path);
+    let ending = get(reach, &path);
     let Some(deadline) = deadline else {
         return Ok(Some(ending.await?));
     };
@@ -54,8 +54,16 @@ async fn ended(
         return Ok(Some(session?));
     }
     // It may have ended while another one was waited for.
-    let session: SessionView = client.get(&path_of(id)).await?;
-    Ok(session.outcome.is_some().then_some(session))
+    match reach.client().get::<SessionView>(&path_of(id)).await {
+        Ok(session) => Ok(session.outcome.is_some().then_some(session)),
+        // The time is over, and nobody is there who could say.
+        Err(error) if error.is_absence() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn get(reach: &Reach, path: &str) -> Result<SessionView, CliError> {
+    reach.ask(async |client, _| Ok(client.get(path).await?)).await
 }
 
 fn print(session: &SessionView) -> Result<(), CliError> {

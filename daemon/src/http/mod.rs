@@ -14,14 +14,16 @@ pub(crate) use server::Server;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::routing::{get, post};
 use axum::{Extension, Json};
 use candor_adapters::sqlite::backups;
 use candor_core::stop::Actor;
+use serde::Deserialize;
 
 use crate::api::{BackupView, DaemonView, time_text};
-use crate::serve::App;
+use crate::serve::{App, Parting};
 use problem::ApiError;
 
 /// Bytes of a request's body, at most. A launch carries the caller's whole environment.
@@ -69,6 +71,7 @@ async fn daemon(State(app): State<Arc<App>>) -> Result<Json<DaemonView>, ApiErro
         home: app.home.to_string_lossy().into_owned(),
         started_at: time_text(app.started_at),
         stopping: app.shutdown.is_asked(),
+        reconciling: app.registry.reconciling(),
         last_seq: app.store.last_seq().await?.number(),
         last_backup: last_backup(&app).await,
         sessions: app.store.counts_by_status().await?.iter().collect(),
@@ -88,11 +91,23 @@ async fn last_backup(app: &App) -> Option<BackupView> {
     }
 }
 
+/// What `POST /v1/daemon/stop` can be asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StopParameters {
+    /// Stop all sessions first.
+    #[serde(default)]
+    sessions: bool,
+}
+
 /// Asks the daemon to leave. The answer comes before it has; the closed socket says that it has.
 async fn stop_daemon(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
-) -> &'static str {
-    app.shutdown.ask(peer.actor());
-    "stopping\n"
+    parameters: Result<Query<StopParameters>, QueryRejection>,
+) -> Result<&'static str, ApiError> {
+    let Query(StopParameters { sessions }) = parameters?;
+    let parting = if sessions { Parting::StopsSessions } else { Parting::LeavesSessions };
+    app.shutdown.ask(peer.actor(), parting);
+    Ok("stopping\n")
 }

@@ -1,4 +1,8 @@
 //! A session's output as bytes, from an offset, and live to the session's end.
+//!
+//! The bytes of an answer are neighbours. Where some were dropped, or the file was cut off, it is
+//! broken off: who asks again from there is told in a header where the next answer begins. So nobody
+//! takes a part for the whole, or zeros for output.
 
 use std::io;
 use std::sync::Arc;
@@ -6,9 +10,9 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::header;
+use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
-use candor_adapters::process::{Follower, OUTPUT_CHUNK_BYTES_MAX, OutputReader, Stream};
+use candor_adapters::process::{Chunk, Follower, OUTPUT_CHUNK_BYTES_MAX, OutputReader, Stream};
 use candor_core::session::SessionId;
 use futures_util::stream;
 use serde::Deserialize;
@@ -16,7 +20,11 @@ use tokio::sync::watch;
 
 use super::problem::{ApiError, Named};
 use super::sessions::{load, resolve};
+use crate::api::OUTPUT_OFFSET;
 use crate::serve::{App, Snapshot, absent};
+
+/// How often the first byte is looked for. It moves only when more is dropped meanwhile.
+const STEPS_MAX: u32 = 8;
 
 /// What `GET /v1/sessions/{id}/output/{stream}` can be asked for.
 #[derive(Deserialize)]
@@ -67,14 +75,31 @@ pub(super) async fn stream(
     if tail.look()?.is_none() && !tail.may_come() {
         load(&tail.app, id).await?;
     }
+    let offset = tail.begin().await?;
     let pieces = stream::try_unfold(tail, |mut tail| async move {
         Ok::<_, io::Error>(tail.next_piece().await?.map(|piece| (piece, tail)))
     });
-    let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
-    Ok((kind, Body::from_stream(pieces)).into_response())
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (HeaderName::from_static(OUTPUT_OFFSET), offset.to_string()),
+    ];
+    Ok((headers, Body::from_stream(pieces)).into_response())
 }
 
 impl Tail {
+    /// Goes to the first byte that is there, from where was asked for, and returns its offset.
+    async fn begin(&mut self) -> io::Result<u64> {
+        let Some((reader, _)) = &self.output else { return Ok(self.offset) };
+        for _ in 0..STEPS_MAX {
+            match read(reader.clone(), self.offset, 1).await? {
+                Chunk::Bytes(_) => break,
+                Chunk::Dropped(gap) => self.offset = gap.to,
+                Chunk::CutOff { size_bytes } => self.offset = size_bytes,
+            }
+        }
+        Ok(self.offset)
+    }
+
     /// Returns the next piece, or `None` at the end.
     async fn next_piece(&mut self) -> io::Result<Option<Bytes>> {
         loop {
@@ -88,7 +113,12 @@ impl Tail {
                 self.end = end_of(self.shown.as_ref(), self.stream, reader)?;
             }
             let wanted = self.end.map_or(u64::MAX, |end| end.saturating_sub(self.offset));
-            let piece = read(reader.clone(), self.offset, wanted).await?;
+            let piece = match read(reader.clone(), self.offset, wanted).await? {
+                Chunk::Bytes(piece) => piece,
+                Chunk::Dropped(_) | Chunk::CutOff { .. } => {
+                    return Err(io::Error::other("the next bytes are gone"));
+                }
+            };
             if !piece.is_empty() {
                 self.offset += piece.len() as u64;
                 return Ok(Some(piece.into()));
@@ -116,7 +146,7 @@ impl Tail {
                 return Ok(false);
             };
             if shown.wait_for(|shown| !is_early_in(shown)).await.is_err() {
-                return Ok(false);
+                return Err(io::ErrorKind::Interrupted.into());
             }
         }
     }
@@ -149,18 +179,22 @@ fn is_over(shown: &Snapshot) -> bool {
 
 /// Returns where the output ends, once that is known: at what there was when the process was gone,
 /// or else at what there is.
+///
+/// # Errors
+///
+/// When the daemon leaves before the end is known. The answer is broken off then: one that ends well
+/// is whole.
 fn end_of(
     shown: Option<&watch::Receiver<Snapshot>>,
     stream: Stream,
     reader: &OutputReader,
 ) -> io::Result<Option<u64>> {
-    // A task that is gone without an end shown (the daemon leaves) follows nothing any more.
-    if let Some(shown) =
-        shown.filter(|shown| shown.has_changed().is_ok() || is_over(&shown.borrow()))
-    {
+    if let Some(shown) = shown {
+        // First whether its task is there, and then what it has shown: the end may come in between.
+        let is_followed = shown.has_changed().is_ok();
         let shown = shown.borrow();
         if !is_over(&shown) {
-            return Ok(None);
+            return if is_followed { Ok(None) } else { Err(io::ErrorKind::Interrupted.into()) };
         }
         if let Some(sizes) = shown.session.sighting.output {
             return Ok(Some(match stream {
@@ -172,7 +206,7 @@ fn end_of(
     reader.size_bytes().map(Some)
 }
 
-async fn read(reader: OutputReader, offset: u64, bytes_max: u64) -> io::Result<Vec<u8>> {
+async fn read(reader: OutputReader, offset: u64, bytes_max: u64) -> io::Result<Chunk> {
     let chunk = bytes_max.min(OUTPUT_CHUNK_BYTES_MAX as u64);
     // The disk may take its time, and other sessions must not wait for it.
     tokio::task::spawn_blocking(move || reader.read_at(offset, chunk)).await?

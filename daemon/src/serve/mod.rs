@@ -6,12 +6,16 @@ mod registry;
 mod removal;
 mod session_task;
 mod shutdown;
+mod spawner;
 mod start;
 
 pub(crate) use refusal::Refusal;
 pub(crate) use registry::Registry;
 pub(crate) use removal::{absent, remove, would_remove};
 pub(crate) use session_task::Snapshot;
+pub(crate) use shutdown::Parting;
+#[cfg(target_os = "linux")]
+pub(crate) use spawner::SHIM_WORD;
 pub(crate) use start::{Ground, StartError, run};
 
 use std::path::PathBuf;

@@ -16,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Refusal;
-use super::session_task::{MAILBOX_COMMANDS_MAX, Outcome, SessionTask, Snapshot, StopCommand};
+use super::session_task::{
+    Doors, MAILBOX_COMMANDS_MAX, Outcome, SessionTask, Snapshot, StopCommand,
+};
 use crate::api::Supervision;
 
 /// Sessions that may live at the same time. A launch beyond that is refused.
@@ -51,6 +53,8 @@ pub(crate) struct Registry {
     accepts: RwLock<bool>,
     tasks: TaskTracker,
     usurped: CancellationToken,
+    /// Cancelled when the daemon leaves its sessions to go on without it.
+    leaving: CancellationToken,
 }
 
 impl Registry {
@@ -67,6 +71,7 @@ impl Registry {
             accepts: RwLock::new(true),
             tasks: TaskTracker::new(),
             usurped: CancellationToken::new(),
+            leaving: CancellationToken::new(),
         })
     }
 
@@ -101,7 +106,7 @@ impl Registry {
             }
             return Err(refusal.unwrap_or(Refusal::Stopping));
         }
-        let (task, snapshot) = self.enrol(supervisor, environment);
+        let (task, snapshot) = self.enrol(supervisor, environment, Supervision::Ok);
         let id = snapshot.borrow().session.id;
         self.drive(id, Some(place), task.run_new(created));
         refusal.map_or(Ok(snapshot), Err)
@@ -140,7 +145,7 @@ impl Registry {
             }
             Recovery::Attach => {
                 let supervisor = Supervisor::resume(self.ports.clone(), stored.session);
-                let (task, _snapshot) = self.enrol(supervisor, Environment::default());
+                let (task, _snapshot) = self.enrol_again(supervisor);
                 self.drive(id, self.place(), task.run_recovered());
             }
         }
@@ -151,16 +156,31 @@ impl Registry {
         &self,
         supervisor: Supervisor,
         environment: Environment,
+        supervision: Supervision,
     ) -> (SessionTask, watch::Receiver<Snapshot>) {
         let session = supervisor.session().clone();
         let id = session.id;
         let (mailbox, commands) = mpsc::channel(MAILBOX_COMMANDS_MAX);
-        let (shown, snapshot) = watch::channel(Snapshot { session, supervision: Supervision::Ok });
+        let (shown, snapshot) = watch::channel(Snapshot::new(session, supervision));
         let clock = Arc::clone(&self.ports.clock);
         let spawner = Arc::clone(&self.spawner);
-        let task = SessionTask::new(supervisor, spawner, clock, environment, commands, shown);
+        let leaving = self.leaving.clone();
+        let doors = Doors { mailbox: commands, snapshot: shown, leaving };
+        let task = SessionTask::new(supervisor, spawner, clock, environment, doors);
         self.handles().insert(id, Handle { mailbox, snapshot: snapshot.clone() });
         (task, snapshot)
+    }
+
+    /// Enrols a session whose process has to be found again.
+    fn enrol_again(&self, supervisor: Supervisor) -> (SessionTask, watch::Receiver<Snapshot>) {
+        self.enrol(supervisor, Environment::default(), Supervision::Reconciling)
+    }
+
+    /// Returns how many sessions there are whose processes are still looked for.
+    pub(crate) fn reconciling(&self) -> usize {
+        let is_sought =
+            |handle: &&Handle| handle.snapshot.borrow().supervision() == Supervision::Reconciling;
+        self.handles().values().filter(is_sought).count()
     }
 
     fn place(&self) -> Option<OwnedSemaphorePermit> {
@@ -205,7 +225,7 @@ impl Registry {
         match self.ports.repository.load(id).await {
             Ok(Some(stored)) if !stored.session.status().is_terminal() => {
                 let supervisor = Supervisor::resume(self.ports.clone(), stored.session);
-                let (task, _snapshot) = self.enrol(supervisor, Environment::default());
+                let (task, _snapshot) = self.enrol_again(supervisor);
                 task.run_recovered().await
             }
             Ok(_) => Outcome::Over,
@@ -242,7 +262,10 @@ impl Registry {
             }
             Found::Stored(session) => *session,
         };
-        session.verdict().map(Answer::AlreadyEnded).ok_or(Refusal::NotDriven(id))
+        match session.verdict() {
+            Some(verdict) => Ok(Answer::AlreadyEnded(verdict)),
+            None => Err(self.why_not_driven(id).await),
+        }
     }
 
     /// Returns what is shown of a live session from now on, or `None` when it has ended.
@@ -285,7 +308,12 @@ impl Registry {
         if session.status().is_terminal() {
             return Ok(session);
         }
-        Err(if *self.accepts.read().await { Refusal::NotDriven(id) } else { Refusal::Stopping })
+        Err(self.why_not_driven(id).await)
+    }
+
+    /// Says why a session is live and no task has it.
+    async fn why_not_driven(&self, id: SessionId) -> Refusal {
+        if *self.accepts.read().await { Refusal::NotDriven(id) } else { Refusal::Stopping }
     }
 
     /// Waits until no task has a session any more that has ended: until then its task may still
@@ -360,6 +388,11 @@ impl Registry {
             u64::from(graces.interrupt_ms) + u64::from(graces.terminate_ms)
         });
         ladders.max().unwrap_or(0)
+    }
+
+    /// Asks every session's task to put down what it is at, and leave. The processes go on.
+    pub(crate) fn leave_sessions(&self) {
+        self.leaving.cancel();
     }
 
     /// Waits until no session has a task any more. Only after [`close`](Self::close).

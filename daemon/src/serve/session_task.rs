@@ -20,6 +20,7 @@ use candor_core::time::Monotonic;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::api::Supervision;
 
@@ -41,19 +42,43 @@ pub(crate) struct StopCommand {
 }
 
 /// What the task shows of its session. It is never ahead of the store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Snapshot {
     pub(crate) session: Session,
-    pub(crate) supervision: Supervision,
+    /// What is known of the process, if it is not up.
+    supervision: Supervision,
+    process: Option<Arc<dyn Process>>,
+}
+
+impl Snapshot {
+    pub(crate) const fn new(session: Session, supervision: Supervision) -> Self {
+        Self { session, supervision, process: None }
+    }
+
+    /// Returns how well the process is looked after now.
+    pub(crate) fn supervision(&self) -> Supervision {
+        match (self.supervision, &self.process) {
+            (Supervision::Ok, Some(process)) => process.supervision().into(),
+            (supervision, _) => supervision,
+        }
+    }
 }
 
 /// How a task ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Outcome {
-    /// The session is over.
+    /// The session is over, or goes on without this daemon.
     Over,
     /// Somebody else writes to this store.
     Usurped,
+}
+
+/// What connects a task with the rest of the daemon.
+pub(crate) struct Doors {
+    pub(crate) mailbox: mpsc::Receiver<StopCommand>,
+    pub(crate) snapshot: watch::Sender<Snapshot>,
+    /// Cancelled when the daemon leaves and the session is to go on.
+    pub(crate) leaving: CancellationToken,
 }
 
 /// Everything that one session's task is made of.
@@ -61,12 +86,11 @@ pub(crate) struct SessionTask {
     supervisor: Supervisor,
     spawner: Arc<dyn ProcessSpawner>,
     clock: Arc<dyn Clock>,
-    mailbox: mpsc::Receiver<StopCommand>,
-    snapshot: watch::Sender<Snapshot>,
+    doors: Doors,
     environment: Environment,
     /// At most one of each kind; a new one takes the place of the old.
     deadlines: BTreeMap<Deadline, Monotonic>,
-    work: Option<JoinHandle<Happening>>,
+    work: Option<Work>,
     /// Commands wait until the first attach after a restart has answered.
     is_settled_in: bool,
     retry_at: Option<Instant>,
@@ -79,6 +103,16 @@ enum Wake {
     Command(StopCommand),
     Happening(Happening),
     RetryDue,
+    /// The daemon leaves.
+    Leaves,
+}
+
+/// Work in the background, of which there is one piece at most.
+struct Work {
+    handle: JoinHandle<Happening>,
+    /// Whether it must come to its end before the task may leave: a launch that is broken off would
+    /// be told as one that failed.
+    is_launch: bool,
 }
 
 impl SessionTask {
@@ -87,15 +121,13 @@ impl SessionTask {
         spawner: Arc<dyn ProcessSpawner>,
         clock: Arc<dyn Clock>,
         environment: Environment,
-        mailbox: mpsc::Receiver<StopCommand>,
-        snapshot: watch::Sender<Snapshot>,
+        doors: Doors,
     ) -> Self {
         Self {
             supervisor,
             spawner,
             clock,
-            mailbox,
-            snapshot,
+            doors,
             environment,
             deadlines: BTreeMap::new(),
             work: None,
@@ -141,6 +173,7 @@ impl SessionTask {
                     self.retry_at = None;
                     self.supervisor.retry().await
                 }
+                Wake::Leaves => return Outcome::Over,
             };
             if self.take(result) == Some(Outcome::Usurped) {
                 return Outcome::Usurped;
@@ -197,17 +230,19 @@ impl SessionTask {
         let (spawner, id) = (Arc::clone(&self.spawner), self.id());
         let spec = Arc::clone(&self.supervisor.session().spec);
         let environment = std::mem::take(&mut self.environment);
-        self.work = Some(tokio::spawn(async move {
+        let handle = tokio::spawn(async move {
             Happening::Launched(spawner.launch(id, &spec, &environment).await)
-        }));
+        });
+        self.work = Some(Work { handle, is_launch: true });
     }
 
     fn start_attach(&mut self, pause_ms: u64) {
         let (spawner, id) = (Arc::clone(&self.spawner), self.id());
-        self.work = Some(tokio::spawn(async move {
+        let handle = tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
             Happening::Attached(spawner.attach(id).await)
-        }));
+        });
+        self.work = Some(Work { handle, is_launch: false });
     }
 
     /// Waits for the next thing that may be handed in now.
@@ -219,8 +254,10 @@ impl SessionTask {
         let deadline =
             self.deadlines.iter().min_by_key(|(_, at)| **at).map(|(kind, at)| (*kind, *at));
         let clock = &self.clock;
+        let may_leave = !self.work.as_ref().is_some_and(|work| work.is_launch);
         tokio::select! {
-            Some(command) = self.mailbox.recv(), if self.is_settled_in => Wake::Command(command),
+            () = self.doors.leaving.cancelled(), if may_leave => Wake::Leaves,
+            Some(command) = self.doors.mailbox.recv(), if self.is_settled_in => Wake::Command(command),
             () = sleep_until(self.retry_at), if is_blocked => Wake::RetryDue,
             happening = finished(&mut self.work), if !is_blocked => {
                 self.is_settled_in = true;
@@ -250,12 +287,13 @@ impl SessionTask {
             | Happening::Reported(_)
             | Happening::ParentEnded => return,
         };
-        self.snapshot.send_modify(|snapshot| snapshot.supervision = supervision);
+        self.doors.snapshot.send_modify(|snapshot| snapshot.supervision = supervision);
     }
 
     fn show(&self) {
         let session = self.supervisor.session();
-        self.snapshot.send_if_modified(|snapshot| {
+        self.doors.snapshot.send_if_modified(|snapshot| {
+            snapshot.process = self.supervisor.process().cloned();
             let is_new = snapshot.session.revision() != session.revision();
             if is_new {
                 snapshot.session = session.clone();
@@ -277,8 +315,8 @@ async fn sleep_until(at: Option<Instant>) {
 }
 
 /// Waits for the work in the background, for ever if there is none.
-async fn finished(work: &mut Option<JoinHandle<Happening>>) -> Happening {
-    let Some(handle) = work else {
+async fn finished(work: &mut Option<Work>) -> Happening {
+    let Some(Work { handle, .. }) = work else {
         return pending().await;
     };
     let result = handle.await;

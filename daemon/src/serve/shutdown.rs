@@ -1,4 +1,5 @@
-//! How the daemon leaves: launches are refused, every session is stopped and its end awaited.
+//! How the daemon leaves: launches are refused, and then its sessions are left to their shims, or all
+//! of them are stopped and their ends awaited.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,27 +19,44 @@ const UNKILLABLE_MS: u64 = 5_000;
 /// How often sessions are asked again while the daemon waits for them, in milliseconds.
 const ASK_AGAIN_MS: u64 = 1_000;
 
+/// How long a daemon that leaves its sessions waits for launches and commits under way, in
+/// milliseconds. What is under way then is found by the next start, as after a crash.
+const UNDER_WAY_MS: u64 = 10_000;
+
+/// What becomes of the sessions when the daemon leaves.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Parting {
+    /// They go on, where they can without a daemon.
+    LeavesSessions,
+    /// They are stopped first.
+    StopsSessions,
+}
+
 /// The wish that the daemon leave, and whose wish it was.
 pub(crate) struct Shutdown {
     asked: CancellationToken,
     /// Cancelled when nothing changes any more, so that streams end.
     quiet: CancellationToken,
-    by: Mutex<Actor>,
+    wish: Mutex<(Actor, Parting)>,
+    sessions_outlive: bool,
 }
 
 impl Shutdown {
-    pub(crate) fn new() -> Self {
+    /// `sessions_outlive` says whether sessions can go on without a daemon.
+    pub(crate) fn new(sessions_outlive: bool) -> Self {
         Self {
             asked: CancellationToken::new(),
             quiet: CancellationToken::new(),
-            by: Mutex::new(Actor::Daemon),
+            wish: Mutex::new((Actor::Daemon, Parting::LeavesSessions)),
+            sessions_outlive,
         }
     }
 
-    /// Asks the daemon to leave. The first who asks is named in the sessions' intents.
-    pub(crate) fn ask(&self, by: Actor) {
+    /// Asks the daemon to leave. The first who asks is named in the intents of sessions that are
+    /// stopped for it.
+    pub(crate) fn ask(&self, by: Actor, parting: Parting) {
         if !self.is_asked() {
-            *self.by.lock().unwrap_or_else(PoisonError::into_inner) = by;
+            *self.wish.lock().unwrap_or_else(PoisonError::into_inner) = (by, parting);
         }
         self.asked.cancel();
     }
@@ -51,38 +69,56 @@ impl Shutdown {
         self.asked.cancelled().await;
     }
 
-    /// Is cancelled when all sessions have ended and no event will follow.
+    /// Is cancelled when this daemon changes nothing any more, and no event will follow.
     pub(crate) const fn quiet(&self) -> &CancellationToken {
         &self.quiet
     }
 
-    fn by(&self) -> Actor {
-        *self.by.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Stops all sessions and waits for their ends. A further signal makes it a kill.
-    pub(crate) async fn drain(&self, registry: &Arc<Registry>, signals: &mut Signals) {
+    /// Parts from all sessions as it was asked. A further signal leaves at once where they go on,
+    /// and makes it a kill where they are stopped.
+    pub(crate) async fn part(&self, registry: &Arc<Registry>, signals: &mut Signals) {
         registry.close().await;
         failpoint!(ShutdownBegun);
-        let by = self.by();
-        let longest_ms = registry.longest_ladder_ms() + UNKILLABLE_MS;
-        let mut ask_again = tokio::time::interval(Duration::from_millis(ASK_AGAIN_MS));
-        let patience = tokio::time::sleep(Duration::from_millis(longest_ms));
-        tokio::pin!(patience);
-        loop {
-            tokio::select! {
-                () = registry.drained() => break,
-                // The first tick is now. Asking a session that is stopping changes nothing, and one
-                // whose store did not take the wish has to be asked again.
-                _ = ask_again.tick() => ask(registry, StopKind::Shutdown, by),
-                () = &mut patience => {
-                    tracing::error!("some processes do not end; the next start takes them up");
-                    break;
-                }
-                () = signals.next() => ask(registry, StopKind::Kill, Actor::Daemon),
-            }
+        let (by, parting) = *self.wish.lock().unwrap_or_else(PoisonError::into_inner);
+        match parting {
+            Parting::LeavesSessions if self.sessions_outlive => leave(registry, signals).await,
+            Parting::LeavesSessions | Parting::StopsSessions => stop(registry, by, signals).await,
         }
         self.quiet.cancel();
+    }
+}
+
+/// Waits until every session's task has put down what it was at. What happens to the processes from
+/// now on, their shims keep for the next daemon.
+async fn leave(registry: &Arc<Registry>, signals: &mut Signals) {
+    registry.leave_sessions();
+    tokio::select! {
+        () = registry.drained() => {}
+        () = signals.next() => {}
+        () = tokio::time::sleep(Duration::from_millis(UNDER_WAY_MS)) => {
+            tracing::warn!("left in the midst of a change: the next start finds out what came of it");
+        }
+    }
+}
+
+/// Stops all sessions and waits for their ends.
+async fn stop(registry: &Arc<Registry>, by: Actor, signals: &mut Signals) {
+    let longest_ms = registry.longest_ladder_ms() + UNKILLABLE_MS;
+    let mut ask_again = tokio::time::interval(Duration::from_millis(ASK_AGAIN_MS));
+    let patience = tokio::time::sleep(Duration::from_millis(longest_ms));
+    tokio::pin!(patience);
+    loop {
+        tokio::select! {
+            () = registry.drained() => break,
+            // The first tick is now. Asking a session that is stopping changes nothing, and one
+            // whose store did not take the wish has to be asked again.
+            _ = ask_again.tick() => ask(registry, StopKind::Shutdown, by),
+            () = &mut patience => {
+                tracing::error!("some processes do not end; the next start takes them up");
+                break;
+            }
+            () = signals.next() => ask(registry, StopKind::Kill, Actor::Daemon),
+        }
     }
 }
 

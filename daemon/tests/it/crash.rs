@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
@@ -10,7 +9,7 @@ use std::thread;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Place, agent, assert_chain, end, wire, words};
+use crate::support::{Place, agent, assert_chain, end, kernel, wire, words};
 
 /// Homes in which the daemon is killed.
 const HOMES: u64 = 5;
@@ -109,9 +108,6 @@ fn assert_true(session: &Value, story: &[Value], told: &Told) {
             assert!(!is_asked && title == "--exit 3", "{session}");
             assert_eq!(session["exit"], json!({"code": 3}));
         }
-        ("lost", "daemon_killed") => {
-            assert!(!is_asked && session["exit"].is_null(), "{session}");
-        }
         // It never ran, and nothing says that it did.
         ("failed", "spawn") => {
             assert!(!is_asked && !has_run, "{session}\n{story:?}");
@@ -152,7 +148,7 @@ fn after_a_kill_at_any_moment_every_session_has_a_true_status() {
             outcomes.extend(survive(&place, home * ROUNDS + round));
         }
     }
-    for outcome in ["interrupted", "succeeded", "exit_code", "daemon_killed"] {
+    for outcome in ["interrupted", "succeeded", "exit_code"] {
         assert!(outcomes.contains(outcome), "{outcome} was never seen: {outcomes:?}");
     }
 }
@@ -170,6 +166,13 @@ fn survive(place: &Place, round: u64) -> BTreeSet<String> {
         new.iter().map(|session| session["id"].as_str().unwrap().to_owned()).collect()
     };
     assert!(told.launched.iter().all(|id| ids.contains(id)), "an answered launch is forgotten");
+    for id in &ids {
+        // What hangs goes on as if nothing had happened, and so it has to be asked.
+        let session = place.session(id);
+        if session["title"].as_str().unwrap().contains("--hang") && session["intent"].is_null() {
+            place.run(["kill", id]).expect(0);
+        }
+    }
     place.run(words!["wait"].into_iter().chain(ids.iter().map(Into::into)));
     let events = place.events(["--after", &last_seq]);
     let mut outcomes = BTreeSet::new();
@@ -179,11 +182,8 @@ fn survive(place: &Place, round: u64) -> BTreeSet<String> {
         assert_true(session, &of_it.cloned().collect::<Vec<_>>(), &told);
         outcomes.insert(session["outcome"].as_str().unwrap().to_owned());
     }
-    #[cfg(target_os = "linux")]
-    {
-        let left = crate::support::kernel::with_in_environment(&format!("{MARK}={mark}"));
-        assert_eq!(left, [0; 0], "processes outlive the daemon in round {round}");
-    }
+    let left = kernel::with_in_environment(&format!("{MARK}={mark}"));
+    assert_eq!(left, [0; 0], "processes outlive their sessions in round {round}");
     // To look twice is to see the same, whoever looks.
     let before = place.run(["ls", "--json"]).expect(0).output;
     place.kill_daemon();
@@ -201,56 +201,14 @@ fn a_session_that_was_being_interrupted_is_interrupted_after_a_crash() {
     fs::read(ready).unwrap();
     place.run(["interrupt", &id]).expect(0);
     place.kill_daemon();
-    assert_eq!(
-        place.run(["wait", &id]).expect(130).stdout(),
-        format!("{id} completed interrupted\n")
-    );
+    assert_eq!(place.session(&id)["status"], "completing");
+    place.run(["kill", &id]).expect(0);
+    let said = place.run(["wait", &id]).expect(130);
+    assert_eq!(said.stdout(), format!("{id} completed interrupted\n"));
     let session = place.session(&id);
-    assert_eq!((&session["intent"]["kind"], &session["exit"]), (&"interrupt".into(), &Value::Null));
+    assert_eq!(session["intent"]["kind"], "interrupt");
+    assert_eq!(session["exit"]["signal"], "SIGKILL");
     assert!(place.story(&id).iter().all(|event| event["to"] != "failed"));
-}
-
-#[test]
-fn a_process_that_outlives_the_daemon_is_ended_at_the_restart() {
-    let place = Place::new();
-    let held = place.fifo("held");
-    let id = place.launch(agent(words!["--hold", &held, "--hang"]));
-    let mut process = BufReader::new(fs::File::open(held).unwrap());
-    process.read_line(&mut String::new()).unwrap();
-    place.kill_daemon();
-    place.run(["daemon", "start"]).expect(0);
-    // It holds its end open for as long as it lives.
-    assert_eq!(process.read(&mut [0]).unwrap(), 0);
-    place.run(["wait", &id]).expect(120);
-}
-
-#[test]
-fn a_process_that_ended_while_no_daemon_ran_is_lost_and_never_guessed() {
-    let place = Place::new();
-    let (go, held) = (place.fifo("go"), place.fifo("held"));
-    let id = place.launch(agent(words!["--hold", &held, "--await", &go, "--exit", "0"]));
-    let mut process = BufReader::new(fs::File::open(held).unwrap());
-    process.read_line(&mut String::new()).unwrap();
-    place.kill_daemon();
-    fs::write(go, "go\n").unwrap();
-    assert_eq!(process.read(&mut [0]).unwrap(), 0);
-    assert_eq!(place.run(["wait", &id]).expect(120).stdout(), format!("{id} lost daemon_killed\n"));
-    assert_eq!(place.session(&id)["exit"], Value::Null);
-}
-
-#[test]
-fn the_output_of_a_lost_session_is_there_to_the_last_byte() {
-    let place = Place::new();
-    let ready = place.fifo("ready");
-    let id = place.launch(agent(words!["--lines", "5000", "--ready", &ready, "--hang"]));
-    fs::read(ready).unwrap();
-    place.kill_daemon();
-    place.run(["wait", &id]).expect(120);
-    for words in [&["logs", &id][..], &["logs", "-f", &id]] {
-        let said = place.run(words).expect(0);
-        assert!(said.stdout().ends_with("line 4999\nline 5000\n"));
-        assert_eq!(said.stdout().lines().count(), 5000);
-    }
 }
 
 #[test]
@@ -276,12 +234,17 @@ fn a_record_that_is_damaged_or_gone_makes_no_guess() {
         let mut run = place.start(words);
         processes.push(Pid::from_raw(run.line().parse().unwrap()).unwrap());
         assert_eq!(run.line(), "ready");
+        run.signal(Signal::KILL);
     }
     let ids = ["cut", "gone"].map(|title| place.titled(title));
     place.kill_daemon();
-    let record = |id: &str| place.home().join("sessions").join(format!("{id}.identity"));
-    fs::File::options().write(true).open(record(&ids[0])).unwrap().set_len(20).unwrap();
-    fs::remove_file(record(&ids[1])).unwrap();
+    let records = |id: &str| place.home().join("sessions").join(format!("{id}.shim"));
+    for id in &ids {
+        end(kernel::shim_of(id), Signal::KILL);
+    }
+    let cut = records(&ids[0]).join("started");
+    fs::File::options().write(true).open(cut).unwrap().set_len(20).unwrap();
+    fs::remove_dir_all(records(&ids[1])).unwrap();
     for id in &ids {
         let said = place.run(["wait", id]).expect(120);
         assert_eq!(said.stdout(), format!("{id} lost bad_record\n"));

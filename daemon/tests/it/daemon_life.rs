@@ -65,7 +65,7 @@ fn status_tells_pid_version_and_counts() {
     assert_time(&status.as_object_mut().unwrap().remove("started_at").unwrap());
     let expected = json!({
         "pid": pid, "version": version, "home": place.home().to_str(), "stopping": false,
-        "last_seq": 8, "last_backup": null, "sessions": {
+        "reconciling": 0, "last_seq": 8, "last_backup": null, "sessions": {
             "queued": 0, "starting": 0, "running": 1, "waiting_input": 0, "completing": 0,
             "completed": 1, "failed": 1, "lost": 0,
         },
@@ -75,11 +75,11 @@ fn status_tells_pid_version_and_counts() {
 }
 
 #[test]
-fn stop_interrupts_live_sessions_and_waits_for_their_ends() {
+fn stop_with_sessions_interrupts_them_and_waits_for_their_ends() {
     let place = Place::new();
     let (reluctant, asked, go) = reluctant(&place);
     let quick = place.launch(agent(["--hang"]));
-    let mut stop = place.start(["daemon", "stop"]);
+    let mut stop = place.start(["daemon", "stop", "--sessions"]);
     fs::read(asked).unwrap();
     // It waits for the ladder, and meanwhile everything but a launch goes on.
     let status = place.run(["daemon", "status", "--json"]).expect(0).json();
@@ -108,30 +108,7 @@ fn stop_interrupts_live_sessions_and_waits_for_their_ends() {
 }
 
 #[test]
-fn a_daemon_in_front_stops_its_sessions_on_sigint_and_on_sigterm() {
-    for signal in [Signal::INT, Signal::TERM] {
-        let place = Place::new();
-        let daemon = run_in_front(&place);
-        let (id, asked, go) = reluctant(&place);
-        daemon.signal(signal);
-        fs::read(asked).unwrap();
-        place.run(["run", "-d", "--", "true"]).expect(125).because(&["the daemon is stopping"]);
-        fs::write(go, "go\n").unwrap();
-        daemon.finish().expect(0);
-        let session = place.session(&id);
-        assert_eq!(
-            (&session["status"], &session["outcome"]),
-            (&"completed".into(), &"interrupted".into())
-        );
-        assert_eq!(
-            (&session["intent"]["kind"], &session["intent"]["by"]),
-            (&"shutdown".into(), &"daemon".into())
-        );
-    }
-}
-
-#[test]
-fn a_second_signal_kills_what_does_not_end() {
+fn a_signal_in_the_midst_of_that_kills_what_does_not_end() {
     let place = Place::new();
     let daemon = run_in_front(&place);
     let ready = place.fifo("ready");
@@ -139,10 +116,11 @@ fn a_second_signal_kills_what_does_not_end() {
     let id = place.launch_with(["--grace", "1h,1h"], stubborn);
     fs::read(ready).unwrap();
     let mut events = place.follow_events();
-    daemon.signal(Signal::INT);
+    let stop = place.start(["daemon", "stop", "--sessions"]);
     events.value(|event| event["to"] == "completing");
     daemon.signal(Signal::INT);
     daemon.finish().expect(0);
+    stop.finish().expect(0);
     let session = place.session(&id);
     assert_eq!(session["outcome"], "interrupted");
     assert_eq!(session["intent"]["kind"], "shutdown");

@@ -1,8 +1,8 @@
 //! A full disk: nothing new is accepted, everything is still told, and no end is lost.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -66,7 +66,7 @@ impl SmallDisk {
 
     /// Leaves no byte free.
     fn fill(&self) {
-        let mut filler = fs::File::create(self.home.join("filler")).unwrap();
+        let mut filler = File::create(self.home.join("filler")).unwrap();
         let block = [0; 4096];
         loop {
             match filler.write(&block) {
@@ -124,21 +124,24 @@ fn launches_are_refused_with_a_sentence_and_reads_go_on() {
     assert_chain(&said.json_lines());
     // What was refused has left no trace: neither rows nor folders.
     assert_eq!(disk.run(["ls", "--json"]).expect(0).json().as_array().unwrap().len(), 3);
-    let folders = fs::read_dir(disk.home.join("sessions")).unwrap();
-    assert_eq!(folders.filter(|entry| entry.as_ref().unwrap().path().is_dir()).count(), 3);
+    let names = fs::read_dir(disk.home.join("sessions")).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| !name.contains('.')).count(), 3);
 }
 
 #[test]
 fn an_exit_while_the_disk_is_full_is_settled_truly_when_there_is_room() {
-    let Some(mut disk) = SmallDisk::new() else { return };
-    let go = disk.place.fifo("go");
-    let id = disk.launch(agent(words!["--await", &go, "--exit", "7"]));
+    let Some(disk) = SmallDisk::new() else { return };
+    let (held, go) = (disk.place.fifo("held"), disk.place.fifo("go"));
+    let id = disk.launch(agent(words!["--hold", &held, "--await", &go, "--exit", "7"]));
+    let mut process = File::open(held).unwrap();
     let mut events = Running::start(disk.candor(["events", "--follow", "--json"]));
     events.value(|event| event["to"] == "running");
     let wait = Running::start(disk.candor(["wait", &id]));
     disk.fill();
     fs::write(go, "go\n").unwrap();
-    disk.await_refusal();
+    // It holds its end open for as long as it lives.
+    process.read_to_end(&mut Vec::new()).unwrap();
     // Until it is stored, it has not happened for anybody.
     let session = disk.run(["show", "--json", &id]).expect(0).json();
     assert_eq!(session["status"], "running");
@@ -156,20 +159,20 @@ fn an_exit_while_the_disk_is_full_is_settled_truly_when_there_is_room() {
 
 #[test]
 fn an_end_that_was_asked_for_before_the_disk_was_full_is_an_interruption() {
-    let Some(mut disk) = SmallDisk::new() else { return };
-    let (ready, asked, go) =
-        (disk.place.fifo("ready"), disk.place.fifo("asked"), disk.place.fifo("go"));
+    let Some(disk) = SmallDisk::new() else { return };
+    let [ready, held, asked, go, _never] =
+        ["ready", "held", "asked", "go", "never"].map(|name| disk.place.fifo(name));
     let script = "trap 'kill $!; echo > asked; read -r _ < go; exit 8' INT; echo > ready; \
-                  cat never & wait; exit 9";
-    disk.place.fifo("never");
+                  cat never & exec 3> held; wait; exit 9";
     let options = words!["run", "-d", "--grace", "1h,1h", "--", "sh", "-c", script];
     let id = disk.run(options).expect(0).stdout().trim().to_owned();
     fs::read(ready).unwrap();
+    let mut process = File::open(held).unwrap();
     disk.run(["interrupt", &id]).expect(0);
     fs::read(asked).unwrap();
     disk.fill();
     fs::write(go, "go\n").unwrap();
-    disk.await_refusal();
+    process.read_to_end(&mut Vec::new()).unwrap();
     disk.free();
     disk.run(["wait", &id]).expect(130);
     let session = disk.run(["show", "--json", &id]).expect(0).json();
@@ -183,7 +186,7 @@ fn a_stop_while_the_disk_is_full_waits_for_room_and_loses_nothing() {
     let mut events = Running::start(disk.candor(["events", "--follow", "--json"]));
     events.value(|event| event["to"] == "running");
     disk.fill();
-    let stop = Running::start(disk.candor(["daemon", "stop"]));
+    let stop = Running::start(disk.candor(["daemon", "stop", "--sessions"]));
     disk.await_refusal();
     disk.free();
     assert_eq!(events.value(|event| event["to"] == "completing")["cause"], "shutdown");

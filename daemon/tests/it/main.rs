@@ -9,6 +9,7 @@ mod backups;
 mod bad_home;
 mod bad_input;
 mod completions;
+#[cfg(target_os = "linux")]
 mod crash;
 mod daemon_life;
 mod doctor;
@@ -22,6 +23,8 @@ mod idle;
 mod inheritance;
 mod logs;
 mod ls;
+#[cfg(target_os = "linux")]
+mod outlive;
 mod permissions;
 mod promise;
 mod prune;

@@ -118,29 +118,17 @@ fn the_exit_code_is_124_when_the_time_limit_is_over() {
     assert_eq!(session["exit"]["signal"], "SIGINT");
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn the_exit_code_is_120_when_nobody_saw_the_end() {
     let place = Place::new();
-    let id = place.launch(agent(["--hang"]));
-    place.kill_daemon();
+    let id = place.launch_and_lose();
     let said = place.run(["wait", &id]).expect(120);
-    assert_eq!(said.stdout(), format!("{id} lost daemon_killed\n"));
+    assert_eq!(said.stdout(), format!("{id} lost shim_and_daemon_killed\n"));
     let session = place.session(&id);
     assert_eq!(session["exit"], Value::Null);
     let shown = place.run(["show", &id]).expect(0);
-    assert!(shown.stdout().contains("lost: the daemon was killed while it ran"), "{shown:?}");
-}
-
-#[test]
-fn a_daemon_that_dies_under_a_run_is_told_apart_from_the_commands_end() {
-    let place = Place::new();
-    let script = agent(["--ready", "-", "--hang"]);
-    let mut run = place.start(words!["run", "--"].into_iter().chain(script));
-    assert_eq!(run.line(), "ready");
-    place.kill_daemon();
-    run.finish().expect(125).because(&["the daemon has left", "candor daemon status"]);
-    let id = place.sessions()[0]["id"].as_str().unwrap().to_owned();
-    place.run(["wait", &id]).expect(120);
+    assert!(shown.stdout().contains("lost: both the daemon and"), "{shown:?}");
 }
 
 #[test]

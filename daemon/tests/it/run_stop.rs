@@ -135,10 +135,10 @@ fn ctrl_c_leaves_when_the_session_has_ended_and_nobody_reads_the_output() {
 }
 
 #[test]
-fn a_daemon_that_is_stopped_interrupts_the_session_in_front() {
+fn a_daemon_that_is_stopped_with_its_sessions_interrupts_the_one_in_front() {
     let place = Place::new();
     let (run, id) = run(&place, &[], &["--hang"]);
-    place.run(["daemon", "stop"]).expect(0);
+    place.run(["daemon", "stop", "--sessions"]).expect(0);
     run.finish().expect(130).because(&[&format!("interrupted (shutdown by {})", user())]);
     assert_eq!(place.session(&id)["intent"]["kind"], "shutdown");
 }

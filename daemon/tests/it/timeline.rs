@@ -90,13 +90,14 @@ fn the_recording_of_a_session_that_outlives_its_daemon_replays_alike() {
     let id = launch_ready(&place, &["--grace", "1h,1h"], &["--ignore", "INT"]);
     place.run(["interrupt", &id]).expect(0);
     place.kill_daemon();
+    place.run(["kill", &id]).expect(0);
     place.run(["wait", &id]).expect(130);
     let imported = replay_of(&place, &id, "session_after_a_crash.recording");
     let text = imported.timeline.to_string();
-    assert!(text.contains("crash") && text.contains("attach s1 lost daemon_killed"), "{text}");
+    assert!(text.contains("crash") && text.contains("attach s1 up"), "{text}");
     assert_eq!(
         statuses(&imported),
-        "s1   starting  > running  > completing(interrupt)!  > completed(interrupted)"
+        "s1   starting  > running  > completing(interrupt)!  +KILL  > completed(interrupted)"
     );
 }
 
@@ -111,13 +112,12 @@ fn the_recording_of_a_launch_that_is_refused_replays_alike() {
 #[test]
 fn a_recording_that_began_with_a_later_daemon_replays_alike() {
     let place = Place::new();
-    let id = launch_ready(&place, &[], &[]);
-    place.kill_daemon();
+    let id = place.launch_and_lose();
     fs::remove_file(place.home().join("sessions").join(format!("{id}.recording"))).unwrap();
     place.run(["wait", &id]).expect(120);
     let imported = replay_of(&place, &id, "session_of_a_later_daemon.recording");
     assert!(imported.timeline.to_string().contains("# made up"), "{}", imported.timeline);
-    assert_eq!(statuses(&imported), "s1   starting  > running  > lost(daemon_killed)");
+    assert_eq!(statuses(&imported), "s1   starting  > running  > lost(shim_and_daemon_killed)");
 }
 
 #[test]
@@ -127,10 +127,12 @@ fn the_recordings_of_two_sessions_that_lose_their_daemon_replay_alike_together()
     let other = launch_ready(&place, &[], &[]);
     place.run(["interrupt", &deaf]).expect(0);
     place.kill_daemon();
-    place.run(["wait", &deaf, &other]);
+    place.run(["kill", &deaf]).expect(0);
+    place.run(["interrupt", &other]).expect(0);
+    place.run(["wait", &deaf, &other]).expect(130);
     let recordings = [recording_of(&place, &other), recording_of(&place, &deaf)];
     let imported = import(&recordings).unwrap_or_else(|error| panic!("{error}"));
     imported.judge().unwrap_or_else(|error| panic!("{error}\n{}", imported.timeline));
-    let ends = "recorded sessions are completed(interrupted), lost(daemon_killed)";
+    let ends = "recorded sessions are completed(interrupted), completed(interrupted)";
     assert_eq!(imported.timeline.title(), ends);
 }

@@ -69,7 +69,8 @@ pub(super) fn is_idempotent(history: &History, entry: &Entry) -> Finding {
     is_again.then(|| format!("{} takes over what was taken over", name(change)))
 }
 
-/// INV-30, on entry: who leaves by itself takes its sessions along.
+/// INV-30, on entry: who is asked to stop its sessions and leave, leaves none behind. Who leaves them
+/// to their shims does what a crash between two happenings does.
 pub(super) fn none_is_left_behind(history: &History, entry: &Entry) -> Finding {
     let Record::Left { usurped: false } = &entry.record else {
         return None;

@@ -1,15 +1,17 @@
 //! What became of a launch, from what its shim says or has left.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use candor_core::ports::{Attach, Ending};
-use candor_core::verdict::LostReason;
+use candor_core::verdict::{Exit, LostReason, Witness};
+use rustix::process::Pid;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::frame::FromShim;
 use super::link::{Connection, Link, Orphan};
-use super::place::{ExitRecord, Intent, Lock, Place, Started, exit};
+use super::place::{ExitRecord, Intent, Lock, Place, Started, exit, exit_of};
 use crate::process::files;
 use crate::process::identity::Identity;
 use crate::process::platform::{ExitWatch, Stat, boot_id, stat, watch};
@@ -30,6 +32,15 @@ pub(super) enum Finding {
     Lost(LostReason),
     NeverRan,
     Unreachable,
+}
+
+/// What whoever asks knows beside the files.
+#[derive(Clone, Debug)]
+pub(super) struct Beside {
+    /// A handle on the process, from a time when it lived.
+    pub(super) handle: Option<Arc<ExitWatch>>,
+    /// Why nobody knows the exit, if nobody does.
+    pub(super) reason: LostReason,
 }
 
 /// What the files say.
@@ -66,8 +77,10 @@ impl Finding {
 /// | | free | damaged, or of another launch | | lost, bad record |
 /// | | free | of another boot | not looked for | lost, reboot |
 /// | | free | of this boot | runs | up, without a shim |
+/// | | free | of this boot | at its gate | unreachable, for a moment |
 /// | | free | of this boot | our own child | ended; it is recorded and reaped |
-/// | none | free | of this boot | gone | lost, shim killed |
+/// | none | free | of this boot | gone, and a handle tells | ended; it is recorded |
+/// | none | free | of this boot | gone | lost, for the reason that is given |
 /// | damaged | free | of this boot | gone | lost, bad record |
 ///
 /// An empty field does not matter. What an intent says does not matter either: without `started`,
@@ -76,11 +89,11 @@ impl Finding {
 /// The files stay as they are where asking again must give the same answer.
 ///
 /// Cancel safe.
-pub(super) async fn find(place: &Place) -> Finding {
+pub(super) async fn find(place: &Place, beside: &Beside) -> Finding {
     let deadline = Instant::now() + FIND_PATIENCE;
     loop {
-        let looked = place.clone();
-        let look = tokio::task::spawn_blocking(move || look(&looked));
+        let (looked, known) = (place.clone(), beside.clone());
+        let look = tokio::task::spawn_blocking(move || look(&looked, &known));
         match timeout_at(deadline, look).await {
             Ok(Ok(Ok(Look::Held))) => {}
             Ok(Ok(Ok(Look::Is(finding)))) => return finding,
@@ -118,7 +131,7 @@ async fn ask(place: &Place) -> io::Result<Finding> {
 }
 
 /// Reads the files. It may block for as long as their file system does.
-fn look(place: &Place) -> io::Result<Look> {
+fn look(place: &Place, beside: &Beside) -> io::Result<Look> {
     let exit = place.load::<ExitRecord>()?;
     if let Found::Whole(exit) = exit {
         return Ok(Look::Is(Finding::Ended(exit.ending())));
@@ -131,13 +144,13 @@ fn look(place: &Place) -> io::Result<Look> {
         return Ok(Look::Is(Finding::NeverRan));
     }
     match place.lock()? {
-        Some(lock) => judge(place, &lock).map(Look::Is),
+        Some(lock) => judge(place, &lock, beside).map(Look::Is),
         None => Ok(Look::Held),
     }
 }
 
 /// Decides what a dead shim has left. All of it is read again, now that nobody writes.
-fn judge(place: &Place, lock: &Lock) -> io::Result<Finding> {
+fn judge(place: &Place, lock: &Lock, beside: &Beside) -> io::Result<Finding> {
     let mut is_damaged = false;
     match place.load::<ExitRecord>()? {
         Found::Whole(exit) => return Ok(Finding::Ended(exit.ending())),
@@ -161,8 +174,10 @@ fn judge(place: &Place, lock: &Lock) -> io::Result<Finding> {
         Found::Whole(started) if matches!(&intent, Found::Whole(intent) if intent.nonce != started.nonce) => {
             Ok(Finding::Lost(LostReason::BadRecord))
         }
-        Found::Whole(started) => match left_over(place, lock, &started)? {
-            Finding::Lost(LostReason::ShimKilled) if is_damaged => {
+        Found::Whole(started) => match left_over(place, lock, &started, beside)? {
+            Finding::Lost(LostReason::ShimKilled | LostReason::ShimAndDaemonKilled)
+                if is_damaged =>
+            {
                 Ok(Finding::Lost(LostReason::BadRecord))
             }
             finding => Ok(finding),
@@ -171,52 +186,105 @@ fn judge(place: &Place, lock: &Lock) -> io::Result<Finding> {
 }
 
 /// Looks for the process of a dead shim.
-fn left_over(place: &Place, lock: &Lock, started: &Started) -> io::Result<Finding> {
-    const GONE: Finding = Finding::Lost(LostReason::ShimKilled);
+fn left_over(
+    place: &Place,
+    lock: &Lock,
+    started: &Started,
+    beside: &Beside,
+) -> io::Result<Finding> {
     let identity: &Identity = &started.identity;
     if boot_id()? != identity.boot_id() {
         return Ok(Finding::Lost(LostReason::Reboot));
     }
-    let Some(pid) = identity.pid() else {
+    if identity.pid().is_none() {
         return Ok(Finding::Lost(LostReason::BadRecord));
-    };
-    // First get hold of whatever has the number, then look whether it is the one.
-    let Some(watch) = watch(pid)? else {
-        return Ok(GONE);
-    };
-    match stat(pid)? {
-        Some(Stat { start_mark, .. }) if start_mark != identity.start_mark() => Ok(GONE),
-        Some(Stat { is_zombie: false, .. }) => {
-            let cgroup = started.cgroup.clone().filter(|cgroup| cgroup.is_of(place.session()));
-            Ok(Finding::Up(Link::Orphan(Orphan::new(watch, cgroup))))
-        }
-        Some(Stat { is_zombie: true, .. }) => Ok(adopted(place, lock, started, &watch)),
-        None => Ok(GONE),
     }
+    let told = match hold(identity)? {
+        // At a gate that nobody opens any more, or just through it: soon it is one of the others.
+        Some((_, Stat { is_zombie: false, has_executed: false, .. })) => {
+            return Ok(Finding::Unreachable);
+        }
+        // Its own exit, at the gate that its shim did not live to open: not one of the program.
+        Some((watch, Stat { is_zombie: true, has_executed: false, .. })) => {
+            watch.reap();
+            None
+        }
+        Some((watch, Stat { is_zombie: false, .. })) => {
+            let cgroup = started.cgroup.clone().filter(|cgroup| cgroup.is_of(place.session()));
+            return Ok(Finding::Up(Link::Orphan(Orphan::new(Arc::new(watch), cgroup))));
+        }
+        Some((watch, Stat { is_zombie: true, .. })) => {
+            let status = watch.seen_as_parent();
+            status.map(|status| (exit(&status), Witness::Adopter, Some(watch)))
+        }
+        None => None,
+    };
+    let afterwards = || {
+        let status = beside.handle.as_ref()?.status_afterwards()?;
+        Some((exit_of(status), Witness::Handle, None))
+    };
+    let Some((exit, witness, zombie)) = told.or_else(afterwards) else {
+        return Ok(Finding::Lost(beside.reason));
+    };
+    Ok(Finding::Ended(settle(place, lock, started, exit, witness, zombie.as_ref())))
 }
 
-/// Does what the shim would have done, if the process fell to this one when the shim died: that
-/// makes this one the parent, which knows the exit.
-fn adopted(place: &Place, _lock: &Lock, started: &Started, watch: &ExitWatch) -> Finding {
-    let Some(status) = watch.seen_as_parent() else {
-        return Finding::Lost(LostReason::ShimKilled);
+/// Gets hold of a process, if it is there and still the same. What is returned of it was read while
+/// it was held.
+fn hold(identity: &Identity) -> io::Result<Option<(ExitWatch, Stat)>> {
+    // First get hold of whatever has the number, then look whether it is the one.
+    let Some(watch) = identity.pid().map(watch).transpose()?.flatten() else {
+        return Ok(None);
     };
+    let pid = identity.pid().map(stat).transpose()?.flatten();
+    let stat = pid.filter(|stat| stat.start_mark == identity.start_mark());
+    Ok(stat.map(|stat| (watch, stat)))
+}
+
+/// Returns a handle on the process of a session, for the case that its shim does not come to say how
+/// it ended, and the number that it has. It may block for as long as the disk does.
+pub(super) fn handle(place: &Place) -> Option<(Pid, Arc<ExitWatch>)> {
+    let Ok(Found::Whole(started)) = place.load::<Started>() else {
+        return None;
+    };
+    let identity = &started.identity;
+    if boot_id().ok()? != identity.boot_id() {
+        return None;
+    }
+    let (watch, _) = hold(identity).ok()??;
+    Some((identity.pid()?, Arc::new(watch)))
+}
+
+/// Does what the shim would have done: records the end, and reaps.
+fn settle(
+    place: &Place,
+    _lock: &Lock,
+    started: &Started,
+    exit: Exit,
+    witness: Witness,
+    zombie: Option<&ExitWatch>,
+) -> Ending {
     let record = ExitRecord {
         session: place.session(),
         nonce: started.nonce,
-        exit: exit(&status),
+        exit,
         // What else fell to this process fell there from all dead shims alike.
         left_behind: None,
         oom_killed: false,
+        witness,
         output: files::sizes(place.sessions(), place.session()),
         boot_id: started.identity.boot_id().to_owned(),
     };
     match place.store(&record) {
-        Ok(()) => watch.reap(),
-        // As a zombie it gives the same answer to whoever asks again.
+        Ok(()) => {
+            if let Some(zombie) = zombie {
+                zombie.reap();
+            }
+        }
+        // A zombie gives the same answer to whoever asks again.
         Err(error) => {
             tracing::warn!(session = %place.session(), %error, "an exit cannot be recorded");
         }
     }
-    Finding::Ended(record.ending())
+    record.ending()
 }

@@ -131,7 +131,8 @@ impl FromShim {
 
 /// What was not counted is 0 on the way, and a count one more than it is.
 fn encode_ending(ending: &Ending) -> Frame {
-    let Ending { exit, oom_killed, witness: Witness::Parent, output, left_behind } = *ending;
+    // Whoever says it is the parent.
+    let Ending { exit, oom_killed, witness: _, output, left_behind } = *ending;
     let (is_signal, number, core_dumped) = match exit {
         Exit::Code(code) => (false, code, false),
         Exit::Signal { number, core_dumped } => (true, number, core_dumped),

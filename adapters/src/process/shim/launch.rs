@@ -25,8 +25,10 @@ use super::link::Connection;
 use super::place::{Intent, Place};
 use super::request;
 use super::spawner::ShimProgram;
+use crate::process::open_files::give_back;
 use crate::process::plan::{Plan, Refusal};
 use crate::process::platform::ExitWatch;
+use crate::process::quota::OutputQuota;
 
 /// What people see of a shim in a list of processes, in place of its file.
 const NAME: &str = "candor-shim";
@@ -37,6 +39,7 @@ pub(super) struct Order {
     pub(super) sessions: PathBuf,
     pub(super) program: ShimProgram,
     pub(super) wants_cgroup: bool,
+    pub(super) quota: Option<OutputQuota>,
     pub(super) plan: Plan,
 }
 
@@ -77,9 +80,9 @@ async fn deliver(socket: UnixStream, order: &[u8]) -> io::Result<(FromShim, Conn
 
 /// Claims the session and starts its shim. It may block for as long as the disk does.
 fn start(order: Order) -> Result<Started, Launch> {
-    let Order { place, sessions, program, wants_cgroup, plan } = order;
+    let Order { place, sessions, program, wants_cgroup, quota, plan } = order;
     let nonce = Uuid::now_v7();
-    let order = request::encode(place.session(), nonce, &sessions, wants_cgroup, &plan);
+    let order = request::encode(place.session(), nonce, &sessions, wants_cgroup, quota, &plan);
     let Some(order) = order else {
         return Err(Refusal::new(SpawnStage::Exec, Errno::TOOBIG).into());
     };
@@ -123,9 +126,9 @@ fn start_shim(place: &Place, program: &ShimProgram) -> io::Result<UnixStream> {
     let mut shim = command.spawn()?;
     // The command has the other end of the socket, and the shim must be the only one.
     drop(command);
-    match watch(&shim) {
+    match get_ready(&shim) {
         Ok(watch) => {
-            tokio::spawn(reaped(shim, watch));
+            tokio::spawn(reaped(watch));
             Ok(ours)
         }
         Err(error) => {
@@ -136,13 +139,17 @@ fn start_shim(place: &Place, program: &ShimProgram) -> io::Result<UnixStream> {
     }
 }
 
-fn watch(child: &Child) -> io::Result<ExitWatch> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    ExitWatch::of(pid.ok_or_else(|| io::Error::from(Errno::SRCH))?)
+/// Watches a shim, which has no order yet and so does nothing, and gives it what its session must
+/// have.
+fn get_ready(shim: &Child) -> io::Result<ExitWatch> {
+    let pid = Pid::from_child(shim);
+    give_back(pid)?;
+    ExitWatch::of(pid)
 }
 
 /// Waits until a shim has ended, and takes it off the list of processes.
-async fn reaped(mut shim: Child, watch: ExitWatch) {
+async fn reaped(watch: ExitWatch) {
     watch.ended().await;
-    drop(shim.wait());
+    // By the handle: somebody else may have reaped it, and its number be another's.
+    watch.reap();
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use candor_core::ports::{Delivery, Target};
 use candor_core::session::SessionId;
@@ -30,7 +31,7 @@ pub(super) enum Link {
 /// A process without its shim.
 #[derive(Debug)]
 pub(super) struct Orphan {
-    watch: ExitWatch,
+    watch: Arc<ExitWatch>,
     /// The session's own.
     cgroup: Option<Cgroup>,
     /// Whether it was told to end, and so all that it started.
@@ -45,8 +46,13 @@ pub(super) struct Connection {
 }
 
 impl Orphan {
-    pub(super) const fn new(watch: ExitWatch, cgroup: Option<Cgroup>) -> Self {
+    pub(super) const fn new(watch: Arc<ExitWatch>, cgroup: Option<Cgroup>) -> Self {
         Self { watch, cgroup, is_to_end: false }
+    }
+
+    /// Returns the handle on it.
+    pub(super) fn handle(&self) -> Arc<ExitWatch> {
+        Arc::clone(&self.watch)
     }
 
     /// Waits until it has ended. What it started and is told of in its cgroup is ended then, if it was

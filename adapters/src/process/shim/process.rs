@@ -7,15 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use candor_core::ports::{Delivery, Fact, Process, Target};
+use candor_core::ports::{Delivery, Fact, Process, Supervision, Target};
 use candor_core::session::SessionId;
 use candor_core::stop::Signal;
 use candor_core::verdict::LostReason;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use super::find::{Finding, find};
+use super::find::{Beside, Finding, find, handle};
 use super::frame::{FromShim, ToShim};
+use super::heir::Ward;
 use super::link::{Connection, Link, Orphan};
 use super::place::Place;
 use crate::process::registry::Registry;
@@ -37,6 +38,7 @@ pub(super) struct ShimProcess {
     signals: mpsc::Sender<Order>,
     end: watch::Receiver<Option<Fact>>,
     is_told: AtomicBool,
+    supervision: watch::Receiver<Supervision>,
 }
 
 /// A signal to send.
@@ -49,12 +51,14 @@ struct Order {
 impl ShimProcess {
     /// Makes the process, and what speaks for it with its shim. Nothing happens before
     /// [`Driver::run`] is polled. Once the process is dropped, the driver leaves.
-    pub(super) fn new(place: Place, registry: Weak<Registry>) -> (Self, Driver) {
+    pub(super) fn new(place: Place, registry: Weak<Registry>, ward: Ward) -> (Self, Driver) {
         let (signals, orders) = mpsc::channel(SIGNALS_MAX);
         let (tell, end) = watch::channel(None);
         let is_told = AtomicBool::new(false);
-        let process = Self { session: place.session(), signals, end, is_told };
-        (process, Driver { place, registry, orders, tell })
+        let (shows, supervision) = watch::channel(Supervision::Ok);
+        let process = Self { session: place.session(), signals, end, is_told, supervision };
+        let beside = Beside { handle: None, reason: LostReason::ShimKilled };
+        (process, Driver { place, registry, ward, beside, orders, tell, shows })
     }
 
     fn has_ended(&self) -> bool {
@@ -108,14 +112,22 @@ impl Process for ShimProcess {
         crate::failpoint!(SignalSent, self.session, signal);
         delivery
     }
+
+    fn supervision(&self) -> Supervision {
+        *self.supervision.borrow()
+    }
 }
 
 /// Speaks for one process with its shim, and finds it again when the connection breaks.
 pub(super) struct Driver {
     place: Place,
     registry: Weak<Registry>,
+    /// Kept until the end is told.
+    ward: Ward,
+    beside: Beside,
     orders: mpsc::Receiver<Order>,
     tell: watch::Sender<Option<Fact>>,
+    shows: watch::Sender<Supervision>,
 }
 
 /// How a connection came to its end.
@@ -131,10 +143,17 @@ enum Parting {
 impl Driver {
     /// Goes on until the process has ended, or nobody wants to know.
     pub(super) async fn run(mut self, mut link: Link) {
+        self.hold_process(&link).await;
         loop {
             let parting = match link {
-                Link::Shim(connection) => self.listen(connection).await,
-                Link::Orphan(orphan) => self.stand_by(orphan).await,
+                Link::Shim(connection) => {
+                    self.shows.send_replace(Supervision::Ok);
+                    self.listen(connection).await
+                }
+                Link::Orphan(orphan) => {
+                    self.shows.send_replace(Supervision::Unsupervised);
+                    self.stand_by(orphan).await
+                }
             };
             let found = match parting {
                 Parting::Over(fact) => return self.end(fact),
@@ -146,6 +165,19 @@ impl Driver {
                 Some(Err(fact)) => return self.end(fact),
                 None => return,
             };
+        }
+    }
+
+    /// Gets a handle on the process, which the kernel tells of its end by even when nobody else is
+    /// left who could. Without one everything else goes on.
+    async fn hold_process(&mut self, link: &Link) {
+        let place = self.place.clone();
+        let held = tokio::task::spawn_blocking(move || handle(&place)).await;
+        if let Ok(Some((pid, handle))) = held {
+            self.ward.is(pid);
+            self.beside.handle = Some(handle);
+        } else if let Link::Orphan(orphan) = link {
+            self.beside.handle = Some(orphan.handle());
         }
     }
 
@@ -225,7 +257,7 @@ impl Driver {
     async fn search(&mut self) -> Option<Result<Link, Fact>> {
         let mut pause = SEARCH_MIN;
         loop {
-            let fact = match find(&self.place).await {
+            let fact = match find(&self.place, &self.beside).await {
                 Finding::Up(link) => return Some(Ok(link)),
                 Finding::Ended(ending) => Fact::Ended(ending),
                 Finding::Lost(reason) => Fact::Lost(reason),
@@ -233,6 +265,7 @@ impl Driver {
                 Finding::NeverRan => Fact::Lost(LostReason::DirRemoved),
                 // A shim that hangs tells nobody when it goes on.
                 Finding::Unreachable => {
+                    self.shows.send_replace(Supervision::Unreachable);
                     sleep(pause).await;
                     pause = SEARCH_MAX.min(pause * 2);
                     if self.orders.is_closed() {

@@ -1,20 +1,24 @@
 //! [`ProcessSpawner`] by shims.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{PathBuf, absolute};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use candor_core::ports::{Attach, Environment, Launch, ProcessSpawner};
 use candor_core::session::{SessionId, Spec};
+use candor_core::verdict::LostReason;
 use tokio::time::timeout;
 
-use super::find::{Finding, find};
+use super::find::{Beside, Finding, find};
+use super::heir::{Ward, Wards, inherit};
 use super::launch::{Order, launch};
 use super::link::Link;
 use super::place::Place;
 use super::process::ShimProcess;
 use crate::process::attach::attach as attach_direct;
+use crate::process::quota::OutputQuota;
 use crate::process::registry::{Claim, Registry};
 use crate::process::signals;
 use crate::process::turns::{LAUNCH_PATIENCE, Turns};
@@ -37,7 +41,11 @@ pub struct ShimSpawner {
     sessions: PathBuf,
     program: ShimProgram,
     wants_cgroups: bool,
+    quota: Option<OutputQuota>,
     registry: Arc<Registry>,
+    wards: Arc<Wards>,
+    /// Why nobody knows the end of what ended without a shim before this spawner was made.
+    earlier_reason: LostReason,
     turns: Turns,
 }
 
@@ -56,7 +64,10 @@ impl ShimSpawner {
             sessions: absolute(&sessions_folder).unwrap_or(sessions_folder),
             program,
             wants_cgroups: true,
+            quota: None,
             registry: Arc::new(Registry::default()),
+            wards: Arc::default(),
+            earlier_reason: LostReason::ShimKilled,
             turns: Turns::new(),
         }
     }
@@ -65,6 +76,30 @@ impl ShimSpawner {
     #[must_use]
     pub fn without_cgroups(self) -> Self {
         Self { wants_cgroups: false, ..self }
+    }
+
+    /// Keeps no more than this of each output of the sessions that are launched from now on. Without
+    /// it all is kept.
+    #[must_use]
+    pub const fn with_output_quota(mut self, quota: Option<OutputQuota>) -> Self {
+        self.quota = quota;
+        self
+    }
+
+    /// Knows that whoever launched the sessions of before was killed as well.
+    #[must_use]
+    pub fn after_a_crash(self) -> Self {
+        Self { earlier_reason: LostReason::ShimAndDaemonKilled, ..self }
+    }
+
+    /// Makes this process the parent of what loses its shim, so that its exit is known all the same.
+    /// This process must leave the reaping of its children to it from now on. Needs a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// What the system said. Then the exits of processes whose shims are killed may be lost.
+    pub fn inherit(&self) -> io::Result<()> {
+        inherit(Arc::clone(&self.wards), self.sessions.clone())
     }
 
     fn place(&self, session: SessionId) -> Place {
@@ -86,14 +121,18 @@ impl ProcessSpawner for ShimSpawner {
             sessions: self.sessions.clone(),
             program: self.program.clone(),
             wants_cgroup: self.wants_cgroups,
+            quota: self.quota,
             plan,
         };
+        let ward = self.wards.admit(id);
         // A task of its own, so that it comes to its end even if nobody waits for it.
         let task = tokio::spawn(async move {
             let launched = timeout(LAUNCH_PATIENCE, launch(order)).await;
             drop(turn);
             match launched {
-                Ok(Ok((place, connection))) => Launch::Up(up(claim, place, Link::Shim(connection))),
+                Ok(Ok((place, connection))) => {
+                    Launch::Up(up(claim, ward, place, Link::Shim(connection)))
+                }
                 Ok(Err(launch)) => launch,
                 Err(_elapsed) => Launch::Unknown,
             }
@@ -110,10 +149,12 @@ impl ProcessSpawner for ShimSpawner {
             Err(known) => return known.into(),
         };
         let place = self.place(id);
-        let answer = match find(&place).await {
+        let ward = self.wards.admit(id);
+        let beside = Beside { handle: None, reason: self.earlier_reason };
+        let answer = match find(&place, &beside).await {
             Finding::NeverRan => attach_direct(&self.sessions, id).await,
             finding => match finding.into_attach() {
-                Ok(link) => return Attach::Up(up(claim, place, link)),
+                Ok(link) => return Attach::Up(up(claim, ward, place, link)),
                 Err(answer) => answer,
             },
         };
@@ -126,8 +167,8 @@ impl ProcessSpawner for ShimSpawner {
 }
 
 /// Makes a process of what was found or launched.
-fn up(claim: Claim, place: Place, link: Link) -> Arc<ShimProcess> {
-    let (process, driver) = ShimProcess::new(place, Arc::downgrade(claim.registry()));
+fn up(claim: Claim, ward: Ward, place: Place, link: Link) -> Arc<ShimProcess> {
+    let (process, driver) = ShimProcess::new(place, Arc::downgrade(claim.registry()), ward);
     let process = Arc::new(process);
     // First known, and then spoken for: its end must find it there.
     claim.up(Arc::clone(&process) as _);

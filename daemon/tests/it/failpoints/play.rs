@@ -148,6 +148,8 @@ impl Play<'_> {
         let listener = Listener::at(&socket);
         let mut command = self.place.candor(["daemon", "run"]);
         command.env(VARIABLE, socket);
+        // A launch by a shim is made by another process, which nobody holds still.
+        command.env("CANDOR_FAILPOINT_SPAWNER", "direct");
         let process = Running::start(command);
         self.daemon = Some(Daemon { process, listener, stands_at: Vec::new() });
         self.reach_any(Point::RecoveryBegun);

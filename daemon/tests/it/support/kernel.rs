@@ -17,6 +17,22 @@ pub(crate) fn with_in_environment(text: &str) -> Vec<i32> {
     numbers.filter(has).collect()
 }
 
+/// Returns the shim of a session, which must have one.
+#[track_caller]
+pub(crate) fn shim_of(session: &str) -> Pid {
+    let numbers = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        entry.ok().and_then(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+    });
+    let is_it = |pid: &i32| {
+        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
+            line.starts_with(b"candor-shim\0") && contains(&line, session.as_bytes())
+        })
+    };
+    let found: Vec<i32> = numbers.filter(is_it).collect();
+    let [pid] = found[..] else { panic!("the shims of {session} are {found:?}") };
+    Pid::from_raw(pid).unwrap()
+}
+
 /// Returns a file of a process.
 pub(crate) fn read(pid: Pid, file: &str) -> Vec<u8> {
     fs::read(format!("/proc/{}/{file}", pid.as_raw_nonzero())).unwrap()

@@ -18,18 +18,18 @@ const CANDOR: &str = env!("CARGO_BIN_EXE_candor");
 /// Ends the daemon and removes the folder once standard input is closed, which it also is when the
 /// test itself is killed.
 ///
-/// The daemon is asked first. One that does not leave is killed, if the number in its lock is still
+/// The daemon is asked first, and to stop its sessions, which would outlive it. One that does not leave is killed, if the number in its lock is still
 /// its own. One in the state folder, where some tests have it, is asked as well.
 const GUARDIAN: &str = r#"
     cat > /dev/null
-    "$1" daemon stop & stopping=$!
+    "$1" daemon stop --sessions & stopping=$!
     (sleep 20 & nap=$!; trap 'kill $nap' TERM; wait $nap && kill -KILL $stopping) & patience=$!
     if ! wait $stopping; then
         pid=$(cat "$CANDOR_HOME/daemon.lock") &&
         case $(ps -p "$pid" -o args=) in *"daemon run"*) kill -KILL "$pid" ;; esac
     fi
     kill $patience
-    env -u CANDOR_HOME "$1" daemon stop
+    env -u CANDOR_HOME "$1" daemon stop --sessions
     rm -rf -- "$2"
 "#;
 
@@ -89,6 +89,14 @@ impl Place {
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
+    }
+
+    /// Returns the name, in the folder of sessions, of what tells who a session's process is.
+    pub(crate) fn record_of(&self, id: &str) -> String {
+        let names = self.names_in("sessions");
+        let endings = [".shim", ".identity"];
+        let records = endings.map(|ending| format!("{id}{ending}"));
+        records.into_iter().find(|name| names.contains(name)).expect("a record")
     }
 
     /// Returns `candor` with these words, ready to run in the folder of this place.
@@ -165,6 +173,17 @@ impl Place {
         self.run(["show", "--json", id]).expect(0).json()
     }
 
+    /// Returns what there is to know of a session once a daemon that has just started has looked for its
+    /// process.
+    pub(crate) fn settled(&self, id: &str) -> Value {
+        loop {
+            let session = self.session(id);
+            if session["supervision"] != "reconciling" {
+                return session;
+            }
+        }
+    }
+
     /// Returns all sessions, newest first.
     pub(crate) fn sessions(&self) -> Vec<Value> {
         let said = self.run(["ls", "--json", "--limit", "100000"]).expect(0);
@@ -202,6 +221,23 @@ impl Place {
         let sessions = self.sessions();
         let session = sessions.iter().find(|session| session["title"] == title);
         session.expect("a session with this title")["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Launches a session that ends when nobody is there to see it: its daemon and its shim are
+    /// killed before. Returns its id.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn launch_and_lose(&self) -> String {
+        let (held, go) = (self.fifo("held"), self.fifo("go"));
+        let script = super::words!["--hold", &held, "--await", &go, "--exit", "0"];
+        let id = self.launch(agent(script));
+        let mut process = fs::File::open(held).unwrap();
+        self.await_running(&id);
+        self.kill_daemon();
+        end(super::kernel::shim_of(&id), Signal::KILL);
+        fs::write(go, "go\n").unwrap();
+        // It holds its end open for as long as it lives.
+        std::io::Read::read_to_end(&mut process, &mut Vec::new()).unwrap();
+        id
     }
 
     /// Makes a fifo and returns its path.

@@ -28,6 +28,7 @@ mod family;
 mod killed;
 mod oom;
 mod orphan;
+mod quota;
 mod records;
 mod restart;
 mod silence;
@@ -51,8 +52,8 @@ use rustix::process::{
 use tokio::time::timeout;
 
 use super::{
-    Kind, PATIENCE, aside, ending, environment, exit, fifo, held, helper, line_from, line_to,
-    released,
+    Kind, PATIENCE, aside, bytes, ending, environment, exit, fifo, held, helper, line_from,
+    line_to, released,
 };
 
 candor_harness::spawner_promises!(kept);

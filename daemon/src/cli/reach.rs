@@ -1,0 +1,107 @@
+//! Going on after the daemon was away: a session outlives its daemon, and so does the watching of it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::sleep;
+
+use super::{CliError, complain, launcher};
+use crate::client::{Client, ClientError};
+use crate::home::Home;
+
+/// How often it is looked whether a daemon serves again, in milliseconds. It has no way to know who
+/// waits for it.
+const LOOK_EACH_MS: u64 = 50;
+
+/// How often in a row a daemon that serves may break an answer off before that is told as an error.
+const BROKEN_MAX: u32 = 20;
+
+/// The daemon of a home, whichever has it by now.
+pub(super) struct Reach {
+    home: Home,
+    client: Client,
+    /// Held by the one who looks for a daemon, so that what is watched together starts one together.
+    looking: Mutex<()>,
+    has_told: AtomicBool,
+}
+
+impl Reach {
+    /// Reaches the home's daemon, which is started when none runs.
+    pub(super) async fn open() -> Result<Self, CliError> {
+        let home = Home::find()?;
+        let client = launcher::connect_or_start(&home).await?;
+        Ok(Self { home, client, looking: Mutex::new(()), has_told: AtomicBool::new(false) })
+    }
+
+    pub(super) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Asks, and asks again when the daemon goes away meanwhile.
+    ///
+    /// `ask` is given whether it has got anything since it was asked the last time; it must go on
+    /// from there, so that nothing comes twice.
+    pub(super) async fn ask<T>(
+        &self,
+        mut ask: impl AsyncFnMut(&Client, &mut Progress) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        let mut broken = 0;
+        loop {
+            let mut progress = Progress::default();
+            match ask(&self.client, &mut progress).await {
+                Err(CliError::Client(error)) if error.is_absence() && broken < BROKEN_MAX => {
+                    broken = if progress.0 { 0 } else { broken + 1 };
+                    if self.await_daemon().await? == Wait::WasAway {
+                        broken = 0;
+                    }
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Returns when a daemon serves. One that was killed is started again; one that was stopped had
+    /// somebody who wanted that.
+    async fn await_daemon(&self) -> Result<Wait, CliError> {
+        let mut wait = Wait::WasThere;
+        loop {
+            sleep(Duration::from_millis(LOOK_EACH_MS)).await;
+            let _alone = self.looking.lock().await;
+            match self.client.probe().await {
+                Ok(()) => return Ok(wait),
+                Err(ClientError::NoDaemon { was_killed: true, .. }) => {
+                    launcher::connect_or_start(&self.home).await?;
+                    return Ok(Wait::WasAway);
+                }
+                Err(ClientError::NoDaemon { was_killed: false, .. }) => {
+                    wait = Wait::WasAway;
+                    if !self.has_told.swap(true, Ordering::Relaxed) {
+                        complain(
+                            &"the daemon was stopped, and the session goes on: this waits for \
+                              `candor daemon start`",
+                        );
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Whether an answer has given anything yet.
+#[derive(Default)]
+pub(super) struct Progress(bool);
+
+impl Progress {
+    pub(super) const fn made(&mut self) {
+        self.0 = true;
+    }
+}
+
+/// What it took to reach a daemon again.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Wait {
+    WasThere,
+    WasAway,
+}

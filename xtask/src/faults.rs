@@ -1,0 +1,259 @@
+//! `cargo xtask faults`: the fault suite, and the table of what it shows.
+
+mod list;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use xshell::{Shell, cmd};
+
+use crate::crash_sim::folders;
+use crate::source::Sources;
+use crate::tokens::{starts_with, tokens};
+
+use list::{FAULTS, Fault, Shown};
+
+/// Where the suite is.
+const SUITE: &str = "daemon/tests/faults/";
+
+/// What to play.
+pub(crate) struct Selection {
+    pub(crate) quick: bool,
+    /// Only tests with this in their names.
+    pub(crate) filter: Option<String>,
+    pub(crate) power_cuts: Option<usize>,
+}
+
+/// Plays the quick selection.
+pub(crate) fn quick(shell: &Shell) -> Result<()> {
+    run(shell, &Selection { quick: true, filter: None, power_cuts: None })
+}
+
+/// Plays what was chosen, and prints the table.
+pub(crate) fn run(shell: &Shell, selection: &Selection) -> Result<()> {
+    let (target, _) = folders(shell)?;
+    let report = target.join("faults");
+    // What an earlier run has left says nothing of this one.
+    if report.exists() {
+        fs::remove_dir_all(&report).context("cannot remove the report of an earlier run")?;
+    }
+    fs::create_dir_all(&report)?;
+    let played = play(shell, selection, &report);
+    let tests = names_of_tests(&Sources::read(&shell.current_dir())?);
+    let filter = selection.filter.as_deref().unwrap_or("");
+    let chosen: Vec<&str> =
+        tests.iter().map(String::as_str).filter(|test| test.contains(filter)).collect();
+    let outcomes = chosen.iter().map(|test| (*test, Outcome::read(&report, test))).collect();
+    println!("{}", table(&outcomes, filter.is_empty()));
+    played
+}
+
+fn play(shell: &Shell, selection: &Selection, report: &Path) -> Result<()> {
+    let tier = if selection.quick { "quick" } else { "full" };
+    let _tier = shell.push_env("CANDOR_FAULTS", tier);
+    let _report = shell.push_env("CANDOR_FAULTS_REPORT", report);
+    let _cuts = selection
+        .power_cuts
+        .map(|cuts| shell.push_env("CANDOR_FAULTS_POWER_CUTS", cuts.to_string()));
+    let filter = selection.filter.iter();
+    let nextest = cmd!(shell, "cargo nextest --version").quiet().ignore_stderr().read();
+    if nextest.is_err() {
+        return Ok(cmd!(shell, "cargo test --package candor --test faults {filter...}").run()?);
+    }
+    let run = cmd!(shell, "cargo nextest run --package candor --test faults --profile faults");
+    Ok(run.args(filter).run()?)
+}
+
+/// What became of one test.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Outcome {
+    /// With its figures.
+    Passed(String),
+    Skipped(String),
+    /// Or broken off: it has said nothing.
+    Failed,
+}
+
+impl Outcome {
+    fn read(report: &Path, test: &str) -> Self {
+        let said = fs::read_to_string(report.join(test)).unwrap_or_default();
+        match said.trim().split_once(':') {
+            Some(("passed", figures)) => Self::Passed(figures.trim().to_owned()),
+            Some(("skipped", reason)) => Self::Skipped(reason.trim().to_owned()),
+            Some(_) | None => Self::Failed,
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Self::Passed(_) => "passed".to_owned(),
+            Self::Skipped(reason) => format!("skipped: {reason}"),
+            Self::Failed => "FAILED".to_owned(),
+        }
+    }
+}
+
+/// Whether a test is named after this fault.
+fn is_of(test: &str, fault: &Fault) -> bool {
+    let id = fault.id.to_lowercase();
+    test.strip_prefix(&id).is_some_and(|rest| rest.starts_with('_'))
+}
+
+/// Returns a line for each fault, the figures, and the sums. A part of the tests shows only theirs.
+fn table(outcomes: &BTreeMap<&str, Outcome>, all: bool) -> String {
+    let mut lines = Vec::new();
+    let (mut here, mut there, mut nowhere) = (0, 0, 0);
+    for fault in FAULTS {
+        let tests = outcomes.iter().filter(|(test, _)| is_of(test, fault));
+        let words = match &fault.shown {
+            Shown::Here => {
+                here += 1;
+                // What failed is what counts, then what was skipped.
+                let mut of_it: Vec<_> = tests.map(|(_, outcome)| outcome).collect();
+                of_it.sort_by_key(|outcome| match outcome {
+                    Outcome::Failed => 0,
+                    Outcome::Skipped(_) => 1,
+                    Outcome::Passed(_) => 2,
+                });
+                of_it.first().map(|outcome| outcome.words())
+            }
+            Shown::There(tests) => {
+                there += 1;
+                let (path, test) = tests[0];
+                all.then(|| format!("by {test} in {path}"))
+            }
+            Shown::Not(why) => {
+                nowhere += 1;
+                all.then(|| format!("not shown: {why}"))
+            }
+        };
+        if let Some(words) = words {
+            lines.push(format!("{:<4} {:<54} {words}", fault.id, fault.words));
+        }
+    }
+    for (test, outcome) in outcomes {
+        if let Outcome::Passed(figures) = outcome
+            && !figures.is_empty()
+        {
+            lines.push(format!("{test}: {figures}"));
+        }
+    }
+    let count = |wanted: fn(&Outcome) -> bool| outcomes.values().filter(|it| wanted(it)).count();
+    let passed = count(|outcome| matches!(outcome, Outcome::Passed(_)));
+    let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
+    let failed = count(|outcome| matches!(outcome, Outcome::Failed));
+    lines.push(format!(
+        "{} faults: {here} by tests of the suite, {there} by tests elsewhere, {nowhere} not shown\n\
+         {} tests of the suite: {passed} passed, {skipped} skipped, {failed} failed\n",
+        FAULTS.len(),
+        outcomes.len()
+    ));
+    lines.join("\n")
+}
+
+/// Returns the names of the suite's tests.
+fn names_of_tests(sources: &Sources) -> Vec<String> {
+    let files = sources.rust_files().filter(|file| file.path.starts_with(SUITE));
+    files.flat_map(|file| tests_in(&file.text)).collect()
+}
+
+/// Returns the names of the tests in a file.
+fn tests_in(text: &str) -> Vec<String> {
+    let all = tokens(text);
+    let mut names = Vec::new();
+    let mut is_test = false;
+    for at in 0..all.len() {
+        is_test |= starts_with(&all, at, &["#", "[", "test", "]"])
+            || starts_with(&all, at, &["#", "[", "tokio", ":", ":", "test"]);
+        if is_test && starts_with(&all, at, &["fn"]) {
+            names.extend(all.get(at + 1).map(|name| name.text.to_owned()));
+            is_test = false;
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::fs;
+
+    use super::{FAULTS, Outcome, Shown, is_of, names_of_tests, table, tests_in};
+    use crate::root;
+    use crate::source::Sources;
+
+    /// How many faults there are of each kind.
+    const KINDS: [(&str, usize); 6] =
+        [("L", 20), ("P", 22), ("I", 13), ("O", 15), ("D", 22), ("C", 21)];
+
+    /// Ways to make many of them happen at once, which have tests of their own.
+    const RECIPES: [&str; 2] = ["R1", "R3"];
+
+    #[test]
+    fn every_fault_is_listed_once_and_in_order() {
+        let numbers =
+            KINDS.iter().flat_map(|(kind, count)| (1..=*count).map(move |n| format!("{kind}{n}")));
+        let expected: Vec<String> = numbers.chain(RECIPES.map(str::to_owned)).collect();
+        let ids: Vec<&str> = FAULTS.iter().map(|fault| fault.id).collect();
+        assert_eq!(ids, expected);
+    }
+
+    #[test]
+    fn every_fault_has_its_tests_or_a_reason() {
+        let tests = names_of_tests(&Sources::read(&root()).unwrap());
+        let unique: BTreeSet<&String> = tests.iter().collect();
+        assert_eq!(unique.len(), tests.len(), "two tests have one name");
+        for fault in FAULTS {
+            let of_it = tests.iter().filter(|test| is_of(test, fault)).count();
+            match &fault.shown {
+                Shown::Here => assert!(of_it > 0, "{} has no test in the suite", fault.id),
+                Shown::There(_) | Shown::Not(_) => {
+                    assert_eq!(of_it, 0, "{} has a test in the suite: list it as that", fault.id);
+                }
+            }
+            if let Shown::There(elsewhere) = &fault.shown {
+                assert!(!elsewhere.is_empty(), "{}", fault.id);
+                for (path, name) in *elsewhere {
+                    let text = fs::read_to_string(root().join(path));
+                    let text = text.unwrap_or_else(|error| panic!("{}: {path}: {error}", fault.id));
+                    let is_there = tests_in(&text).iter().any(|test| test == name);
+                    assert!(is_there, "{}: there is no test {name} in {path}", fault.id);
+                }
+            }
+            if let Shown::Not(why) = &fault.shown {
+                assert!(!why.is_empty(), "{}", fault.id);
+            }
+        }
+    }
+
+    #[test]
+    fn every_test_of_the_suite_is_of_a_fault() {
+        for test in names_of_tests(&Sources::read(&root()).unwrap()) {
+            let known = FAULTS.iter().any(|fault| is_of(&test, fault));
+            assert!(known, "{test} begins with the id of no fault");
+        }
+    }
+
+    #[test]
+    fn tests_are_found_by_their_attribute() {
+        let text = "#[test]\nfn l1_a() {}\nfn helper() {}\n#[tokio::test]\nasync fn l2_b() {}\n";
+        assert_eq!(tests_in(text), ["l1_a", "l2_b"]);
+    }
+
+    #[test]
+    fn what_failed_is_told_before_what_passed() {
+        let outcomes = BTreeMap::from([
+            ("l1_a", Outcome::Passed("3 of 3".to_owned())),
+            ("l1_b", Outcome::Failed),
+            ("l2_a", Outcome::Skipped("no root".to_owned())),
+        ]);
+        let table = table(&outcomes, false);
+        let lines: Vec<&str> = table.lines().collect();
+        assert!(lines[0].starts_with("L1 ") && lines[0].ends_with("FAILED"), "{table}");
+        assert!(lines[1].starts_with("L2 ") && lines[1].ends_with("skipped: no root"), "{table}");
+        assert_eq!(lines[2], "l1_a: 3 of 3");
+        assert_eq!(lines[4], "3 tests of the suite: 1 passed, 1 skipped, 1 failed");
+    }
+}
