@@ -112,7 +112,7 @@ mod tests {
 
     use candor_core::ports::IdSource as _;
     use candor_core::session::{OutputSizes, SessionId};
-    use candor_core::verdict::Exit;
+    use candor_core::verdict::{Exit, Witness};
     use rustix::process::Pid;
     use uuid::Uuid;
 
@@ -149,6 +149,7 @@ mod tests {
                 nonce: Uuid::nil(),
                 exit: Exit::Code(0),
                 oom_killed: false,
+                witness: Witness::Parent,
                 left_behind: None,
                 output: OutputSizes::default(),
                 boot_id: String::new(),
