@@ -38,4 +38,6 @@ mod start_together;
 mod stop;
 mod support;
 mod timeline;
+#[cfg(target_os = "linux")]
+mod upgrade;
 mod wait;
