@@ -44,6 +44,9 @@ xflags::xflags! {
             optional --power-cuts count: usize
         }
 
+        /// Builds an earlier program from the history, and has today's daemon take over its sessions.
+        cmd upgrade {}
+
         /// Proves that nothing of the tests is in the program that people install.
         cmd shipped {
             /// Looks into this program alone (unless told into that of the checks).

@@ -23,6 +23,7 @@ mod shipped;
 mod source;
 mod tidy;
 mod tokens;
+mod upgrade;
 mod wildcards;
 
 use std::env;
@@ -74,6 +75,7 @@ fn dispatch(mut arguments: Vec<OsString>) -> Result<ExitCode> {
             let flags::Faults { filter, quick, power_cuts } = faults;
             faults::run(&shell, &faults::Selection { quick, filter, power_cuts })?;
         }
+        XtaskCmd::Upgrade(_) => upgrade::run(&shell)?,
         XtaskCmd::Shipped(shipped) => shipped::run(&shell, shipped.binary.as_deref())?,
         XtaskCmd::RaceSim(_) => return Ok(race_sim::run(&root(), &[])?.into()),
         XtaskCmd::Bench(bench) => return bench::run(&shell, bench.interrupts),
