@@ -223,7 +223,8 @@ impl Place {
     /// Whether this was a session's place and nobody watches its process any more, so that nothing
     /// is started for it either.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self.lock(), Ok(Some(_)))
+        // Only where one has started: a shim that finds its lock taken leaves.
+        matches!(self.load::<Started>(), Ok(Found::Whole(_))) && matches!(self.lock(), Ok(Some(_)))
     }
 
     /// Whether the folder was removed under the shim that stands in it: then nothing can be

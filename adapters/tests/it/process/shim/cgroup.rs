@@ -5,13 +5,13 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use candor_core::ports::{Attach, Delivery, Target};
+use candor_core::ports::{Attach, Delivery, Fact, Target};
 use candor_core::session::SessionId;
 use candor_core::stop::Signal;
 use candor_core::verdict::{Exit, LostReason};
 
 use super::family::{escaped, stop};
-use super::{Stage, attach, attached, ending, kill, line_to, released};
+use super::{Stage, attach, attached, ending, kill, line_to, released, skip};
 
 /// Returns the cgroup of a session's process, if it has one of its own.
 fn cgroup_of(stage: &Stage, session: SessionId) -> Option<PathBuf> {
@@ -36,7 +36,7 @@ macro_rules! up_in_a_cgroup {
     ($stage:expr, $kind:expr, $end:expr) => {{
         let up = escaped($stage, $kind, $end).await;
         let Some(cgroup) = cgroup_of($stage, up.2) else {
-            eprintln!("skipped: this user may make no cgroup here");
+            skip("this user may make no cgroup here");
             return;
         };
         (up, cgroup)
@@ -113,7 +113,9 @@ async fn orphan_is_ended_with_all_that_escaped() {
         let later = attached(&*stage.later(), session).await;
         assert_eq!(later.signal(Target::Group, signal).await, Delivery::Delivered);
         released(reader).await;
-        drop(process);
+        for process in [process, later] {
+            assert_eq!(process.next_fact().await, Fact::Lost(LostReason::ShimKilled));
+        }
         let answer = attach(&*stage.later(), session).await;
         assert!(matches!(answer, Attach::Lost(LostReason::ShimKilled)));
     }
@@ -147,7 +149,7 @@ impl Drop for Freezer {
 #[tokio::test]
 async fn what_cannot_be_killed_is_reported_and_holds_nobody_up_for_long() {
     let Some(freezer) = Freezer::new() else {
-        eprintln!("skipped: this user may make no cgroup of the first version that freezes");
+        skip("this user may make no cgroup of the first version that freezes");
         return;
     };
     for stage in [Stage::new(), Stage::without_cgroups()] {

@@ -113,6 +113,12 @@ impl Stage {
     }
 }
 
+/// Says why a test did nothing.
+#[expect(clippy::print_stderr, reason = "whoever reads the report must know what was not tested")]
+fn skip(reason: &str) {
+    eprintln!("skipped: {reason}");
+}
+
 fn parent(pid: Pid) -> Pid {
     let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap();
     number_after(&status, "PPid:\t")

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use candor_core::verdict::Exit;
 
-use super::{Stage, ending};
+use super::{Stage, ending, skip};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -51,7 +51,7 @@ async fn end_of(script: impl FnOnce(&Cell) -> String) -> Option<(Exit, bool)> {
     let cell = match Cell::new() {
         Ok(cell) => cell,
         Err(reason) => {
-            eprintln!("skipped: {reason}");
+            skip(reason);
             return None;
         }
     };
