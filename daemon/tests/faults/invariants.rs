@@ -30,8 +30,8 @@ const HEALTH_MAX: Duration = Duration::from_millis(250);
 const HEALTH_TRIES: usize = 3;
 
 /// Descriptors that a daemon may have more than one that has just been started: readers of the
-/// database are opened when they are first needed.
-const DESCRIPTORS_MORE_MAX: usize = 4;
+/// database, each with two files, are opened when they are first needed.
+const DESCRIPTORS_MORE_MAX: usize = 4 * 2;
 
 /// Outputs that are read, of as many sessions as there may be.
 const OUTPUTS_MAX: usize = 25;
