@@ -304,7 +304,7 @@ fn told(place: &Place, sessions: &[Value]) -> Vec<Vec<u8>> {
 }
 
 /// Returns the letter of a process's state.
-fn state(pid: Pid) -> String {
+pub(crate) fn state(pid: Pid) -> String {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap();
     stat.rsplit_once(") ").unwrap().1[..1].to_owned()
 }

@@ -11,6 +11,7 @@
 
 mod crash;
 mod cuts;
+mod database;
 mod exit;
 mod interrupt;
 mod invariants;

@@ -55,6 +55,7 @@ pub(crate) enum Need {
     Strace,
     Flock,
     Git,
+    Fsfreeze,
     /// File systems in files, and mounts that nobody else sees.
     Loop,
     /// Control groups of version 2.
@@ -74,6 +75,7 @@ impl Need {
                 "there is no flock that does not fork",
             ),
             Self::Git => (answers("git", &["--version"]), "there is no git"),
+            Self::Fsfreeze => (answers("fsfreeze", &["--version"]), "there is no fsfreeze"),
             Self::Loop => (has_loop(), "no file can be mounted"),
             Self::Freezer => (freezer().is_some(), "there are no control groups of version 2"),
             Self::Cgroup(controller) => {
