@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use crate::suite::{Fault, fault};
 use crate::support::agent;
 
+/// Does something to a file.
+type Damage = fn(&Path);
+
 /// What may be done to the log of a daemon that was killed.
-const DAMAGES: [(&str, fn(&std::path::Path)); 3] = [
+const DAMAGES: [(&str, Damage); 3] = [
     ("cut", |log| {
         let file = fs::File::options().write(true).open(log).unwrap();
         file.set_len(file.metadata().unwrap().len() / 2).unwrap();

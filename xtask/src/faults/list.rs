@@ -376,14 +376,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         )],
     ),
     here("C7", "the shim is killed, its process writes"),
-    there(
-        "C8",
-        "shim and daemon are killed together",
-        &[(
-            "daemon/tests/it/outlive.rs",
-            "a_session_whose_shim_and_daemon_are_killed_is_lost_when_it_ends_and_not_before",
-        )],
-    ),
+    here("C8", "shim and daemon are killed together"),
     here("C9", "the process is killed"),
     here("C10", "shims hang"),
     there(

@@ -35,7 +35,7 @@ const ENDS_BETWEEN: usize = 3;
 fn r3_a_power_cut_takes_back_nothing_that_was_told() {
     play(&[Need::Root, Need::Loop, Need::Freezer], || {
         let cuts = env::var(CUTS).ok().and_then(|cuts| cuts.parse().ok());
-        let cuts: usize = cuts.unwrap_or(Tier::of_this_run().of(5, 60));
+        let cuts: usize = cuts.unwrap_or_else(|| Tier::of_this_run().of(5, 60));
         let mut figures = Figures::default();
         while figures.cuts < cuts {
             let place = Workplace::new();

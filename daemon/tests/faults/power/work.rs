@@ -1,7 +1,7 @@
 //! Clients that launch one session after the other, and note what they are told.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
@@ -69,7 +69,7 @@ impl Work {
     }
 }
 
-fn work(home: &PathBuf, lane: u64, shared: &Shared) {
+fn work(home: &Path, lane: u64, shared: &Shared) {
     for number in 0.. {
         let code = ((number * LANES + lane) % 256).to_string();
         let program = agent([""; 0]).remove(0);
