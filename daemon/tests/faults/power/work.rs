@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::disk::Workplace;
 use crate::support::{agent, wire};
 use crate::tools::launch_request;
+
+/// How long some ends may take. It is only meant to tell a hang from a slow machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Clients at the same time.
 const LANES: u64 = 3;
@@ -57,7 +61,8 @@ impl Work {
         let told = self.shared.told.lock().unwrap();
         let wanted = told.0.ends.len() + more;
         let is_less = |told: &mut (Told, bool)| told.0.ends.len() < wanted;
-        drop(self.shared.changed.wait_while(told, is_less).unwrap());
+        let waited = self.shared.changed.wait_timeout_while(told, PATIENCE, is_less).unwrap();
+        assert!(!waited.1.timed_out(), "nothing is told any more");
     }
 
     /// Waits until everybody has come to an end.
@@ -77,7 +82,13 @@ fn work(home: &Path, lane: u64, shared: &Shared) {
         let mut request = launch_request(&words);
         request["title"] = json!(code);
         let body = request.to_string();
-        let launched = wire::ask(home, "POST", "/v1/sessions", body.as_bytes()).json();
+        let reply = wire::ask(home, "POST", "/v1/sessions", body.as_bytes());
+        if reply.status >= 500 {
+            // Frozen for longer than the store is waited for: it may be stored or not, and nobody
+            // was told that it is.
+            continue;
+        }
+        let launched = reply.json();
         let id = launched["id"].as_str().unwrap().to_owned();
         {
             let mut shared = shared.told.lock().unwrap();
