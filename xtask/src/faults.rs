@@ -33,6 +33,10 @@ pub(crate) fn quick(shell: &Shell) -> Result<()> {
 
 /// Plays what was chosen, and prints the table.
 pub(crate) fn run(shell: &Shell, selection: &Selection) -> Result<()> {
+    if !cfg!(target_os = "linux") {
+        println!("faults: the suite is for Linux, as shims are");
+        return Ok(());
+    }
     let (target, _) = folders(shell)?;
     let report = target.join("faults");
     // What an earlier run has left says nothing of this one.
@@ -57,6 +61,8 @@ fn play(shell: &Shell, selection: &Selection, report: &Path) -> Result<()> {
     let _cuts = selection
         .power_cuts
         .map(|cuts| shell.push_env("CANDOR_FAULTS_POWER_CUTS", cuts.to_string()));
+    // The scripted agent is a program of another package, and would be built by the first test.
+    cmd!(shell, "cargo build --package candor-harness --bin fake-agent").run()?;
     let filter = selection.filter.iter();
     let nextest = cmd!(shell, "cargo nextest --version").quiet().ignore_stderr().read();
     if nextest.is_err() {

@@ -105,6 +105,25 @@ fn c7_the_death_of_a_shim_is_not_the_end_of_a_program_that_writes() {
 }
 
 #[test]
+fn c8_an_end_that_neither_shim_nor_daemon_lived_to_see_is_lost_and_never_guessed() {
+    fault(&[], |place| {
+        place.causes("shim_and_daemon_killed");
+        let go = place.fifo("go");
+        let id = place.launch(agent(words!["--print", "x", "--await", &go, "--exit", "0"]));
+        place.await_running(&id);
+        let shim = shim_of(place, &id);
+        place.kill_daemon();
+        end(shim, Signal::KILL);
+        fs::write(go, "go\n").unwrap();
+        assert_emptied(place.folder());
+        let said = place.run(["wait", &id]).expect(120);
+        assert_eq!(said.stdout(), format!("{id} lost shim_and_daemon_killed\n"));
+        assert_eq!(place.session(&id)["exit"], json!(null));
+        assert_eq!(place.run(["logs", &id]).expect(0).stdout(), "x\n");
+    });
+}
+
+#[test]
 fn c9_a_program_that_is_killed_has_died_of_that_signal() {
     fault(&[], |place| {
         let id = place.launch(agent(["--hang"]));

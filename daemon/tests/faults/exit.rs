@@ -8,15 +8,19 @@ use rustix::process::Pid;
 use serde_json::{Value, json};
 
 use crate::invariants::assert_emptied;
+use crate::invariants::state;
 use crate::suite::{Fault, Need, Tier, fault};
 use crate::support::{Running, agent};
-use crate::tools::{Cgroup, Gate, Launched, launch};
+use crate::tools::{Cgroup, FrozenDisk, Gate, Launched, agent_of, launch};
 
 /// Signals of which a process stops and does not die: `SIGSTOP`, `SIGTSTP`, `SIGTTIN`, `SIGTTOU`.
 const STOPPING: [u8; 4] = [19, 20, 21, 22];
 
 /// Real-time signals that the C library keeps to itself.
 const RESERVED: [u8; 2] = [32, 33];
+
+/// Of how many exit codes the quick selection plays one: 255 is among them.
+const QUICK_EACH: usize = 5;
 
 /// When the daemon is there, with regard to the exits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,10 +58,11 @@ fn end_together(place: &Fault, scripts: &[Vec<String>], daemon: Daemon) -> Vec<V
 }
 
 fn all_codes(place: &Fault, daemon: Daemon) {
+    let codes = || (0..=u8::MAX).step_by(Tier::of_this_run().of(QUICK_EACH, 1));
     let scripts: Vec<Vec<String>> =
-        (0..=u8::MAX).map(|code| vec!["--exit".to_owned(), code.to_string()]).collect();
+        codes().map(|code| vec!["--exit".to_owned(), code.to_string()]).collect();
     let sessions = end_together(place, &scripts, daemon);
-    for (code, session) in (0..=u8::MAX).zip(&sessions) {
+    for (code, session) in codes().zip(&sessions) {
         assert_eq!(session["exit"], json!({"code": code}), "{session}");
     }
     place.tell(format!("{} codes", sessions.len()));
@@ -185,6 +190,56 @@ fn p5_a_child_that_is_killed_for_want_of_memory_is_the_programs_own_business() {
     });
 }
 
+/// Leaves two processes in sessions of their own, one of which does not listen, and tells when both
+/// are there.
+fn escaping(place: &Fault, end: &[&str]) -> (String, std::path::PathBuf) {
+    let ready = place.fifo("ready");
+    let mut script = agent(["--fork", "stay,setsid", "--fork", "stay,setsid,stubborn", "--ready"]);
+    script.push(ready.clone().into());
+    script.extend(end.iter().map(Into::into));
+    (place.launch(script), ready)
+}
+
+#[test]
+fn p7_a_kill_ends_what_has_left_the_group() {
+    fault(&[], |place| {
+        let (id, ready) = escaping(place, &["--hang"]);
+        fs::read(ready).unwrap();
+        place.run(["kill", &id]).expect(0);
+        place.run(["wait", &id]).expect(130);
+        assert_emptied(place.folder());
+        assert_eq!(place.session(&id)["evidence"]["left_behind"], 0);
+    });
+}
+
+#[test]
+fn p7_an_interrupt_ends_what_has_left_the_group() {
+    fault(&[], |place| {
+        let (id, ready) = escaping(place, &["--hang"]);
+        fs::read(ready).unwrap();
+        place.run(["interrupt", &id]).expect(0);
+        place.run(["wait", &id]).expect(130);
+        assert_emptied(place.folder());
+        assert_eq!(place.session(&id)["exit"]["signal"], "SIGINT");
+    });
+}
+
+/// The program that was launched is in no group of ours any more.
+#[test]
+fn p15_a_program_in_a_session_of_its_own_is_interrupted() {
+    fault(&[], |place| {
+        let ready = place.fifo("ready");
+        let mut command: Vec<_> = ["setsid", "--wait", "--fork"].map(Into::into).into();
+        command.extend(agent(["--on", "INT=exit:7", "--ready"]));
+        command.extend([ready.clone().into(), "--hang".into()]);
+        let id = place.launch(command);
+        fs::read(ready).unwrap();
+        place.run(["interrupt", &id]).expect(0);
+        place.run(["wait", &id]).expect(130);
+        assert_emptied(place.folder());
+    });
+}
+
 #[test]
 fn p8_orphans_do_not_pile_up() {
     fault(&[], |place| {
@@ -215,6 +270,36 @@ fn parent(pid: Pid) -> i32 {
 fn children(pid: i32) -> Vec<String> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     children.split_whitespace().map(str::to_owned).collect()
+}
+
+/// A writer to a file system that is frozen is in nobody's hands.
+#[test]
+fn p11_a_process_that_cannot_be_killed_is_not_said_to_have_ended() {
+    fault(&[Need::Root, Need::Loop, Need::Fsfreeze], |place| {
+        let disk = FrozenDisk::new(place);
+        let script = format!("echo > ready; echo x > {}/file; exit 3", disk.path().display());
+        let ready = place.fifo("ready");
+        let id = place.launch(["sh", "-c", &script]);
+        fs::read(ready).unwrap();
+        let agent = agent_of(place, &id);
+        // The kernel tells nobody that a process waits for a disk.
+        while state(agent) != "D" {
+            std::thread::yield_now();
+        }
+        place.run(["kill", &id]).expect(0);
+        // The kill is on its way: the kernel has taken it, and the process has not.
+        for _ in 0..3 {
+            let session = place.session(&id);
+            assert_eq!(
+                (&session["status"], &session["outcome"]),
+                (&json!("completing"), &Value::Null)
+            );
+            place.run(["run", "--", "true"]).expect(0);
+        }
+        drop(disk);
+        place.run(["wait", &id]).expect(130);
+        assert_eq!(place.session(&id)["exit"]["signal"], "SIGKILL");
+    });
 }
 
 #[test]
@@ -257,7 +342,7 @@ fn p20_a_program_that_forks_without_bound_hurts_itself() {
 #[test]
 fn p22_many_ends_at_once_are_all_recorded() {
     fault(&[Need::Flock], |place| {
-        let count = Tier::of_this_run().of(100, 500);
+        let count = Tier::of_this_run().of(50, 500);
         let scripts: Vec<Vec<String>> = (0..count)
             .map(|number| vec!["--exit".to_owned(), (number % 200).to_string()])
             .collect();

@@ -30,8 +30,8 @@ const HEALTH_MAX: Duration = Duration::from_millis(250);
 const HEALTH_TRIES: usize = 3;
 
 /// Descriptors that a daemon may have more than one that has just been started: readers of the
-/// database are opened when they are first needed.
-const DESCRIPTORS_MORE_MAX: usize = 4;
+/// database, each with two files, are opened when they are first needed.
+const DESCRIPTORS_MORE_MAX: usize = 4 * 2;
 
 /// Outputs that are read, of as many sessions as there may be.
 const OUTPUTS_MAX: usize = 25;
@@ -304,7 +304,7 @@ fn told(place: &Place, sessions: &[Value]) -> Vec<Vec<u8>> {
 }
 
 /// Returns the letter of a process's state.
-fn state(pid: Pid) -> String {
+pub(crate) fn state(pid: Pid) -> String {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap();
     stat.rsplit_once(") ").unwrap().1[..1].to_owned()
 }

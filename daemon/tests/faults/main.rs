@@ -11,11 +11,13 @@
 
 mod crash;
 mod cuts;
+mod database;
 mod exit;
 mod interrupt;
 mod invariants;
 mod launch;
 mod output;
+mod power;
 mod suite;
 #[expect(dead_code, unused_imports, reason = "the other tests of the program use the rest")]
 #[path = "../it/support/mod.rs"]

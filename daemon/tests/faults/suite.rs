@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use rustix::process::geteuid;
 
 use crate::invariants::{self, Canary};
+use crate::power::freezer;
 use crate::support::{self, Place};
 use crate::tools::Cgroup;
 
@@ -54,6 +55,11 @@ pub(crate) enum Need {
     Strace,
     Flock,
     Git,
+    Fsfreeze,
+    /// File systems in files, and mounts that nobody else sees.
+    Loop,
+    /// Control groups of version 2.
+    Freezer,
     /// A controller of version 1 of control groups.
     Cgroup(&'static str),
 }
@@ -69,12 +75,22 @@ impl Need {
                 "there is no flock that does not fork",
             ),
             Self::Git => (answers("git", &["--version"]), "there is no git"),
+            Self::Fsfreeze => (answers("fsfreeze", &["--version"]), "there is no fsfreeze"),
+            Self::Loop => (has_loop(), "no file can be mounted"),
+            Self::Freezer => (freezer().is_some(), "there are no control groups of version 2"),
             Self::Cgroup(controller) => {
                 (Cgroup::is_there(controller), "there is no such control group of version 1")
             }
         };
         (!is_there).then_some(reason)
     }
+}
+
+/// Whether a file can be mounted as a file system, where nobody else sees it.
+fn has_loop() -> bool {
+    const TRY: &str = "f=$(mktemp) && truncate -s 1M \"$f\" && mkfs.ext4 -q -F \"$f\" && \
+                       mount -o loop \"$f\" /mnt; code=$?; rm -f \"$f\"; exit $code";
+    answers("setpriv", &["--pdeathsig", "KILL", "unshare", "--mount", "sh", "-c", TRY])
 }
 
 /// Whether a program is there and does this.

@@ -1,10 +1,11 @@
 //! What tests of several sections do to the machine, and take back.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 use serde_json::{Value, json};
@@ -201,4 +202,40 @@ fn number_after(text: &str, name: &str) -> Pid {
     let (_, rest) = text.split_once(name).unwrap();
     let digits = rest.split(|character: char| !character.is_ascii_digit()).next().unwrap();
     Pid::from_raw(digits.parse().unwrap()).unwrap()
+}
+
+/// A file system in a file, on which every write waits until this is dropped.
+pub(crate) struct FrozenDisk {
+    folder: PathBuf,
+}
+
+impl FrozenDisk {
+    pub(crate) fn new(place: &Place) -> Self {
+        let (image, folder) = (place.path("image"), place.path("frozen"));
+        File::create(&image).unwrap().set_len(16 << 20).unwrap();
+        fs::create_dir(&folder).unwrap();
+        must("mkfs.ext4", &[OsStr::new("-qF"), image.as_os_str()]);
+        must("mount", &[OsStr::new("-oloop"), image.as_os_str(), folder.as_os_str()]);
+        let disk = Self { folder };
+        must("fsfreeze", &[OsStr::new("--freeze"), disk.folder.as_os_str()]);
+        disk
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Drop for FrozenDisk {
+    fn drop(&mut self) {
+        must("fsfreeze", &[OsStr::new("--unfreeze"), self.folder.as_os_str()]);
+        // Who still has a file open there keeps it, and nobody else sees it any more.
+        must("umount", &[OsStr::new("--lazy"), self.folder.as_os_str()]);
+    }
+}
+
+#[track_caller]
+fn must(program: &str, words: &[&OsStr]) {
+    let output = Command::new(program).args(words).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -54,7 +54,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     here("L2", "the program may not or cannot be executed"),
     here("L3", "the folder is missing"),
     here("L4", "the folder is removed after the launch"),
-    here("L5", "the folder is on a file system that hangs"),
+    not("L5", "the folder is on a file system that hangs", "what hangs a read takes a network"),
     here("L6", "NUL in a text"),
     there(
         "L7",
@@ -133,7 +133,7 @@ pub(crate) const FAULTS: &[Fault] = &[
             "a_grandchild_that_keeps_the_output_open_does_not_hold_back_the_end",
         )],
     ),
-    not("P7", "grandchildren leave the group", "a stop reaches the group alone so far"),
+    here("P7", "grandchildren leave the group"),
     here("P8", "thousands of orphans"),
     there(
         "P9",
@@ -157,7 +157,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "the program becomes another user",
         "it needs a program that is installed with setuid",
     ),
-    not("P15", "the program leaves its group", "a stop reaches the group alone so far"),
+    here("P15", "the program leaves its group"),
     not("P16", "a result, and no end", ADAPTERS),
     not("P17", "an end, and no result", ADAPTERS),
     not("P18", "a result of success, and exit code 1", ADAPTERS),
@@ -215,7 +215,14 @@ pub(crate) const FAULTS: &[Fault] = &[
     not("O7", "the order between the two outputs", "they are two files, and it is not kept"),
     here("O8", "the daemon stands still for a while"),
     not("O9", "the quota of an output", "outputs have no quota yet"),
-    here("O10", "the disk is full under the output"),
+    there(
+        "O10",
+        "the disk is full under outputs and records",
+        &[(
+            "adapters/tests/it/process/shim/disk.rs",
+            "exit_that_cannot_be_written_is_kept_until_it_can",
+        )],
+    ),
     here("O11", "an output is cut by hand"),
     not("O12", "a flipped bit in an output", "it is the program's own file, without frames"),
     there(
@@ -388,8 +395,25 @@ pub(crate) const FAULTS: &[Fault] = &[
         "nobody reaps",
         &[("adapters/tests/it/process/shim/orphan.rs", "process_that_died_with_its_shim_is_lost")],
     ),
-    here("C15", "a restart of the machine"),
-    here("C16", "the session's folder is removed"),
+    there(
+        "C15",
+        "a restart of the machine",
+        &[
+            (
+                "adapters/tests/it/process/shim/records.rs",
+                "another_boot_is_no_reason_to_look_for_a_process",
+            ),
+            ("daemon/tests/faults/power/mod.rs", "r3_a_power_cut_takes_back_nothing_that_was_told"),
+        ],
+    ),
+    there(
+        "C16",
+        "the session's folder is removed",
+        &[(
+            "daemon/tests/it/crash.rs",
+            "a_folder_that_is_removed_under_a_session_costs_the_output_and_not_the_truth",
+        )],
+    ),
     not("C17", "the runtime folder is removed", "nothing is kept there: sockets lie in the home"),
     not(
         "C18",
@@ -401,7 +425,14 @@ pub(crate) const FAULTS: &[Fault] = &[
         "the daemon is killed for want of memory",
         "to it this is C1; sessions are no likelier victims yet",
     ),
-    here("C20", "SIGTERM to the daemon"),
+    there(
+        "C20",
+        "SIGTERM to the daemon",
+        &[(
+            "daemon/tests/it/outlive.rs",
+            "a_session_goes_on_without_the_daemon_and_is_interrupted_by_the_next",
+        )],
+    ),
     here("C21", "other signals to the daemon and the shim"),
     here("R1", "each system call of a shim is cut"),
     here("R3", "the power is cut"),

@@ -22,6 +22,8 @@ pub(super) enum Blow {
     Fail(&'static str),
     /// A write takes nothing, and says that it took a part.
     Lie,
+    /// Nothing that makes a process works, from the beginning on.
+    NoFork(&'static str),
 }
 
 /// One cut.
@@ -35,9 +37,7 @@ pub(super) struct Cut {
 /// does not, so it is not among them.
 ///
 /// Source: their manual pages, and for what is missing there the file systems of Linux.
-const ERRORS: [(&str, &[&str]); 5] = [
-    ("EAGAIN", &["clone", "clone3", "fork", "vfork"]),
-    ("ENOMEM", &["clone", "clone3", "fork", "vfork"]),
+const ERRORS: [(&str, &[&str]); 3] = [
     (
         "EIO",
         &[
@@ -108,6 +108,9 @@ const ERRORS: [(&str, &[&str]); 5] = [
     ),
 ];
 
+/// All that make a process.
+const FORKS: &str = "clone,clone3,fork,vfork";
+
 impl Call {
     /// Reads the calls of a process with one thread.
     pub(super) fn all(trace: &str) -> Vec<Self> {
@@ -143,6 +146,13 @@ impl Blow {
         calls.iter().filter(can).map(|call| Cut { call: call.clone(), blow }).collect()
     }
 
+    /// One cut, of all that make a process.
+    pub(super) fn no_fork(calls: &[Call], error: &'static str) -> Vec<Cut> {
+        let mut forks = calls.iter().filter(|call| FORKS.split(',').any(|fork| call.name == fork));
+        let blow = Self::NoFork(error);
+        forks.next().map(|call| Cut { call: call.clone(), blow }).into_iter().collect()
+    }
+
     /// A lie of every write of more than one byte.
     pub(super) fn lies(calls: &[Call]) -> Vec<Cut> {
         let can = |call: &&Call| {
@@ -153,6 +163,11 @@ impl Blow {
 }
 
 impl Cut {
+    /// Returns the names of the calls that are watched for it.
+    pub(super) fn watched(&self) -> &str {
+        if let Blow::NoFork(_) = self.blow { FORKS } else { &self.call.name }
+    }
+
     /// Returns what `strace` is told.
     pub(super) fn injection(&self) -> String {
         let Call { name, number, returned } = &self.call;
@@ -160,6 +175,7 @@ impl Cut {
             Blow::Kill => "signal=SIGKILL".to_owned(),
             Blow::Fail(error) => format!("error={error}"),
             Blow::Lie => format!("retval={}", returned.unwrap_or(2) / 2),
+            Blow::NoFork(error) => return format!("inject={FORKS}:error={error}"),
         };
         format!("inject={name}:{blow}:when={number}")
     }

@@ -62,12 +62,12 @@ fn r1_a_system_call_that_fails_with_emfile_costs_no_truth() {
 
 #[test]
 fn l11_a_shim_that_gets_no_process_refuses() {
-    play(&[Need::Strace], || cut_all(|calls| Blow::fails(calls, "EAGAIN")));
+    play(&[Need::Strace], || cut_all(|calls| Blow::no_fork(calls, "EAGAIN")));
 }
 
 #[test]
 fn l12_a_shim_that_has_no_memory_to_fork_refuses() {
-    play(&[Need::Strace], || cut_all(|calls| Blow::fails(calls, "ENOMEM")));
+    play(&[Need::Strace], || cut_all(|calls| Blow::no_fork(calls, "ENOMEM")));
 }
 
 #[test]
@@ -145,6 +145,9 @@ fn judge(cut: &Cut, run: &Run) -> Result<(), &'static str> {
         Found::BadRecord => return Err("no record was damaged"),
         Found::OtherLoss => return Err("the reason is wrong"),
         Found::Nothing => return Err("nobody can tell what became of it"),
+    }
+    if matches!(cut.blow, Blow::NoFork(_)) && !run.is_refused {
+        return Err("it is not refused");
     }
     match (run.is_refused, run.was_told_truth) {
         (true, _) if run.runs > 0 => Err("a launch was refused that ran"),

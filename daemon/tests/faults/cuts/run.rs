@@ -231,7 +231,7 @@ fn take<'cuts>(cuts: &'cuts [Cut], next: &AtomicUsize) -> Option<(usize, &'cuts 
 
 async fn run(cut: &Cut) -> Result<Run, Hang> {
     let stage = Stage::new();
-    let options = [format!("--trace={}", cut.call.name), "-e".into(), cut.injection()];
+    let options = [format!("--trace={}", cut.watched()), "-e".into(), cut.injection()];
     let (spawner, trace) = stage.watched(&options);
     let launch = stage.launch(&spawner).await?;
     let is_refused = matches!(launch, Launch::Refused { .. });
