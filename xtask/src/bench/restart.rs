@@ -131,8 +131,21 @@ impl<'candor> Bench<'candor> {
         self.seen.first_read.add(daemon.age());
         self.await_supervised(&mut daemon, SESSIONS)?;
         self.seen.adopted.add(daemon.age());
+        self.look_at_passing(&mut daemon)?;
         self.seen.rounds += 1;
         Ok(daemon)
+    }
+
+    /// Looks at those that end by themselves: each runs, or has ended as it was to.
+    fn look_at_passing(&mut self, daemon: &mut Daemon<'candor>) -> Result<()> {
+        let listed = by_id(daemon.sessions("")?)?;
+        let is_false = |agent: &&Agent| {
+            let session = listed.get(&agent.session);
+            !session.is_some_and(|it| is_as_it_was(it) || agent.ended_as(it))
+        };
+        let guessed = self.agents[SESSIONS..].iter().filter(is_false).count();
+        self.seen.guessed = self.seen.guessed.max(guessed);
+        Ok(())
     }
 
     fn kill(&mut self, daemon: Daemon<'candor>) -> Result<()> {
@@ -179,21 +192,12 @@ impl<'candor> Bench<'candor> {
     ) -> Result<()> {
         let start = Instant::now();
         loop {
-            let listed = by_id(daemon.sessions("")?)?;
-            let lasting = self.agents[..SESSIONS].iter().map(|agent| listed.get(&agent.session));
-            let is_as_it_was = |session: &Value| {
-                // The second revision is that of `running`: nothing has happened since.
-                session["status"] == "running" && session["revision"] == 2
-            };
+            let listed = by_id(daemon.sessions("running")?)?;
             let (mut guessed, mut found) = (0, 0);
-            for session in lasting {
+            for agent in &self.agents[..SESSIONS] {
+                let session = listed.get(&agent.session);
                 guessed += usize::from(!session.is_some_and(is_as_it_was));
                 found += usize::from(session.is_some_and(|it| it["supervision"] == supervision));
-            }
-            for agent in &self.agents[SESSIONS..] {
-                let session = listed.get(&agent.session);
-                let is_true = session.is_some_and(|it| is_as_it_was(it) || agent.ended_as(it));
-                guessed += usize::from(!is_true);
             }
             self.seen.guessed = self.seen.guessed.max(guessed);
             if found >= count {
@@ -242,6 +246,12 @@ fn by_id(sessions: Vec<Value>) -> Result<BTreeMap<String, Value>> {
         Ok((id, session))
     });
     named.collect()
+}
+
+/// Whether a session is shown as running, and nothing has happened to it since: the second revision
+/// is that of `running`.
+fn is_as_it_was(session: &Value) -> bool {
+    session["status"] == "running" && session["revision"] == 2
 }
 
 /// Shims that are stopped. Dropped, they go on.
