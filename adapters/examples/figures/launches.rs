@@ -17,9 +17,10 @@ pub(crate) fn measure(count: usize) -> Value {
     let programs = RealPrograms::new(home.path().to_owned());
     let program = programs.command("/bin/true", [""; 0]);
     let direct = DirectSpawner::new(home.path().join("direct"));
-    let shims = shims(&home.path().join("shims"));
-    let spawners: [&dyn ProcessSpawner; 2] = [&direct, &shims];
-    let mut taken = [const { Vec::new() }; 2];
+    let with = shims(&home.path().join("with"));
+    let without = shims(&home.path().join("without")).without_cgroups();
+    let spawners: [&dyn ProcessSpawner; 3] = [&direct, &with, &without];
+    let mut taken = [const { Vec::new() }; 3];
     in_runtime(async {
         for round in 0..COLD + count {
             for (spawner, taken) in spawners.iter().zip(&mut taken) {
@@ -33,6 +34,6 @@ pub(crate) fn measure(count: usize) -> Value {
             }
         }
     });
-    let [direct, shim] = taken;
-    json!({ "direct_ns": direct, "shim_ns": shim })
+    let [direct, with, without] = taken;
+    json!({ "direct_ns": direct, "shim_ns": with, "shim_without_cgroup_ns": without })
 }
