@@ -279,6 +279,22 @@ pub trait Process: Send + Sync {
     /// It MUST reach only processes that this session started, whatever became of their numbers
     /// meanwhile. It MUST NOT wait for an effect of the signal.
     async fn signal(&self, target: Target, signal: Signal) -> Delivery;
+
+    /// Says how well the process is looked after. It MUST answer at once, from what is known.
+    fn supervision(&self) -> Supervision {
+        Supervision::Ok
+    }
+}
+
+/// How well a process is looked after. It decides nothing.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Supervision {
+    /// Its end will be seen.
+    Ok,
+    /// Nobody can be reached at the moment who would see its end.
+    Unreachable,
+    /// Whoever should see its end is gone. Signals reach it, and its exit may be lost.
+    Unsupervised,
 }
 
 /// Tells readers that there is something to read. It carries no state, and nothing is lost when a

@@ -4,6 +4,7 @@
 use candor_adapters::sqlite::{Backup, Removal};
 use candor_core::bytes::ByteString;
 use candor_core::event::StoredEvent;
+use candor_core::ports;
 use candor_core::session::{Note, Session};
 use candor_core::status::Status;
 use candor_core::stop::{Graces, Intent};
@@ -12,6 +13,10 @@ use candor_core::verdict::{End, Exit, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::signal_name;
+
+/// The header of an answer with output: the offset of its first byte. It is more than was asked for
+/// where the bytes in between were dropped, and less where the file was cut off before it.
+pub(crate) const OUTPUT_OFFSET: &str = "candor-output-offset";
 
 /// A session.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -44,8 +49,20 @@ pub(crate) enum Supervision {
     Ok,
     /// It cannot tell what became of it, and goes on asking.
     Unreachable,
+    /// Its shim was killed, and it runs on: signals reach it, and its exit may be lost.
+    Unsupervised,
     /// It has just started, and finds out what became of it.
     Reconciling,
+}
+
+impl From<ports::Supervision> for Supervision {
+    fn from(supervision: ports::Supervision) -> Self {
+        match supervision {
+            ports::Supervision::Ok => Self::Ok,
+            ports::Supervision::Unreachable => Self::Unreachable,
+            ports::Supervision::Unsupervised => Self::Unsupervised,
+        }
+    }
 }
 
 /// Who asked for the end.
@@ -82,7 +99,17 @@ pub(crate) struct EvidenceView {
     /// Processes that it left behind alive; null where nobody counted.
     #[serde(default)]
     pub(crate) left_behind: Option<u32>,
+    /// How much it had printed when its process was gone; null where nobody looked.
+    #[serde(default)]
+    pub(crate) output: Option<OutputView>,
     pub(crate) notes: Vec<NoteView>,
+}
+
+/// Bytes of each output.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) struct OutputView {
+    pub(crate) stdout_bytes: u64,
+    pub(crate) stderr_bytes: u64,
 }
 
 /// Why there was no process.
@@ -339,6 +366,10 @@ impl EvidenceView {
                 Some(End::NeverRan | End::Exited { .. } | End::Unknown(_)) | None => None,
             },
             left_behind: session.sighting.left_behind,
+            output: session.sighting.output.map(|output| OutputView {
+                stdout_bytes: output.stdout_bytes,
+                stderr_bytes: output.stderr_bytes,
+            }),
             notes: session
                 .notes
                 .iter()

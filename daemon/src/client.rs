@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::api::Problem;
+use crate::api::{OUTPUT_OFFSET, Problem};
 
 /// What a daemon that leaves answers to what it does not do any more.
 const STOPPING: &str = "urn:candor:problem:stopping";
@@ -133,7 +133,9 @@ impl Client {
     /// See [`ClientError`].
     pub(crate) async fn open(&self, path: &str) -> Result<Stream, ClientError> {
         let response = self.send(Method::GET, path, Bytes::new()).await?;
-        Ok(Stream { body: response.into_body() })
+        let offset = response.headers().get(OUTPUT_OFFSET);
+        let offset = offset.and_then(|offset| offset.to_str().ok()?.parse().ok());
+        Ok(Stream { offset, body: response.into_body() })
     }
 
     async fn call<T: DeserializeOwned>(
@@ -200,10 +202,17 @@ async fn collect(response: Response<Incoming>) -> Result<Bytes, ClientError> {
 
 /// An answer that comes in pieces.
 pub(crate) struct Stream {
+    /// Where its first byte stands, if it is output.
+    offset: Option<u64>,
     body: Incoming,
 }
 
 impl Stream {
+    /// Returns where its first byte stands, if that was said.
+    pub(crate) const fn offset(&self) -> Option<u64> {
+        self.offset
+    }
+
     /// Returns the next piece, or `None` at the end. Cancel safe.
     ///
     /// # Errors

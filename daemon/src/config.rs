@@ -4,13 +4,15 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use candor_adapters::process::OutputQuota;
 use candor_core::stop::Graces;
 use serde::{Deserialize, Deserializer, de};
 
+use crate::byte_size::{default_quota, parse_quota};
 use crate::{duration, home};
 
 /// What can be set. An unknown key is an error, so that a misspelt one does not go unnoticed.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     /// What `--grace` is when it is not given, such as `"10s,5s"`.
@@ -19,8 +21,17 @@ pub(crate) struct Config {
     /// What `--timeout` is when it is not given, such as `"2h"`, in milliseconds.
     #[serde(deserialize_with = "duration_ms")]
     pub(crate) timeout: Option<u64>,
+    /// What the daemon keeps of each output of a session, such as `"1GiB"`; `"none"` keeps all.
+    #[serde(deserialize_with = "quota")]
+    pub(crate) output_quota: Option<OutputQuota>,
     /// What the daemon logs, such as `"info"` or `"debug"`.
     pub(crate) log: Option<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { grace: None, timeout: None, output_quota: default_quota(), log: None }
+    }
 }
 
 /// Why the settings cannot be used.
@@ -56,6 +67,11 @@ impl Config {
 fn graces<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Graces>, D::Error> {
     let text = String::deserialize(deserializer)?;
     duration::parse_graces(&text).map(Some).map_err(de::Error::custom)
+}
+
+fn quota<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OutputQuota>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_quota(&text).map_err(de::Error::custom)
 }
 
 fn duration_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {

@@ -1,6 +1,7 @@
 //! The `candor` program: the daemon and its command line in one binary.
 
 mod api;
+mod byte_size;
 mod cli;
 mod client;
 mod config;

@@ -3,21 +3,80 @@
 //! It drives the daemon from outside, by its command line alone, as a user's script would: what is
 //! measured is what people get, the start of each `candor` process included.
 
+mod adapters;
 mod idle;
 mod interrupts;
 mod latency;
 mod launches;
+pub(crate) mod output;
+mod process;
+mod random;
+pub(crate) mod restart;
+mod sample;
+mod shims;
 pub(crate) mod stamp;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
+use std::str::FromStr;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use xshell::Shell;
 
 use crate::candor::Candor;
+use crate::flags::Bench;
 
 /// How many sessions are interrupted unless `--interrupts` says otherwise.
 const INTERRUPTS: usize = 10_000;
+
+/// How often the daemon is killed unless `--rounds` says otherwise.
+const ROUNDS: usize = 50;
+
+/// Figures that are measured together.
+struct Group {
+    name: &'static str,
+    measure: fn(&Shell, &Bench) -> Result<Vec<Figure>>,
+}
+
+const GROUPS: [Group; 6] = [
+    Group { name: "daemon", measure: one_daemon },
+    Group {
+        name: "restart",
+        measure: |shell, bench| restart::measure(shell, bench.rounds.unwrap_or(ROUNDS)),
+    },
+    Group { name: "shims", measure: |shell, _| shims::measure(shell) },
+    Group { name: "overhead", measure: |shell, _| adapters::measure_launches(shell) },
+    Group { name: "output", measure: |shell, bench| output::measure(shell, bench.full) },
+    Group { name: "tree", measure: |shell, _| adapters::measure_tree(shell) },
+];
+
+/// The name of a group that exists.
+#[derive(Debug)]
+pub(crate) struct GroupName(&'static str);
+
+impl FromStr for GroupName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut names = GROUPS.iter().map(|group| group.name);
+        names.find(|name| *name == text).map(Self).ok_or_else(|| {
+            let names: Vec<_> = GROUPS.iter().map(|group| group.name).collect();
+            format!("no group is called `{text}`: the groups are {}", names.join(", "))
+        })
+    }
+}
+
+/// Plays the part of a child that the benchmark starts, where the arguments ask for one: none of
+/// these is a verb for people.
+pub(crate) fn child(arguments: &[OsString]) -> Option<Result<ExitCode>> {
+    let (verb, arguments) = arguments.split_first()?;
+    match verb.to_str()? {
+        stamp::VERB => Some(stamp::child(arguments)),
+        output::VERB => Some(output::child(arguments)),
+        restart::agent::VERB => Some(restart::agent::child(arguments)),
+        _ => None,
+    }
+}
 
 /// One line of the table.
 struct Figure {
@@ -54,22 +113,34 @@ impl Verdict {
     }
 }
 
-/// Measures everything and prints the table; exits 1 if an answer was false.
-pub(crate) fn run(shell: &Shell, interrupts: Option<usize>) -> Result<ExitCode> {
-    let candor = Candor::start(shell)?;
-
-    let mut figures = launches::measure(&candor)?;
-    figures.extend(latency::measure(&candor)?);
-    // Before the interrupts: the figure is for a thousand ended sessions.
-    figures.extend(idle::measure(&candor)?);
-    figures.extend(interrupts::measure(&candor, interrupts.unwrap_or(INTERRUPTS))?);
-
+/// Measures all groups, or only one, and prints the table; exits 1 if an answer was false.
+pub(crate) fn run(shell: &Shell, bench: &Bench) -> Result<ExitCode> {
+    let only = bench.only.as_ref();
+    let mut figures = Vec::new();
+    for group in GROUPS.iter().filter(|group| only.is_none_or(|only| only.0 == group.name)) {
+        println!("measuring: {}", group.name);
+        figures.extend((group.measure)(shell, bench)?);
+    }
+    if figures.is_empty() {
+        bail!("there is nothing to measure on this system");
+    }
     print!("{}", table(&figures));
     let wrong = figures.iter().any(|figure| figure.verdict == Verdict::Wrong);
     if wrong {
         eprintln!("candor gave a false answer: see the lines marked WRONG");
     }
     Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What one daemon does for one session after the other.
+fn one_daemon(shell: &Shell, bench: &Bench) -> Result<Vec<Figure>> {
+    let candor = Candor::start(shell)?;
+    let mut figures = launches::measure(&candor)?;
+    figures.extend(latency::measure(&candor)?);
+    // Before the interrupts: the figure is for a thousand ended sessions.
+    figures.extend(idle::measure(&candor)?);
+    figures.extend(interrupts::measure(&candor, bench.interrupts.unwrap_or(INTERRUPTS))?);
+    Ok(figures)
 }
 
 fn table(figures: &[Figure]) -> String {

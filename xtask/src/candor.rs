@@ -5,10 +5,25 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio, id};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use xshell::{Shell, cmd};
+
+use crate::dist;
+
+/// Tells the homes of one run apart.
+static NEXT_HOME: AtomicUsize = AtomicUsize::new(0);
+
+/// How the program is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As everybody builds it.
+    Release,
+    /// As it is published.
+    Shipped,
+}
 
 /// A running release daemon with a home that nobody else uses. Dropping it stops the daemon and
 /// removes the home.
@@ -21,6 +36,13 @@ pub(crate) struct Candor {
 impl Candor {
     /// Builds the release binaries, and starts the daemon.
     pub(crate) fn start(shell: &Shell) -> Result<Self> {
+        let candor = Self::build(shell, Form::Release)?;
+        candor.text(["daemon", "start"])?;
+        Ok(candor)
+    }
+
+    /// Builds the binaries, and makes a home in which no daemon runs yet.
+    pub(crate) fn build(shell: &Shell, form: Form) -> Result<Self> {
         cmd!(shell, "cargo build --release --package candor --package candor-harness --bins")
             .run()?;
         let json = cmd!(shell, "cargo metadata --format-version 1 --no-deps").quiet().read()?;
@@ -28,12 +50,19 @@ impl Candor {
         let target = metadata["target_directory"].as_str().context("no target folder")?;
         let release = Path::new(target).join("release");
         // Short, because the path of a Unix socket inside it must fit into about 100 bytes.
-        let home = std::env::temp_dir().join(format!("candor-xtask-{}", id()));
+        let number = NEXT_HOME.fetch_add(1, Ordering::Relaxed);
+        let home = std::env::temp_dir().join(format!("candor-xtask-{}-{number}", id()));
         fs::create_dir_all(home.join("scratch")).context("cannot make a home: check TMPDIR")?;
-        let binary = release.join("candor");
-        let candor = Self { binary, agent: release.join("fake-agent"), home };
-        candor.text(["daemon", "start"])?;
-        Ok(candor)
+        let binary = match form {
+            Form::Release => release.join("candor"),
+            Form::Shipped => dist::build(shell, &["--package", "candor"])?.join("candor"),
+        };
+        Ok(Self { binary, agent: release.join("fake-agent"), home })
+    }
+
+    /// Where the daemon listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.home.join("state/candor.sock")
     }
 
     /// The scripted agent of the harness.

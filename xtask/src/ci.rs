@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use xshell::{Shell, cmd};
 
-use crate::{crash_sim, faults, layers, purity, race_sim, shipped, tidy};
+use crate::{crash_sim, faults, layers, purity, race_sim, shipped, tidy, upgrade};
 
 /// One check.
 struct Step {
@@ -19,7 +19,7 @@ struct Step {
 }
 
 /// Cheapest first, so that most mistakes are told within seconds.
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     Step { name: "format", run: format },
     Step { name: "tidy", run: tidy::run },
     Step { name: "layers", run: layers::run },
@@ -33,6 +33,7 @@ const STEPS: [Step; 14] = [
     Step { name: "alone", run: alone },
     Step { name: "race-sim", run: race_sim_push_tier },
     Step { name: "crash-sim", run: crash_sim::run },
+    Step { name: "upgrade", run: upgrade::run },
     Step { name: "shipped", run: |shell| shipped::run(shell, None) },
 ];
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::bench::GroupName;
 use crate::ci::StepName;
 
 xflags::xflags! {
@@ -15,6 +16,9 @@ xflags::xflags! {
 
         /// Takes a real command through a real daemon, in a home of its own, and shows it.
         cmd demo {}
+
+        /// Builds the program as it is published: on Linux static and at a fixed address.
+        cmd dist {}
 
         /// Proves that core reaches no clock, randomness, file, thread or runtime.
         cmd purity {}
@@ -44,6 +48,9 @@ xflags::xflags! {
             optional --power-cuts count: usize
         }
 
+        /// Builds an earlier program from the history, and has today's daemon take over its sessions.
+        cmd upgrade {}
+
         /// Proves that nothing of the tests is in the program that people install.
         cmd shipped {
             /// Looks into this program alone (unless told into that of the checks).
@@ -52,8 +59,14 @@ xflags::xflags! {
 
         /// Measures the release build against the figures that it must reach.
         cmd bench {
+            /// Measures one group alone: daemon, restart, shims, overhead, output, tree.
+            optional --only group: GroupName
             /// How many sessions to interrupt (10000 unless told).
             optional --interrupts count: usize
+            /// How many times to kill the daemon of 200 sessions (50 unless told).
+            optional --rounds count: usize
+            /// Writes an output of 10 GB, and not of 3.
+            optional --full
         }
     }
 }

@@ -12,6 +12,7 @@ mod candor;
 mod ci;
 mod crash_sim;
 mod demo;
+mod dist;
 mod faults;
 mod findings;
 mod flags;
@@ -23,6 +24,7 @@ mod shipped;
 mod source;
 mod tidy;
 mod tokens;
+mod upgrade;
 mod wildcards;
 
 use std::env;
@@ -49,14 +51,15 @@ fn dispatch(mut arguments: Vec<OsString>) -> Result<ExitCode> {
     if let Some(done) = crash_sim::rustc(&arguments) {
         return done;
     }
+    if let Some(done) = bench::child(&arguments) {
+        return done;
+    }
     let shell = Shell::new()?;
     shell.change_dir(root());
 
-    // These two come before the parser: the harness has flags of its own, which xflags would
-    // refuse, and the benchmark's child is no verb for people.
+    // This comes before the parser: the harness has flags of its own, which xflags would refuse.
     match arguments.first().and_then(|verb| verb.to_str()) {
         Some("race-sim") => return Ok(race_sim::run(&root(), &arguments[1..])?.into()),
-        Some(bench::stamp::VERB) => return bench::stamp::child(&arguments[1..]),
         None => arguments.push("--help".into()),
         Some(_) => {}
     }
@@ -66,6 +69,7 @@ fn dispatch(mut arguments: Vec<OsString>) -> Result<ExitCode> {
     match flags.subcommand {
         XtaskCmd::Ci(ci) => ci::run(&shell, ci.only.as_ref())?,
         XtaskCmd::Demo(_) => demo::run(&shell)?,
+        XtaskCmd::Dist(_) => dist::run(&shell)?,
         XtaskCmd::Purity(_) => purity::run(&shell)?,
         XtaskCmd::Layers(_) => layers::run(&shell)?,
         XtaskCmd::Tidy(_) => tidy::run(&shell)?,
@@ -74,9 +78,10 @@ fn dispatch(mut arguments: Vec<OsString>) -> Result<ExitCode> {
             let flags::Faults { filter, quick, power_cuts } = faults;
             faults::run(&shell, &faults::Selection { quick, filter, power_cuts })?;
         }
+        XtaskCmd::Upgrade(_) => upgrade::run(&shell)?,
         XtaskCmd::Shipped(shipped) => shipped::run(&shell, shipped.binary.as_deref())?,
         XtaskCmd::RaceSim(_) => return Ok(race_sim::run(&root(), &[])?.into()),
-        XtaskCmd::Bench(bench) => return bench::run(&shell, bench.interrupts),
+        XtaskCmd::Bench(bench) => return bench::run(&shell, &bench),
     }
     Ok(ExitCode::SUCCESS)
 }

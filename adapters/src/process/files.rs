@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use candor_core::session::{OutputSizes, SessionId};
 
 use super::output::Stream;
+use super::quota;
 
 /// Returns the session's folder.
 pub(super) fn folder(sessions: &Path, session: SessionId) -> PathBuf {
@@ -73,6 +74,7 @@ pub(super) fn discard(sessions: &Path, session: SessionId) {
     for stream in Stream::ALL {
         drop(fs::remove_file(output(sessions, session, stream)));
     }
+    quota::discard(sessions, session);
     drop(fs::remove_dir(folder(sessions, session)));
 }
 

@@ -59,8 +59,8 @@ impl Watches {
 }
 
 impl Follower {
-    /// Waits until there is something beyond `offset`, and returns the size. It is for the caller
-    /// to know when nothing more can come.
+    /// Waits until there is something beyond `offset`, or the file was cut off before it, and
+    /// returns the size. It is for the caller to know when nothing more can come.
     ///
     /// Cancel safe: nothing is taken, so nothing can be missed.
     ///
@@ -73,7 +73,7 @@ impl Follower {
             // notified from the moment when they are made.
             let told = self.watch.as_ref().map(|watch| watch.grew.notified());
             let size = self.reader.size_bytes()?;
-            if size > offset {
+            if size != offset {
                 return Ok(size);
             }
             match told {

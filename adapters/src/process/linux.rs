@@ -98,8 +98,6 @@ pub(in crate::process) struct Stat {
     pub(in crate::process) parent: i32,
     /// The number of its process group.
     pub(in crate::process) group: i32,
-    /// How many threads it has.
-    pub(in crate::process) threads: u32,
     /// See [`Life::Runs`].
     pub(in crate::process) start_mark: u64,
     /// Whether it has executed a program since it was forked. A child at its gate has not.
@@ -141,11 +139,11 @@ fn parse_stat(stat: &[u8]) -> Option<Stat> {
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
     let flags: u32 = fields.nth(9 - 6)?.parse().ok()?;
-    let threads = fields.nth(20 - 10)?.parse().ok()?;
+    let threads: u32 = fields.nth(20 - 10)?.parse().ok()?;
     let start_mark = fields.nth(22 - 21)?.parse().ok()?;
     let is_zombie = ["X", "x"].contains(&state) || (state == "Z" && threads <= 1);
     let has_executed = flags & FORKED_ONLY == 0;
-    Some(Stat { is_zombie, parent, group, threads, start_mark, has_executed })
+    Some(Stat { is_zombie, parent, group, start_mark, has_executed })
 }
 
 /// Closes every descriptor from `first` on. Safe to call between fork and exec: two system calls,
@@ -354,9 +352,8 @@ mod tests {
         let fields = "1 43 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 1 2";
         for name in ["sleep", "a b", ") Z 1 (", "x) R 5", ""] {
             let running = format!("42 ({name}) S {fields}\n");
-            let (parent, group, threads, start_mark) = (1, 43, 1, 777);
-            let has_executed = true;
-            let stat = Stat { is_zombie: false, parent, group, threads, start_mark, has_executed };
+            let (parent, group, start_mark, has_executed) = (1, 43, 777, true);
+            let stat = Stat { is_zombie: false, parent, group, start_mark, has_executed };
             assert_eq!(parse_stat(running.as_bytes()), Some(stat));
             let zombie = format!("42 ({name}) Z {fields}\n");
             let gone = Stat { is_zombie: true, ..stat };
@@ -370,7 +367,6 @@ mod tests {
         let fields = "1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 2 0 777 1 2";
         let stat = parse_stat(format!("42 (sleep) Z {fields}\n").as_bytes()).unwrap();
         assert!(!stat.is_zombie);
-        assert_eq!(stat.threads, 2);
     }
 
     #[test]

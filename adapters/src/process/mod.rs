@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `<id>/` | the session's folder, 0700; making it is the claim on the launch |
 //! | `<id>/stdout`, `<id>/stderr` | its output, 0600: the child's own descriptors, opened for append |
+//! | `<id>/gaps` | what of them was dropped: see `quota.rs` |
 //! | `<id>.identity` | who the process is: see `identity.rs` |
 //! | `<id>.shim/` | in its stead, where there is a shim: see `shim/place.rs` |
 //!
@@ -29,10 +30,13 @@ mod files;
 mod follow;
 mod identity;
 mod launch;
+#[cfg(not(target_os = "linux"))]
+mod no_shim;
 mod open_files;
 mod output;
 mod plan;
 mod platform;
+mod quota;
 mod readiness;
 mod record;
 mod registry;
@@ -47,8 +51,13 @@ mod turns;
 pub use background::become_daemon;
 pub use departure::await_end_of;
 pub use follow::Follower;
+#[cfg(not(target_os = "linux"))]
+pub use no_shim::{Fence, fence, shim_trace};
 pub use open_files::raise_open_files;
-pub use output::{OUTPUT_CHUNK_BYTES_MAX, OutputReader, Outputs, Stream};
+pub use output::{Chunk, OUTPUT_CHUNK_BYTES_MAX, OutputReader, Outputs, Stream};
 pub use platform::boot_id;
+pub use quota::{Gap, OUTPUT_QUOTA_BYTES_DEFAULT, OUTPUT_QUOTA_BYTES_MIN, OutputQuota};
+#[cfg(target_os = "linux")]
+pub use shim::{Fence, fence, shim_trace};
 pub use spawner::DirectSpawner;
-pub use survey::{Piece, Trace, has_outputs, trace};
+pub use survey::{Piece, ShimLife, ShimTrace, Trace, has_outputs, trace};

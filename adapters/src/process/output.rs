@@ -12,6 +12,7 @@ use candor_core::session::SessionId;
 
 use super::files;
 use super::follow::{Follower, Watches};
+use super::quota::{Gap, GapLook};
 
 /// The most that one reading returns.
 pub const OUTPUT_CHUNK_BYTES_MAX: usize = 64 * 1024;
@@ -68,7 +69,8 @@ impl Outputs {
         if !file.metadata()?.is_file() {
             return Err(io::Error::from(io::ErrorKind::InvalidData));
         }
-        Ok(OutputReader { file: Arc::new(file), path })
+        let gaps = GapLook::of(&self.sessions, session, stream);
+        Ok(OutputReader { file: Arc::new(file), path, gaps })
     }
 
     /// Starts to wait for an output to grow. Drop the follower to stop; while nobody follows, no
@@ -87,6 +89,21 @@ impl Outputs {
 pub struct OutputReader {
     file: Arc<File>,
     path: PathBuf,
+    gaps: GapLook,
+}
+
+/// What stands at an offset.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Chunk {
+    /// These bytes, as they were written. None at the end; more may come later.
+    Bytes(Vec<u8>),
+    /// Nothing up to the end of this gap, since it was dropped. It begins at the offset.
+    Dropped(Gap),
+    /// Nothing, and nothing may come: somebody has cut the file off before the offset.
+    CutOff {
+        /// What is left of it.
+        size_bytes: u64,
+    },
 }
 
 impl OutputReader {
@@ -100,16 +117,45 @@ impl OutputReader {
     }
 
     /// Returns what stands from `offset` on, at most `bytes_max` and at most
-    /// [`OUTPUT_CHUNK_BYTES_MAX`] bytes. Empty at the end; more may come later.
+    /// [`OUTPUT_CHUNK_BYTES_MAX`] bytes, and never across a gap.
     ///
     /// It may wait for a disk.
     ///
     /// # Errors
     ///
     /// What the file system said.
-    pub fn read_at(&self, offset: u64, bytes_max: u64) -> io::Result<Vec<u8>> {
+    pub fn read_at(&self, offset: u64, bytes_max: u64) -> io::Result<Chunk> {
+        let size_bytes = self.size_bytes()?;
+        if size_bytes < offset {
+            return Ok(Chunk::CutOff { size_bytes });
+        }
+        let mut chunk = self.bytes_at(offset, size_bytes - offset, bytes_max)?;
+        // Only now: what becomes a gap is put down before it is dropped, and so before what was read
+        // can have been zeros.
+        match self.gap()? {
+            Some(gap) if gap.to <= offset || chunk.is_empty() => {}
+            Some(Gap { from, to }) if from <= offset => {
+                return Ok(Chunk::Dropped(Gap { from: offset, to }));
+            }
+            Some(Gap { from, .. }) => {
+                chunk.truncate(usize::try_from(from - offset).unwrap_or(usize::MAX));
+            }
+            None => {}
+        }
+        Ok(Chunk::Bytes(chunk))
+    }
+
+    /// Returns what was dropped of it until now.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be told.
+    pub fn gap(&self) -> io::Result<Option<Gap>> {
+        self.gaps.gap(&self.file)
+    }
+
+    fn bytes_at(&self, offset: u64, left: u64, bytes_max: u64) -> io::Result<Vec<u8>> {
         let wanted = usize::try_from(bytes_max).unwrap_or(usize::MAX).min(OUTPUT_CHUNK_BYTES_MAX);
-        let left = self.size_bytes()?.saturating_sub(offset);
         let mut chunk = vec![0; usize::try_from(left).unwrap_or(usize::MAX).min(wanted)];
         let mut read = 0;
         while read < chunk.len() {

@@ -67,6 +67,26 @@ pub(super) fn foretell<T: Serialize>(path: &Path, record: &T) -> io::Result<()> 
     write_unfinished(path, record).map(drop)
 }
 
+/// Writes over a record that is there and was has the same length, where nothing new can be made:
+/// on a full disk. A reader who comes meanwhile may find it damaged.
+///
+/// # Errors
+///
+/// What the file system said.
+#[cfg(target_os = "linux")]
+pub(super) fn overwrite<T: Serialize>(path: &Path, record: &T) -> io::Result<()> {
+    use std::os::unix::fs::FileExt as _;
+
+    let line = encode(record)?;
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let file = options.open(path)?;
+    if file.metadata()?.len() != line.len() as u64 {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    file.write_all_at(line.as_bytes(), 0)
+}
+
 fn write<T: Serialize>(
     path: &Path,
     record: &T,

@@ -25,6 +25,8 @@ pub enum Piece {
     Identity,
     /// Its flight recording.
     Recording,
+    /// The folder of its shim.
+    Shim,
     /// A file that was being written when its daemon died.
     Unfinished,
 }
@@ -40,6 +42,7 @@ impl Piece {
             "" => Self::Folder,
             "identity" => Self::Identity,
             "recording" => Self::Recording,
+            "shim" => Self::Shim,
             ending if ending.ends_with(".unfinished") => Self::Unfinished,
             _ => return None,
         };
@@ -64,6 +67,34 @@ pub enum Trace {
     },
 }
 
+/// What the folder of a session's shim tells.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ShimTrace {
+    /// Whether it lives.
+    pub life: ShimLife,
+    /// The number of its process, while that runs, for a person to look at.
+    pub pid: Option<u32>,
+    /// The names of records that are not what was written.
+    pub damaged: Vec<&'static str>,
+    /// What keeps the shim from being found, in words.
+    pub faults: Vec<&'static str>,
+}
+
+/// Whether a shim lives, and its process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ShimLife {
+    /// No process is known: a launch is under way, or came to nothing.
+    Unstarted,
+    /// It lives.
+    Lives,
+    /// It is gone, and its process runs.
+    Unsupervised,
+    /// Both are gone.
+    Over,
+    /// It is gone, and its records do not say what became of the process.
+    Unknown,
+}
+
 /// Looks for the process that the identity of a session names, by its number, its start and its
 /// boot.
 ///
@@ -76,6 +107,11 @@ pub fn trace(sessions_folder: &Path, session: SessionId) -> io::Result<Trace> {
         Found::Damaged => return Ok(Trace::Damaged),
         Found::Whole(identity) => identity,
     };
+    trace_of(&identity)
+}
+
+/// Does what [`trace`] does for an identity that was read.
+pub(super) fn trace_of(identity: &Identity) -> io::Result<Trace> {
     let Some(pid) = identity.pid() else {
         return Ok(Trace::Damaged);
     };
@@ -119,6 +155,7 @@ mod tests {
             ("", Piece::Folder),
             (".identity", Piece::Identity),
             (".recording", Piece::Recording),
+            (".shim", Piece::Shim),
             (".identity.unfinished", Piece::Unfinished),
         ] {
             assert_eq!(Piece::of(&format!("{id}{ending}")), Some((id, piece)));
@@ -130,6 +167,7 @@ mod tests {
             format!("{{{text}}}"),
             format!("{text}.identity.old"),
             format!("{text}.txt"),
+            format!("{text}.shim.old"),
             format!("{text}x"),
             ".identity".to_owned(),
             "notes".to_owned(),

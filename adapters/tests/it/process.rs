@@ -28,7 +28,7 @@ use std::time::Duration;
 use candor_adapters::ids::UuidV7Source;
 #[cfg(target_os = "linux")]
 use candor_adapters::process::shim::ShimSpawner;
-use candor_adapters::process::{DirectSpawner, Outputs, Stream};
+use candor_adapters::process::{Chunk, DirectSpawner, Outputs, Stream};
 use candor_core::ports::{
     Attach, Ending, Environment, Fact, IdSource as _, Launch, Process, ProcessSpawner,
 };
@@ -142,7 +142,7 @@ impl Stage {
         let reader = self.outputs().open(session, stream).unwrap();
         let mut printed = Vec::new();
         loop {
-            let chunk = reader.read_at(printed.len() as u64, u64::MAX).unwrap();
+            let chunk = bytes(reader.read_at(printed.len() as u64, u64::MAX).unwrap());
             if chunk.is_empty() {
                 return printed;
             }
@@ -189,6 +189,15 @@ impl Stage {
     async fn attach_afresh(&self, session: SessionId) -> Attach {
         let spawner = self.kind.spawner(self.sessions());
         timeout(PATIENCE, spawner.attach(session)).await.unwrap()
+    }
+}
+
+/// Returns the bytes of a chunk that is nothing else.
+#[track_caller]
+fn bytes(chunk: Chunk) -> Vec<u8> {
+    match chunk {
+        Chunk::Bytes(bytes) => bytes,
+        other => panic!("no bytes: {other:?}"),
     }
 }
 

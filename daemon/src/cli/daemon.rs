@@ -76,7 +76,7 @@ fn run(ground: Ground, announce: impl FnOnce()) -> Result<(), (u8, String)> {
     let config = Config::read().map_err(|error| (exit_code::HOME_UNUSABLE, error.to_string()))?;
     let filter = config.log.as_deref().unwrap_or(LOG_FILTER);
     let home = Home::find().map_err(|error| (exit_code::HOME_UNUSABLE, error.to_string()))?;
-    serve::run(&home, ground, filter, announce)
+    serve::run(&home, ground, filter, config.output_quota, announce)
         .map_err(|error: StartError| (error.exit_code(), error.to_string()))
 }
 
@@ -100,7 +100,7 @@ async fn status(json: bool) -> Result<u8, CliError> {
     let stopping = if daemon.stopping { ", stopping" } else { "" };
     writeln!(out, "candor {} (pid {}{stopping}) in {}", daemon.version, daemon.pid, daemon.home)?;
     if daemon.reconciling > 0 {
-        writeln!(out, "{:13} {} sessions", "reconciling", daemon.reconciling)?;
+        writeln!(out, "{:13} {}", "reconciling", daemon.reconciling)?;
     }
     for (status, count) in &daemon.sessions {
         writeln!(out, "{status:13} {count}")?;

@@ -119,9 +119,12 @@ async fn show_to_the_end(reach: &Reach, id: &str) -> Result<SessionView, CliErro
         reach.ask(async |client, _| Ok(client.get::<SessionView>(&path).await?)),
     );
     // A reader that has left is no reason to leave the session's end unseen.
+    if let (Ok(stdout), Ok(stderr), Ok(session)) = (&stdout, &stderr, &session) {
+        logs::complain_of_missing(session, (*stdout, *stderr));
+    }
     for copied in [stdout, stderr] {
         match copied {
-            Ok(()) | Err(CliError::OutputClosed) => {}
+            Ok(_) | Err(CliError::OutputClosed) => {}
             Err(error @ CliError::Client(_)) => return Err(error),
             Err(error) => complain(&error),
         }

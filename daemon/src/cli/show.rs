@@ -9,7 +9,7 @@ use candor_core::status::Status;
 use super::arguments::Show;
 use super::terminal::{clean, style_of};
 use super::{CliError, client, path_of};
-use crate::api::{EventView, ExitView, LogLine, SessionView};
+use crate::api::{EventView, ExitView, LogLine, SessionView, Supervision};
 use crate::client::{Client, Lines};
 use crate::exit_code;
 
@@ -71,6 +71,9 @@ fn print_facts(out: &mut impl Write, session: &SessionView) -> Result<(), CliErr
         let words = [&report.kind, &report.message].map(|word| word.clone().unwrap_or_default());
         fact("report", format!("{said} {} {}", words[0], words[1]).trim())?;
     }
+    if let Some(text) = session.supervision.and_then(supervision_text) {
+        fact("watched", text)?;
+    }
     if let Some(witness) = &session.evidence.witness {
         fact("seen by", witness)?;
     }
@@ -92,6 +95,18 @@ fn print_facts(out: &mut impl Write, session: &SessionView) -> Result<(), CliErr
         fact("run again", &run_again(session))?;
     }
     Ok(())
+}
+
+/// Says how well a live session is looked after, if there is something to say.
+const fn supervision_text(supervision: Supervision) -> Option<&'static str> {
+    match supervision {
+        Supervision::Ok => None,
+        Supervision::Reconciling => Some("the daemon has just started, and looks for its process"),
+        Supervision::Unreachable => Some("its shim does not answer: what is shown may be old"),
+        Supervision::Unsupervised => {
+            Some("its shim was killed: it can be stopped, and its exit may be lost")
+        }
+    }
 }
 
 /// Says what a session left behind when its end was settled.

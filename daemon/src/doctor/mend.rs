@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
+use candor_adapters::process::{Fence, Piece, fence};
 use rustix::fs::{Mode, OFlags, RenameFlags, mkdirat, open, openat, renameat_with};
 use rustix::io::Errno;
 
@@ -37,9 +38,21 @@ pub(crate) fn mend(
             Ok(format!("set {} to mode {:o}", shown.display(), mode.bits()))
         }
         Remedy::SetAside { path } => {
+            // No shim loses its records, and none that comes late goes on in them.
+            let _fence = fenced(home, path)?;
             let to = set_aside(home, path, today)?;
             Ok(format!("moved {} to {}", path.display(), to.display()))
         }
+    }
+}
+
+/// Keeps the shim out whose folder this is, if it is one.
+fn fenced(home: &Home, path: &Path) -> io::Result<Option<Fence>> {
+    let is_session = path.parent() == Some(Path::new(Home::SESSIONS));
+    let name = path.file_name().and_then(OsStr::to_str).filter(|_| is_session);
+    match name.and_then(Piece::of) {
+        Some((session, Piece::Shim)) => fence(&home.sessions(), session),
+        Some(_) | None => Ok(None),
     }
 }
 

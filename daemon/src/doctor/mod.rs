@@ -6,6 +6,7 @@
 //! | `tree.rs` | every file and folder below: who may read and write it, and what is a link |
 //! | `database.rs` | the database, its log and its backups |
 //! | `records.rs` | what lies in the folder of sessions, and whose it is |
+//! | `shims.rs` | the folders of shims among it |
 //! | `mend.rs` | the only place that changes anything |
 //!
 //! To look changes nothing, follows no link and starts no daemon. What belongs to a live session,
@@ -15,6 +16,7 @@ mod database;
 mod ground;
 mod mend;
 mod records;
+mod shims;
 mod tree;
 
 use std::path::PathBuf;

@@ -10,6 +10,7 @@ use candor_adapters::recorder::FileRecorder;
 use candor_core::session::SessionId;
 
 use super::database::Known;
+use super::shims::Shims;
 use super::tree::Tree;
 use super::{Check, Remedy, counted};
 use crate::home::Home;
@@ -20,19 +21,26 @@ pub(super) struct Records {
     pieces: Vec<(SessionId, Piece, PathBuf)>,
     /// What the identities tell; the reason where nobody knows.
     traces: BTreeMap<SessionId, Result<Trace, String>>,
+    shims: Shims,
     /// Sessions of which nothing is touched.
     kept: BTreeSet<SessionId>,
 }
 
 /// What was found wrong, and what of it is mended.
 #[derive(Default)]
-struct Findings {
-    items: Vec<String>,
+pub(super) struct Findings {
+    pub(super) items: Vec<String>,
     remedies: Vec<Remedy>,
 }
 
 impl Findings {
-    fn check(self, id: &'static str, well: &str, wrong: (&str, &str), would: &str) -> Check {
+    pub(super) fn check(
+        self,
+        id: &'static str,
+        well: &str,
+        wrong: (&str, &str),
+        would: &str,
+    ) -> Check {
         if self.items.is_empty() {
             return Check::ok(id, well);
         }
@@ -48,7 +56,7 @@ impl Findings {
 }
 
 /// What `--fix` does with what belongs to nobody.
-const MOVES: &str = "moves each to set-aside/ in the home";
+pub(super) const MOVES: &str = "moves each to set-aside/ in the home";
 
 impl Records {
     /// Looks at what the tree has found, after the rows were read.
@@ -58,13 +66,14 @@ impl Records {
         let traces: BTreeMap<_, _> = identities
             .map(|(id, ..)| (*id, trace(&home.sessions(), *id).map_err(|error| error.to_string())))
             .collect();
+        let shims = Shims::of(home, tree);
         let is_kept = |id: &SessionId| {
             let lives = !known.is_complete || known.get(*id).is_some_and(|session| session.is_live);
             let may_run = matches!(traces.get(id), Some(Ok(Trace::Runs { .. }) | Err(_)));
-            lives || may_run
+            lives || may_run || shims.may_live(*id)
         };
         let kept = pieces.iter().map(|(id, ..)| *id).filter(is_kept).collect();
-        Self { pieces, traces, kept }
+        Self { pieces, traces, shims, kept }
     }
 
     /// Says whether something is to be left as it is: what is part of a session that may live.
@@ -77,6 +86,7 @@ impl Records {
     /// Checks all of it.
     pub(super) fn checks(&self, home: &Home, known: &Known) -> Vec<Check> {
         let mut checks = vec![self.identities(home, known), self.processes(known)];
+        checks.extend(self.shims.checks(home, known, self));
         if !known.is_complete {
             // Without knowing all sessions, nothing can be said of what belongs to whom.
             return checks;
@@ -109,7 +119,13 @@ impl Records {
         findings
     }
 
-    fn set_aside(&self, findings: &mut Findings, id: SessionId, path: &Path, why: &str) {
+    /// Says whether there is a record of the session's process without a shim.
+    pub(super) fn has_identity(&self, id: SessionId) -> bool {
+        self.traces.contains_key(&id)
+    }
+
+    /// Notes that something is wrong, to be set aside unless its session may live.
+    pub(super) fn set_aside(&self, findings: &mut Findings, id: SessionId, path: &Path, why: &str) {
         findings.items.push(format!("{}{why}", path.display()));
         if !self.kept.contains(&id) {
             findings.remedies.push(Remedy::SetAside { path: path.to_owned() });
@@ -143,9 +159,12 @@ impl Records {
     fn processes(&self, known: &Known) -> Check {
         const ID: &str = "processes";
         let mut left_over = Vec::new();
-        for (id, trace) in &self.traces {
-            let Ok(Trace::Runs { pid }) = trace else { continue };
-            match known.get(*id) {
+        let direct = self.traces.iter().filter_map(|(id, trace)| match trace {
+            Ok(Trace::Runs { pid }) => Some((*id, *pid)),
+            Ok(Trace::None | Trace::Damaged | Trace::Over) | Err(_) => None,
+        });
+        for (id, pid) in direct.chain(self.shims.running()) {
+            match known.get(id) {
                 Some(session) if session.is_live => {}
                 None if !known.is_complete => {}
                 Some(_) => left_over.push(format!("{pid} of session {id}, which has ended")),

@@ -1,4 +1,8 @@
 //! A session's output as bytes, from an offset, and live to the session's end.
+//!
+//! The bytes of an answer are neighbours. Where some were dropped, or the file was cut off, it is
+//! broken off: who asks again from there is told in a header where the next answer begins. So nobody
+//! takes a part for the whole, or zeros for output.
 
 use std::io;
 use std::sync::Arc;
@@ -6,9 +10,9 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::header;
+use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
-use candor_adapters::process::{Follower, OUTPUT_CHUNK_BYTES_MAX, OutputReader, Stream};
+use candor_adapters::process::{Chunk, Follower, OUTPUT_CHUNK_BYTES_MAX, OutputReader, Stream};
 use candor_core::session::SessionId;
 use futures_util::stream;
 use serde::Deserialize;
@@ -16,7 +20,11 @@ use tokio::sync::watch;
 
 use super::problem::{ApiError, Named};
 use super::sessions::{load, resolve};
+use crate::api::OUTPUT_OFFSET;
 use crate::serve::{App, Snapshot, absent};
+
+/// How often the first byte is looked for. It moves only when more is dropped meanwhile.
+const STEPS_MAX: u32 = 8;
 
 /// What `GET /v1/sessions/{id}/output/{stream}` can be asked for.
 #[derive(Deserialize)]
@@ -67,14 +75,31 @@ pub(super) async fn stream(
     if tail.look()?.is_none() && !tail.may_come() {
         load(&tail.app, id).await?;
     }
+    let offset = tail.begin().await?;
     let pieces = stream::try_unfold(tail, |mut tail| async move {
         Ok::<_, io::Error>(tail.next_piece().await?.map(|piece| (piece, tail)))
     });
-    let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
-    Ok((kind, Body::from_stream(pieces)).into_response())
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (HeaderName::from_static(OUTPUT_OFFSET), offset.to_string()),
+    ];
+    Ok((headers, Body::from_stream(pieces)).into_response())
 }
 
 impl Tail {
+    /// Goes to the first byte that is there, from where was asked for, and returns its offset.
+    async fn begin(&mut self) -> io::Result<u64> {
+        let Some((reader, _)) = &self.output else { return Ok(self.offset) };
+        for _ in 0..STEPS_MAX {
+            match read(reader.clone(), self.offset, 1).await? {
+                Chunk::Bytes(_) => break,
+                Chunk::Dropped(gap) => self.offset = gap.to,
+                Chunk::CutOff { size_bytes } => self.offset = size_bytes,
+            }
+        }
+        Ok(self.offset)
+    }
+
     /// Returns the next piece, or `None` at the end.
     async fn next_piece(&mut self) -> io::Result<Option<Bytes>> {
         loop {
@@ -88,7 +113,15 @@ impl Tail {
                 self.end = end_of(self.shown.as_ref(), self.stream, reader)?;
             }
             let wanted = self.end.map_or(u64::MAX, |end| end.saturating_sub(self.offset));
-            let piece = read(reader.clone(), self.offset, wanted).await?;
+            let piece = match read(reader.clone(), self.offset, wanted).await? {
+                Chunk::Bytes(piece) => piece,
+                Chunk::Dropped(_) | Chunk::CutOff { .. } => {
+                    // What came before goes out meanwhile: an error takes along what still waits,
+                    // and who got nothing would ask for the same again.
+                    tokio::task::yield_now().await;
+                    return Err(io::Error::other("the next bytes are gone"));
+                }
+            };
             if !piece.is_empty() {
                 self.offset += piece.len() as u64;
                 return Ok(Some(piece.into()));
@@ -176,7 +209,7 @@ fn end_of(
     reader.size_bytes().map(Some)
 }
 
-async fn read(reader: OutputReader, offset: u64, bytes_max: u64) -> io::Result<Vec<u8>> {
+async fn read(reader: OutputReader, offset: u64, bytes_max: u64) -> io::Result<Chunk> {
     let chunk = bytes_max.min(OUTPUT_CHUNK_BYTES_MAX as u64);
     // The disk may take its time, and other sessions must not wait for it.
     tokio::task::spawn_blocking(move || reader.read_at(offset, chunk)).await?

@@ -61,7 +61,7 @@ pub(super) async fn launch(
     let patience = Duration::from_millis(LAUNCH_ANSWER_MS);
     let _known = tokio::time::timeout(patience, known).await.map(drop);
     let shown = shown.borrow().clone();
-    let view = SessionView::new(&shown.session, Some(shown.supervision));
+    let view = SessionView::new(&shown.session, Some(shown.supervision()));
     Ok((StatusCode::CREATED, Json(view)).into_response())
 }
 
@@ -274,6 +274,6 @@ pub(super) async fn load(app: &App, id: SessionId) -> Result<Session, ApiError> 
 }
 
 fn view(app: &App, session: &Session) -> SessionView {
-    let supervision = app.registry.snapshot(session.id).map(|shown| shown.borrow().supervision);
+    let supervision = app.registry.snapshot(session.id).map(|shown| shown.borrow().supervision());
     SessionView::new(session, supervision)
 }

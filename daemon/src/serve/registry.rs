@@ -161,7 +161,7 @@ impl Registry {
         let session = supervisor.session().clone();
         let id = session.id;
         let (mailbox, commands) = mpsc::channel(MAILBOX_COMMANDS_MAX);
-        let (shown, snapshot) = watch::channel(Snapshot { session, supervision });
+        let (shown, snapshot) = watch::channel(Snapshot::new(session, supervision));
         let clock = Arc::clone(&self.ports.clock);
         let spawner = Arc::clone(&self.spawner);
         let leaving = self.leaving.clone();
@@ -179,7 +179,7 @@ impl Registry {
     /// Returns how many sessions there are whose processes are still looked for.
     pub(crate) fn reconciling(&self) -> usize {
         let is_sought =
-            |handle: &&Handle| handle.snapshot.borrow().supervision == Supervision::Reconciling;
+            |handle: &&Handle| handle.snapshot.borrow().supervision() == Supervision::Reconciling;
         self.handles().values().filter(is_sought).count()
     }
 

@@ -42,10 +42,26 @@ pub(crate) struct StopCommand {
 }
 
 /// What the task shows of its session. It is never ahead of the store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Snapshot {
     pub(crate) session: Session,
-    pub(crate) supervision: Supervision,
+    /// What is known of the process, if it is not up.
+    supervision: Supervision,
+    process: Option<Arc<dyn Process>>,
+}
+
+impl Snapshot {
+    pub(crate) const fn new(session: Session, supervision: Supervision) -> Self {
+        Self { session, supervision, process: None }
+    }
+
+    /// Returns how well the process is looked after now.
+    pub(crate) fn supervision(&self) -> Supervision {
+        match (self.supervision, &self.process) {
+            (Supervision::Ok, Some(process)) => process.supervision().into(),
+            (supervision, _) => supervision,
+        }
+    }
 }
 
 /// How a task ended.
@@ -277,6 +293,7 @@ impl SessionTask {
     fn show(&self) {
         let session = self.supervisor.session();
         self.doors.snapshot.send_if_modified(|snapshot| {
+            snapshot.process = self.supervisor.process().cloned();
             let is_new = snapshot.session.revision() != session.revision();
             if is_new {
                 snapshot.session = session.clone();

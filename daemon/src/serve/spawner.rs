@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use candor_adapters::process::OutputQuota;
 use candor_core::ports::ProcessSpawner;
 
 use crate::home::Home;
@@ -22,7 +23,7 @@ impl Spawning {
     ///
     /// `was_crash` says whether the daemon of before did not leave by itself.
     #[cfg(target_os = "linux")]
-    pub(super) fn of(home: &Home, was_crash: bool) -> Self {
+    pub(super) fn of(home: &Home, was_crash: bool, output_quota: Option<OutputQuota>) -> Self {
         use candor_adapters::process::shim::{ShimProgram, ShimSpawner};
 
         #[cfg(candor_failpoints)]
@@ -32,7 +33,7 @@ impl Spawning {
         // This very program, and not whatever has its name by now: the two talk to each other.
         let program =
             ShimProgram { path: "/proc/self/exe".into(), arguments: vec![SHIM_WORD.into()] };
-        let spawner = ShimSpawner::new(home.sessions(), program);
+        let spawner = ShimSpawner::new(home.sessions(), program).with_output_quota(output_quota);
         let spawner = if was_crash { spawner.after_a_crash() } else { spawner };
         if let Err(error) = spawner.inherit() {
             tracing::warn!(%error, "the end of a session whose shim is killed may be lost");
@@ -40,9 +41,10 @@ impl Spawning {
         Self { spawner: Arc::new(spawner), outlives_daemon: true }
     }
 
-    /// Children of the daemon, which end with it: this system has no shims yet.
+    /// Children of the daemon, which end with it: this system has no shims yet, and nobody to keep
+    /// a quota.
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn of(home: &Home, _was_crash: bool) -> Self {
+    pub(super) fn of(home: &Home, _was_crash: bool, _output_quota: Option<OutputQuota>) -> Self {
         Self::direct(home)
     }
 

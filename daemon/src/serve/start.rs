@@ -10,7 +10,7 @@ use candor_adapters::bus::BroadcastBus;
 use candor_adapters::clock::SystemClock;
 use candor_adapters::failpoint;
 use candor_adapters::ids::UuidV7Source;
-use candor_adapters::process::{Outputs, raise_open_files};
+use candor_adapters::process::{OutputQuota, Outputs, raise_open_files};
 use candor_adapters::recorder::FileRecorder;
 use candor_adapters::remains::Remains;
 use candor_adapters::sqlite::{OpenError, SqliteStore};
@@ -81,7 +81,8 @@ pub(crate) enum Ground {
     Background,
 }
 
-/// Runs the daemon until it is asked to leave. `announce` is called once it serves.
+/// Runs the daemon until it is asked to leave. `announce` is called once it serves. `output_quota` is
+/// what is kept of each output of the sessions that are launched meanwhile.
 ///
 /// # Errors
 ///
@@ -90,6 +91,7 @@ pub(crate) fn run(
     home: &Home,
     ground: Ground,
     log_filter: &str,
+    output_quota: Option<OutputQuota>,
     announce: impl FnOnce(),
 ) -> Result<(), StartError> {
     home.prepare()?;
@@ -100,17 +102,21 @@ pub(crate) fn run(
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
-    let result = runtime.block_on(serve(home, announce));
+    let result = runtime.block_on(serve(home, output_quota, announce));
     // A call that hangs in a dead file system must not hold the home: nothing is left to do for it.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(home: &Home, announce: impl FnOnce()) -> Result<(), StartError> {
+async fn serve(
+    home: &Home,
+    output_quota: Option<OutputQuota>,
+    announce: impl FnOnce(),
+) -> Result<(), StartError> {
     let mut signals = Signals::catch()?;
     let store = SqliteStore::open(&home.database())?;
     let listener = listen(home)?;
-    let app = assemble(home, store.clone());
+    let app = assemble(home, store.clone(), output_quota);
     failpoint!(RecoveryBegun);
     // Whoever connects before the live sessions have their tasks waits in the socket's queue.
     let recovered = app
@@ -151,7 +157,7 @@ async fn serve(home: &Home, announce: impl FnOnce()) -> Result<(), StartError> {
     Ok(())
 }
 
-fn assemble(home: &Home, store: SqliteStore) -> Arc<App> {
+fn assemble(home: &Home, store: SqliteStore, output_quota: Option<OutputQuota>) -> Arc<App> {
     let bus: Arc<dyn EventBus> = Arc::new(BroadcastBus::new());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at = clock.now().wall;
@@ -164,7 +170,8 @@ fn assemble(home: &Home, store: SqliteStore) -> Arc<App> {
         ids: Arc::clone(&ids),
         recorder: Arc::clone(&recorder) as Arc<dyn Recorder>,
     };
-    let Spawning { spawner, outlives_daemon } = Spawning::of(home, !store.was_closed());
+    let Spawning { spawner, outlives_daemon } =
+        Spawning::of(home, !store.was_closed(), output_quota);
     let registry = Registry::new(ports, spawner, LIVE_SESSIONS_MAX);
     Arc::new(App {
         registry,

@@ -248,6 +248,10 @@ fn settings_with_an_unknown_key_are_refused_with_their_line() {
     assert!(!place.home().exists(), "nothing was begun");
     place.configure("grace = \"1 parsec\"\n");
     place.run(["run", "--", "true"]).expect(125).because(&["line 1", "parsec", "30s"]);
-    place.configure("log = \"info\"\n");
+    for (quota, because) in [("1 parsec", "512MiB"), ("1kB", "too little")] {
+        place.configure(&format!("output_quota = \"{quota}\"\n"));
+        place.run(["daemon", "run"]).expect(78).because(&["line 1", quota, because]);
+    }
+    place.configure("log = \"info\"\noutput_quota = \"none\"\n");
     place.run(["run", "--", "true"]).expect(0);
 }

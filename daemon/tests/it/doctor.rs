@@ -3,6 +3,8 @@
 mod database;
 mod home;
 mod records;
+#[cfg(target_os = "linux")]
+mod shims;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -129,18 +131,18 @@ fn nothing_is_wrong_with_a_home_that_is_used_as_it_should_be() {
     place.run(["run", "--", "no-such-program"]).expect(127);
     place.run(["run", "--", "true"]).expect(0);
     // Beside the daemon, after it was killed, and after it has left.
-    assert_eq!(place.run(["doctor"]).expect(0).stdout(), "all 19 checks passed\n");
+    assert_eq!(place.run(["doctor"]).expect(0).stdout(), "all 21 checks passed\n");
     place.kill_daemon();
-    assert_eq!(place.run(["doctor"]).expect(0).stdout(), "all 19 checks passed\n");
+    assert_eq!(place.run(["doctor"]).expect(0).stdout(), "all 21 checks passed\n");
     let before = contents(&place.home());
-    assert_eq!(place.run(["doctor", "--fix"]).expect(0).stdout(), "all 19 checks passed\n");
+    assert_eq!(place.run(["doctor", "--fix"]).expect(0).stdout(), "all 21 checks passed\n");
     assert_eq!(contents(&place.home()), before);
     place.run(["daemon", "status"]).expect(125).because(&["no daemon runs"]);
     place.run(["run", "--", "true"]).expect(0);
     place.run(["daemon", "stop"]).expect(0);
     let said = place.run(["doctor", "--verbose"]).expect(0);
-    assert_eq!(said.stdout().lines().filter(|line| line.starts_with("ok ")).count(), 19);
-    assert!(said.stdout().ends_with("\nall 19 checks passed\n"), "{said:?}");
+    assert_eq!(said.stdout().lines().filter(|line| line.starts_with("ok ")).count(), 21);
+    assert!(said.stdout().ends_with("\nall 21 checks passed\n"), "{said:?}");
     place.run(["daemon", "status"]).expect(125).because(&["no daemon runs"]);
 }
 
@@ -153,7 +155,7 @@ fn beside_a_daemon_it_only_reads() {
     for words in [&["doctor"][..], &["doctor", "--fix"]] {
         let said = place.run(words).expect(4);
         assert!(said.stdout().contains("once the daemon is stopped"), "{said:?}");
-        assert!(said.stdout().ends_with("\n17 of 19 checks passed\n"), "{said:?}");
+        assert!(said.stdout().ends_with("\n19 of 21 checks passed\n"), "{said:?}");
         assert_eq!(said.stderr().contains("not fixed: folders: the daemon runs"), words.len() > 1);
     }
     assert_eq!(contents(&place.home()), before);

@@ -41,7 +41,10 @@ fn apart(place: &Place, script: &str) -> Option<Command> {
 
 impl SmallDisk {
     fn new() -> Option<Self> {
-        let place = Place::new();
+        Self::of(Place::new())
+    }
+
+    fn of(place: Place) -> Option<Self> {
         let mut daemon = Running::start(apart(&place, DAEMON)?);
         while !daemon.error_line().contains("the daemon serves") {}
         let root = format!("/proc/{}/root", daemon.pid().as_raw_nonzero());
@@ -202,4 +205,26 @@ fn a_daemon_does_not_start_on_a_full_disk_and_says_why() {
     command.arg("full");
     let said = Said::by(command).expect(78);
     said.because(&["No space left", "CANDOR_HOME"]);
+}
+
+/// It gets the error of a full disk, as any program does. What it is over its quota is given back,
+/// although nothing new can be written down, and so it can go on.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_session_that_fills_the_disk_gets_its_room_back_by_its_quota() {
+    let place = Place::new();
+    place.configure("output_quota = \"64KiB\"\n");
+    let Some(disk) = SmallDisk::of(place) else { return };
+    // Each piece is more than what is free after a few of them. That there is room again makes no
+    // event, so it tries again.
+    let script = "for piece in 1 2 3 4 5 6 7 8; do
+        until head -c 600000 /dev/zero 2> /dev/null | tr '\\0' x 2> /dev/null; do sleep 0.1; done
+    done; exit 9";
+    let id = disk.launch(words!["sh", "-c", script].to_vec());
+    disk.run(["wait", &id]).expect(9);
+    let said = disk.run(["logs", &id]).expect(0);
+    assert!(said.output.len() < 128 << 10 && !said.output.contains(&0), "{}", said.output.len());
+    let shown = String::from_utf8_lossy(&said.output);
+    assert!(shown.contains(" bytes were dropped here: the output passed its quota]"));
+    disk.run(["rm", &id]).expect(0);
 }

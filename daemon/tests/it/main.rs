@@ -28,6 +28,8 @@ mod outlive;
 mod permissions;
 mod promise;
 mod prune;
+#[cfg(target_os = "linux")]
+mod quota;
 mod rm;
 mod run_front;
 mod run_options;
@@ -38,4 +40,6 @@ mod start_together;
 mod stop;
 mod support;
 mod timeline;
+#[cfg(target_os = "linux")]
+mod upgrade;
 mod wait;

@@ -177,7 +177,11 @@ fn a_session_whose_shim_and_daemon_are_killed_runs_on_and_its_end_is_seen_by_a_h
     place.kill_daemon();
     end(kernel::shim_of(&id), Signal::KILL);
     place.run(["daemon", "start"]).expect(0);
-    assert_eq!(place.session(&id)["status"], "running");
+    let session = place.settled(&id);
+    assert_eq!(
+        (&session["status"], &session["supervision"]),
+        (&"running".into(), &"unsupervised".into())
+    );
     fs::write(go, "go\n").unwrap();
     fs::read(held).unwrap();
     let ended = place.end_of(&id);

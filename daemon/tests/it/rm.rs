@@ -15,9 +15,14 @@ fn remains(place: &Place) -> Vec<String> {
     place.names_in("sessions")
 }
 
+/// What tells who a session's process was: a file, or the folder of its shim.
+const RECORD: &str = if cfg!(target_os = "linux") { "shim" } else { "identity" };
+
 /// Returns the names of what one session leaves.
 fn names_of(id: &str) -> [String; 3] {
-    [id.to_owned(), format!("{id}.identity"), format!("{id}.recording")]
+    let mut names = [id.to_owned(), format!("{id}.{RECORD}"), format!("{id}.recording")];
+    names.sort();
+    names
 }
 
 /// Launches a session that prints, and waits for its end.
@@ -37,6 +42,15 @@ fn copy(from: &Path, to: &Path) {
     } else {
         fs::copy(from, to).unwrap();
     }
+}
+
+/// Returns how many bytes a file has, or all files in a folder.
+fn size_bytes(path: &Path) -> u64 {
+    let metadata = fs::symlink_metadata(path).unwrap();
+    if !metadata.is_dir() {
+        return metadata.len();
+    }
+    fs::read_dir(path).unwrap().map(|entry| size_bytes(&entry.unwrap().path())).sum()
 }
 
 #[test]
@@ -123,9 +137,7 @@ fn json_tells_what_was_removed_and_what_was_not() {
     let (one, two) = (ended(&place), ended(&place));
     let bytes = |id: &str| -> u64 {
         let folder = place.home().join("sessions");
-        let output = ["stdout", "stderr"].map(|name| folder.join(id).join(name));
-        let beside = ["recording", "identity"].map(|name| folder.join(format!("{id}.{name}")));
-        output.iter().chain(&beside).map(|path| fs::metadata(path).unwrap().len()).sum()
+        names_of(id).iter().map(|name| size_bytes(&folder.join(name))).sum()
     };
     let (of_one, of_two) = (bytes(&one), bytes(&two));
     let said = place.run(["rm", "--json", &one, &two]).expect(0).json();
@@ -319,6 +331,50 @@ fn files_that_cannot_be_removed_are_told_of_and_swept_later() {
     said.expect(125).because(&["is removed", "next start of the daemon"]);
     place.run(["show", &id]).expect(125).because(&["was removed"]);
     place.run(["daemon", "stop"]).expect(0);
+    let _daemon = swept(&place, 1);
+    assert_eq!(remains(&place), [""; 0]);
+}
+
+/// Takes the lock of a session's shim, as one has it that is about to leave.
+#[cfg(target_os = "linux")]
+fn lock_of_shim(place: &Place, id: &str) -> fs::File {
+    let folder = place.home().join(format!("sessions/{id}.shim"));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("started"), "12345").unwrap();
+    let lock = fs::File::create(folder.join("lock")).unwrap();
+    lock.lock().unwrap();
+    lock
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_shim_that_is_about_to_leave_is_waited_for_and_one_that_stays_keeps_its_files() {
+    let place = Place::new();
+    let (leaves, stays, pruned) = (ended(&place), ended(&place), ended(&place));
+    let lock = lock_of_shim(&place, &leaves);
+    let (removal, _) = std::thread::scope(|scope| {
+        let removal = scope.spawn(|| place.run(["rm", "--json", &leaves]));
+        let mut events = place.follow_events();
+        // The row is gone, and so the files are next.
+        events.value(|event| event["type"] == "session_removed");
+        drop(lock);
+        (removal.join().unwrap(), events)
+    });
+    assert_eq!(removal.expect(0).json()["refused"], json!([]));
+    let of = |id: &str| remains(&place).iter().filter(|name| name.starts_with(id)).count();
+    assert_eq!(of(&leaves), 0);
+    let lock = lock_of_shim(&place, &stays);
+    let before = of(&stays);
+    let said = place.run(["rm", &stays]).expect(125);
+    said.because(&["is removed", "the shim of the session has not left yet", "next start"]);
+    assert_eq!(of(&stays), before, "nothing is taken from under it");
+    drop(lock_of_shim(&place, &pruned));
+    let would = place.run(["prune", "--older", "0s", "--dry-run", "--json"]).expect(0).json();
+    let did = place.run(["prune", "--older", "0s", "--json"]).expect(0).json();
+    assert_eq!((&did["count"], &did["bytes"]), (&1.into(), &would["bytes"]));
+    assert_eq!(of(&pruned), 0);
+    place.run(["daemon", "stop"]).expect(0);
+    drop(lock);
     let _daemon = swept(&place, 1);
     assert_eq!(remains(&place), [""; 0]);
 }

@@ -26,8 +26,8 @@ const KEYS: [&str; 17] = [
 ];
 
 /// The keys of its evidence. `spawn` is ours, beside what is promised.
-const EVIDENCE_KEYS: [&str; 6] =
-    ["witness", "report_before_intent", "rung", "spawn", "left_behind", "notes"];
+const EVIDENCE_KEYS: [&str; 7] =
+    ["witness", "report_before_intent", "rung", "spawn", "left_behind", "output", "notes"];
 
 /// Checks what is the same for each session, and returns it without that.
 #[track_caller]
@@ -59,6 +59,9 @@ fn rest_of(place: &Place, id: &str) -> Value {
     // None of these leaves anything behind, and not everybody counts.
     let left_behind = evidence.remove("left_behind").unwrap();
     assert!(left_behind.is_null() || left_behind == 0, "{left_behind}");
+    let output = evidence.remove("output").unwrap();
+    let nothing = json!({"stdout_bytes": 0, "stderr_bytes": 0});
+    assert!(output.is_null() || output == nothing, "they print nothing: {output}");
     if let Some(intent) = rest["intent"].as_object_mut() {
         assert_time(&intent.remove("at").unwrap());
     }
@@ -214,4 +217,46 @@ fn the_command_to_run_again_runs_it_again() {
         said.stdout().lines().find_map(|line| line.strip_prefix("run again  candor ")).unwrap();
     let output = place.shell(&format!("\"$CANDOR\" {again}")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), awkward);
+}
+
+/// What a session left behind is told in words, and is no reason for another verdict.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_was_left_behind_is_told() {
+    let place = Place::new();
+    let end = place.fifo("end");
+    let wait = format!("setsid sh -c 'read line < {}' & ", end.display());
+    let script = format!("{wait} {wait} exit 0");
+    let id = place.launch(["sh", "-c", &script]);
+    place.run(["wait", &id]).expect(0);
+    let session = place.run(["show", "--json", &id]).expect(0).json();
+    assert_eq!(
+        (&session["outcome"], &session["evidence"]["left_behind"]),
+        (&json!("succeeded"), &json!(2))
+    );
+    let shown = place.run(["show", &id]).expect(0);
+    let sentence = "left       2 processes that it had started were still running when it ended\n";
+    assert!(shown.stdout().contains(sentence), "{}", shown.stdout());
+    // They live: otherwise nobody would read this.
+    std::fs::write(&end, "go\ngo\n").unwrap();
+}
+
+/// A stop leaves nothing behind, in whichever session it is.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_stopped_leaves_nothing_behind() {
+    let place = Place::new();
+    let (end, here) = (place.fifo("end"), place.fifo("here"));
+    let script = format!(
+        "setsid sh -c 'exec 3<>{}; echo here > {}; read line <&3' & wait",
+        end.display(),
+        here.display()
+    );
+    let id = place.launch(["sh", "-c", &script]);
+    assert_eq!(std::fs::read_to_string(&here).unwrap(), "here\n");
+    place.run(["interrupt", &id]).expect(0);
+    place.run(["wait", &id]).expect(130);
+    let session = place.run(["show", "--json", &id]).expect(0).json();
+    assert_eq!(session["evidence"]["left_behind"], 0);
+    assert!(!place.run(["show", &id]).expect(0).stdout().contains("\nleft "));
 }

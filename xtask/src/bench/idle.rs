@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::process::field;
 use super::{Figure, Verdict};
 use crate::candor::Candor;
 
@@ -107,14 +108,6 @@ impl Reading {
     }
 }
 
-/// Returns the number after `name:` in the text of a status file.
-///
-/// Source: `proc_pid_status(5)`.
-fn field(status: &str, name: &str) -> Option<u64> {
-    let rest = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    rest.split_whitespace().next()?.parse().ok()
-}
-
 /// Returns utime + stime, fields 14 and 15. The second field is the program's name in brackets,
 /// which may hold blanks and brackets itself.
 ///
@@ -129,17 +122,7 @@ fn ticks(stat: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{field, ticks};
-
-    #[test]
-    fn fields_are_found_by_their_whole_name() {
-        let status = "VmRSS:\t   5120 kB\nvoluntary_ctxt_switches:\t7\n\
-                      nonvoluntary_ctxt_switches:\t2\n";
-        assert_eq!(field(status, "VmRSS"), Some(5120));
-        assert_eq!(field(status, "voluntary_ctxt_switches"), Some(7));
-        assert_eq!(field(status, "nonvoluntary_ctxt_switches"), Some(2));
-        assert_eq!(field(status, "Threads"), None);
-    }
+    use super::ticks;
 
     #[test]
     fn ticks_are_found_after_a_name_with_brackets() {

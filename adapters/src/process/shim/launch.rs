@@ -28,6 +28,7 @@ use super::spawner::ShimProgram;
 use crate::process::open_files::give_back;
 use crate::process::plan::{Plan, Refusal};
 use crate::process::platform::ExitWatch;
+use crate::process::quota::OutputQuota;
 
 /// What people see of a shim in a list of processes, in place of its file.
 const NAME: &str = "candor-shim";
@@ -38,6 +39,7 @@ pub(super) struct Order {
     pub(super) sessions: PathBuf,
     pub(super) program: ShimProgram,
     pub(super) wants_cgroup: bool,
+    pub(super) quota: Option<OutputQuota>,
     pub(super) plan: Plan,
 }
 
@@ -78,9 +80,9 @@ async fn deliver(socket: UnixStream, order: &[u8]) -> io::Result<(FromShim, Conn
 
 /// Claims the session and starts its shim. It may block for as long as the disk does.
 fn start(order: Order) -> Result<Started, Launch> {
-    let Order { place, sessions, program, wants_cgroup, plan } = order;
+    let Order { place, sessions, program, wants_cgroup, quota, plan } = order;
     let nonce = Uuid::now_v7();
-    let order = request::encode(place.session(), nonce, &sessions, wants_cgroup, &plan);
+    let order = request::encode(place.session(), nonce, &sessions, wants_cgroup, quota, &plan);
     let Some(order) = order else {
         return Err(Refusal::new(SpawnStage::Exec, Errno::TOOBIG).into());
     };

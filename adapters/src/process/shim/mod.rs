@@ -16,6 +16,8 @@
 //! | `find.rs` | the daemon | what became of one |
 //! | `heir.rs` | the daemon | what falls to it when shims are killed |
 //! | `link.rs`, `process.rs` | the daemon | being connected with one |
+//! | `fence.rs` | the daemon | keeping one out, where its files are removed |
+//! | `trace.rs` | whoever looks | whether one lives, and what is wrong |
 //!
 //! What holds it together:
 //!
@@ -36,6 +38,7 @@
 //! Linux alone for now. On macOS the daemon keeps its direct children.
 
 mod cgroup;
+mod fence;
 mod find;
 mod frame;
 mod heir;
@@ -46,6 +49,9 @@ mod place;
 mod process;
 mod request;
 mod spawner;
+mod trace;
 
+pub use fence::{Fence, fence};
 pub use inside::main;
 pub use spawner::{ShimProgram, ShimSpawner};
+pub use trace::shim_trace;

@@ -14,14 +14,18 @@
 //! They lie in `<id>.shim/`, *beside* the folder of the session's output, so that a user who removes
 //! that one does not take away the only means to find its process.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use candor_core::ports::Ending;
 use candor_core::session::{OutputSizes, SessionId};
 use candor_core::verdict::{Exit, Witness};
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::WaitIdStatus;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -30,6 +34,7 @@ use uuid::Uuid;
 use super::cgroup::Cgroup;
 use crate::process::files;
 use crate::process::identity::Identity;
+use crate::process::platform::FOLDER_FLAGS;
 use crate::process::record::{self, Found};
 
 /// The name of the socket.
@@ -51,6 +56,15 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
+}
+
+/// What came of an attempt to keep shims out.
+#[derive(Debug)]
+pub(super) enum Fencing {
+    /// One is there.
+    Held,
+    /// None is, and none can go on: by this lock, or because there is none.
+    Done(Option<Lock>),
 }
 
 /// One of the records.
@@ -151,6 +165,15 @@ pub(super) fn exit(status: &WaitIdStatus) -> Exit {
     }
 }
 
+/// Locks a file, unless somebody has.
+fn held(file: File) -> io::Result<Option<Lock>> {
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Lock { _file: file })),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 impl Place {
     /// The session's, as a daemon sees it.
     pub(super) fn of(sessions: &Path, session: SessionId) -> Self {
@@ -200,7 +223,8 @@ impl Place {
     /// Whether this was a session's place and nobody watches its process any more, so that nothing
     /// is started for it either.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self.lock(), Ok(Some(_)))
+        // Only where one has started: a shim that finds its lock taken leaves.
+        matches!(self.load::<Started>(), Ok(Found::Whole(_))) && matches!(self.lock(), Ok(Some(_)))
     }
 
     /// Whether the folder was removed under the shim that stands in it: then nothing can be
@@ -295,12 +319,104 @@ impl Place {
     pub(super) fn lock(&self) -> io::Result<Option<Lock>> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
-        let file = options.custom_flags(libc::O_NOFOLLOW).open(self.folder.join(LOCK))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Lock { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+        held(options.custom_flags(libc::O_NOFOLLOW).open(self.folder.join(LOCK))?)
+    }
+
+    /// Says whether there is a folder, and no link to one.
+    ///
+    /// # Errors
+    ///
+    /// What the file system said.
+    pub(super) fn is_folder(&self) -> io::Result<bool> {
+        match fs::symlink_metadata(&self.folder) {
+            Ok(metadata) => Ok(metadata.is_dir()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
         }
+    }
+
+    /// Takes the lock as it is: nothing is made, since that may be impossible just where room is to
+    /// be had by removing. Where there is no lock, no shim has one, and the intent is withdrawn
+    /// under another name, so that none that comes late goes on.
+    ///
+    /// # Errors
+    ///
+    /// What the file system said.
+    pub(super) fn fence(&self) -> io::Result<Fencing> {
+        let lock = match self.try_lock()? {
+            Some(Some(lock)) => Some(lock),
+            Some(None) => return Ok(Fencing::Held),
+            None => None,
+        };
+        if self.listens()? {
+            // Somebody has removed its lock, or put another one in its place.
+            return Ok(Fencing::Held);
+        }
+        let intent = self.path::<Intent>();
+        match fs::rename(&intent, intent.with_extension("withdrawn")) {
+            // Until now one could go on, and may have made a lock.
+            Ok(()) if lock.is_none() => Ok(Fencing::Held),
+            Ok(()) => Ok(Fencing::Done(lock)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Fencing::Done(lock)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Says whether somebody holds the lock, or nothing where there is none. It is taken for a
+    /// moment: a shim that starts in this moment leaves, so ask only where one has started.
+    ///
+    /// # Errors
+    ///
+    /// What the file system said.
+    pub(super) fn is_held(&self) -> io::Result<Option<bool>> {
+        Ok(self.try_lock()?.map(|lock| lock.is_none()))
+    }
+
+    /// Tries a lock that is there. The inner `None` is for one that somebody holds.
+    fn try_lock(&self) -> io::Result<Option<Option<Lock>>> {
+        let mut options = OpenOptions::new();
+        // Without O_NONBLOCK a fifo in its place would hold us for ever.
+        options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        match options.open(self.folder.join(LOCK)) {
+            Ok(file) => held(file).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Says whether somebody listens at the socket: then the shim lives, whatever the lock says.
+    ///
+    /// # Errors
+    ///
+    /// When nobody can tell.
+    pub(super) fn listens(&self) -> io::Result<bool> {
+        // By the folder's descriptor, since a socket's name has little more than a hundred bytes.
+        let folder = rustix::fs::open(&self.folder, FOLDER_FLAGS, Mode::empty())?;
+        let path = format!("/proc/self/fd/{}/{CONTROL}", folder.as_raw_fd());
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        match connect(&socket, &SocketAddrUnix::new(path)?) {
+            // Too many wait for it already.
+            Ok(()) | Err(Errno::AGAIN) => Ok(true),
+            Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Returns what the file system tells of the folder, the lock and the socket, or nothing of
+    /// what is not there.
+    ///
+    /// # Errors
+    ///
+    /// What the file system said.
+    pub(super) fn look(&self) -> io::Result<[Option<Metadata>; 3]> {
+        let look = |path: &Path| match fs::symlink_metadata(path) {
+            Ok(metadata) => Ok(Some(metadata)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        let Self { folder, .. } = self;
+        Ok([look(folder)?, look(&folder.join(LOCK))?, look(&folder.join(CONTROL))?])
     }
 
     /// Removes the socket. Where it stays, nobody answers there any more.

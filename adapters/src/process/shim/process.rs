@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use candor_core::ports::{Delivery, Fact, Process, Target};
+use candor_core::ports::{Delivery, Fact, Process, Supervision, Target};
 use candor_core::session::SessionId;
 use candor_core::stop::Signal;
 use candor_core::verdict::LostReason;
@@ -38,6 +38,7 @@ pub(super) struct ShimProcess {
     signals: mpsc::Sender<Order>,
     end: watch::Receiver<Option<Fact>>,
     is_told: AtomicBool,
+    supervision: watch::Receiver<Supervision>,
 }
 
 /// A signal to send.
@@ -54,9 +55,10 @@ impl ShimProcess {
         let (signals, orders) = mpsc::channel(SIGNALS_MAX);
         let (tell, end) = watch::channel(None);
         let is_told = AtomicBool::new(false);
-        let process = Self { session: place.session(), signals, end, is_told };
+        let (shows, supervision) = watch::channel(Supervision::Ok);
+        let process = Self { session: place.session(), signals, end, is_told, supervision };
         let beside = Beside { handle: None, reason: LostReason::ShimKilled };
-        (process, Driver { place, registry, ward, beside, orders, tell })
+        (process, Driver { place, registry, ward, beside, orders, tell, shows })
     }
 
     fn has_ended(&self) -> bool {
@@ -110,6 +112,10 @@ impl Process for ShimProcess {
         crate::failpoint!(SignalSent, self.session, signal);
         delivery
     }
+
+    fn supervision(&self) -> Supervision {
+        *self.supervision.borrow()
+    }
 }
 
 /// Speaks for one process with its shim, and finds it again when the connection breaks.
@@ -121,6 +127,7 @@ pub(super) struct Driver {
     beside: Beside,
     orders: mpsc::Receiver<Order>,
     tell: watch::Sender<Option<Fact>>,
+    shows: watch::Sender<Supervision>,
 }
 
 /// How a connection came to its end.
@@ -139,8 +146,14 @@ impl Driver {
         self.hold_process(&link).await;
         loop {
             let parting = match link {
-                Link::Shim(connection) => self.listen(connection).await,
-                Link::Orphan(orphan) => self.stand_by(orphan).await,
+                Link::Shim(connection) => {
+                    self.shows.send_replace(Supervision::Ok);
+                    self.listen(connection).await
+                }
+                Link::Orphan(orphan) => {
+                    self.shows.send_replace(Supervision::Unsupervised);
+                    self.stand_by(orphan).await
+                }
             };
             let found = match parting {
                 Parting::Over(fact) => return self.end(fact),
@@ -252,6 +265,7 @@ impl Driver {
                 Finding::NeverRan => Fact::Lost(LostReason::DirRemoved),
                 // A shim that hangs tells nobody when it goes on.
                 Finding::Unreachable => {
+                    self.shows.send_replace(Supervision::Unreachable);
                     sleep(pause).await;
                     pause = SEARCH_MAX.min(pause * 2);
                     if self.orders.is_closed() {

@@ -12,6 +12,7 @@ use candor_core::session::SessionId;
 use uuid::Uuid;
 
 use crate::process::plan::Plan;
+use crate::process::quota::OutputQuota;
 
 /// More than any kernel takes of arguments and variables together.
 pub(super) const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -30,6 +31,8 @@ pub(super) struct Request {
     pub(super) sessions: PathBuf,
     /// Whether the session is put into a cgroup of its own, where the system lets us.
     pub(super) wants_cgroup: bool,
+    /// What is kept of each output.
+    pub(super) quota: Option<OutputQuota>,
     /// What to execute.
     pub(super) plan: Plan,
 }
@@ -40,6 +43,7 @@ pub(super) fn encode(
     nonce: Uuid,
     sessions: &Path,
     wants_cgroup: bool,
+    quota: Option<OutputQuota>,
     plan: &Plan,
 ) -> Option<Vec<u8>> {
     let mut writer = Writer(vec![0; LENGTH_BYTES]);
@@ -47,6 +51,7 @@ pub(super) fn encode(
     writer.0.extend_from_slice(nonce.as_bytes());
     writer.text(sessions.as_os_str().as_bytes())?;
     writer.number(u32::from(wants_cgroup));
+    writer.0.extend_from_slice(&quota.map_or(0, OutputQuota::bytes).to_le_bytes());
     writer.text(plan.folder.as_bytes())?;
     writer.number(plan.umask);
     writer.text(&plan.search)?;
@@ -84,6 +89,7 @@ fn decode(bytes: &[u8]) -> Option<Request> {
         nonce: Uuid::from_slice(reader.bytes(16)?).ok()?,
         sessions: PathBuf::from(OsStr::from_bytes(reader.text()?)),
         wants_cgroup: reader.number()? != 0,
+        quota: OutputQuota::new(u64::from_le_bytes(reader.bytes(8)?.try_into().ok()?)),
         plan: Plan {
             folder: CString::new(reader.text()?).ok()?,
             umask: reader.number()?,
@@ -148,7 +154,7 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
-    use super::{Plan, decode, encode, read};
+    use super::{OutputQuota, Plan, decode, encode, read};
     use crate::ids::UuidV7Source;
 
     fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -174,22 +180,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_order_comes_across(plan in plan(), wants_cgroup: bool) {
+        fn an_order_comes_across(plan in plan(), wants_cgroup: bool, quota: Option<u32>) {
+            let quota = quota.and_then(|bytes| OutputQuota::new(bytes.into()));
             let (session, nonce) = (UuidV7Source.session_id(), Uuid::now_v7());
             let place = Path::new("/some/where");
-            let sent = encode(session, nonce, place, wants_cgroup, &plan).unwrap();
+            let sent = encode(session, nonce, place, wants_cgroup, quota, &plan).unwrap();
             let request = read(&mut &sent[..]).unwrap();
             prop_assert_eq!(request.session, session);
             prop_assert_eq!(request.nonce, nonce);
             prop_assert_eq!(request.sessions, place);
             prop_assert_eq!(request.wants_cgroup, wants_cgroup);
+            prop_assert_eq!(request.quota, quota);
             prop_assert_eq!(format!("{:?}", request.plan), format!("{plan:?}"));
         }
 
         #[test]
         fn a_part_of_an_order_is_none(plan in plan(), at: prop::sample::Index) {
             let (session, nonce) = (UuidV7Source.session_id(), Uuid::now_v7());
-            let sent = encode(session, nonce, Path::new("/"), true, &plan).unwrap();
+            let sent = encode(session, nonce, Path::new("/"), true, None, &plan).unwrap();
             let at = at.index(sent.len());
             prop_assert!(read(&mut &sent[..at]).is_err());
         }

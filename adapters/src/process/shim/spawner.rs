@@ -18,6 +18,7 @@ use super::link::Link;
 use super::place::Place;
 use super::process::ShimProcess;
 use crate::process::attach::attach as attach_direct;
+use crate::process::quota::OutputQuota;
 use crate::process::registry::{Claim, Registry};
 use crate::process::signals;
 use crate::process::turns::{LAUNCH_PATIENCE, Turns};
@@ -40,6 +41,7 @@ pub struct ShimSpawner {
     sessions: PathBuf,
     program: ShimProgram,
     wants_cgroups: bool,
+    quota: Option<OutputQuota>,
     registry: Arc<Registry>,
     wards: Arc<Wards>,
     /// Why nobody knows the end of what ended without a shim before this spawner was made.
@@ -62,6 +64,7 @@ impl ShimSpawner {
             sessions: absolute(&sessions_folder).unwrap_or(sessions_folder),
             program,
             wants_cgroups: true,
+            quota: None,
             registry: Arc::new(Registry::default()),
             wards: Arc::default(),
             earlier_reason: LostReason::ShimKilled,
@@ -73,6 +76,14 @@ impl ShimSpawner {
     #[must_use]
     pub fn without_cgroups(self) -> Self {
         Self { wants_cgroups: false, ..self }
+    }
+
+    /// Keeps no more than this of each output of the sessions that are launched from now on. Without
+    /// it all is kept.
+    #[must_use]
+    pub const fn with_output_quota(mut self, quota: Option<OutputQuota>) -> Self {
+        self.quota = quota;
+        self
     }
 
     /// Knows that whoever launched the sessions of before was killed as well.
@@ -110,6 +121,7 @@ impl ProcessSpawner for ShimSpawner {
             sessions: self.sessions.clone(),
             program: self.program.clone(),
             wants_cgroup: self.wants_cgroups,
+            quota: self.quota,
             plan,
         };
         let ward = self.wards.admit(id);

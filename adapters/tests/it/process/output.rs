@@ -4,12 +4,12 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 
-use candor_adapters::process::{OUTPUT_CHUNK_BYTES_MAX, Stream};
+use candor_adapters::process::{Chunk, OUTPUT_CHUNK_BYTES_MAX, Stream};
 use candor_core::verdict::Exit;
 use candor_harness::contract::repository::chain::session_id;
 use futures_util::FutureExt as _;
 
-use super::{PATIENCE, Stage, ending, exit, line_to};
+use super::{PATIENCE, Stage, bytes as bytes_of, ending, exit, line_to};
 
 #[tokio::test]
 async fn flood_is_read_in_bounded_chunks() {
@@ -19,11 +19,13 @@ async fn flood_is_read_in_bounded_chunks() {
     assert_eq!(ending(&*process).await.output.stdout_bytes, bytes);
     let reader = stage.outputs().open(session, Stream::Stdout).unwrap();
     assert_eq!(reader.size_bytes().unwrap(), bytes);
-    assert_eq!(reader.read_at(0, u64::MAX).unwrap().len(), OUTPUT_CHUNK_BYTES_MAX);
-    assert_eq!(reader.read_at(bytes - 1, u64::MAX).unwrap(), b"x");
-    assert_eq!(reader.read_at(7, 3).unwrap(), b"xxx");
-    for offset in [bytes, bytes + 1, u64::MAX] {
-        assert_eq!(reader.read_at(offset, u64::MAX).unwrap(), b"");
+    assert_eq!(bytes_of(reader.read_at(0, u64::MAX).unwrap()).len(), OUTPUT_CHUNK_BYTES_MAX);
+    for (offset, most, expected) in [(bytes - 1, u64::MAX, "x"), (7, 3, "xxx"), (bytes, 1, "")] {
+        assert_eq!(reader.read_at(offset, most).unwrap(), Chunk::Bytes(expected.into()));
+    }
+    for offset in [bytes + 1, u64::MAX] {
+        let chunk = reader.read_at(offset, u64::MAX).unwrap();
+        assert_eq!(chunk, Chunk::CutOff { size_bytes: bytes });
     }
     assert_eq!(stage.printed(session, Stream::Stdout).len() as u64, bytes);
     assert_eq!(stage.printed(session, Stream::Stderr), b"");
@@ -115,7 +117,7 @@ async fn following_a_flood_reaches_its_end() {
     let mut read = 0;
     while read < bytes {
         tokio::time::timeout(PATIENCE, follower.grown_beyond(read)).await.unwrap().unwrap();
-        read += reader.read_at(read, u64::MAX).unwrap().len() as u64;
+        read += bytes_of(reader.read_at(read, u64::MAX).unwrap()).len() as u64;
     }
     assert_eq!(ending(&*process).await.output.stdout_bytes, bytes);
 }

@@ -91,6 +91,14 @@ impl Place {
         names
     }
 
+    /// Returns the name, in the folder of sessions, of what tells who a session's process is.
+    pub(crate) fn record_of(&self, id: &str) -> String {
+        let names = self.names_in("sessions");
+        let endings = [".shim", ".identity"];
+        let records = endings.map(|ending| format!("{id}{ending}"));
+        records.into_iter().find(|name| names.contains(name)).expect("a record")
+    }
+
     /// Returns `candor` with these words, ready to run in the folder of this place.
     pub(crate) fn candor<W: Into<OsString>>(&self, words: impl IntoIterator<Item = W>) -> Command {
         let mut command = Command::new(CANDOR);
@@ -163,6 +171,17 @@ impl Place {
     /// Returns what `show --json` tells of a session.
     pub(crate) fn session(&self, id: &str) -> Value {
         self.run(["show", "--json", id]).expect(0).json()
+    }
+
+    /// Returns what there is to know of a session once a daemon that has just started has looked for its
+    /// process.
+    pub(crate) fn settled(&self, id: &str) -> Value {
+        loop {
+            let session = self.session(id);
+            if session["supervision"] != "reconciling" {
+                return session;
+            }
+        }
     }
 
     /// Returns all sessions, newest first.

@@ -23,10 +23,10 @@ const SIGNAL_BYTES: usize = 128;
 const REAPED_MAX: usize = 256;
 
 /// Tells when a child has ended. A signalfd and no pidfd of the one child, since it tells of the
-/// orphans as well.
+/// orphans as well, and of outputs that grow: see `keeper.rs`.
 #[derive(Debug)]
 pub(super) struct Children {
-    ends: File,
+    signals: File,
 }
 
 impl Children {
@@ -42,6 +42,7 @@ impl Children {
             let mut set: libc::sigset_t = mem::zeroed();
             libc::sigemptyset(&raw mut set);
             libc::sigaddset(&raw mut set, libc::SIGCHLD);
+            libc::sigaddset(&raw mut set, libc::SIGIO);
             libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
         };
         if descriptor == -1 {
@@ -49,20 +50,24 @@ impl Children {
         }
         // SAFETY: it is open, and this is its only owner.
         let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
-        Ok(Self { ends: descriptor.into() })
+        Ok(Self { signals: descriptor.into() })
     }
 
-    /// Forgets what was told until now. Call it first and look then, so that nothing is missed.
-    pub(super) fn forget(&mut self) {
+    /// Forgets what was told until now, and says whether it was told of an output. Call it first and
+    /// look then, so that nothing is missed.
+    pub(super) fn forget(&mut self) -> bool {
         let mut signals = [0; 4 * SIGNAL_BYTES];
-        // The children say the same, and better.
-        drop(self.ends.read(&mut signals));
+        // What is said of children, they say themselves, and better.
+        let bytes = self.signals.read(&mut signals).unwrap_or(0);
+        // The number of the signal comes first.
+        let output = libc::SIGIO.to_ne_bytes();
+        signals[..bytes].chunks(SIGNAL_BYTES).any(|signal| signal.starts_with(&output))
     }
 }
 
 impl AsFd for Children {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.ends.as_fd()
+        self.signals.as_fd()
     }
 }
 
@@ -72,10 +77,15 @@ pub(super) fn end_of(child: Pid) -> Option<WaitIdStatus> {
     retry_on_intr(|| waitid(WaitId::Pid(child), look)).ok().flatten()
 }
 
-/// Reaps a process if it is a child that has ended, and says whether it was.
-pub(in crate::process::shim) fn reap(child: Pid) -> bool {
-    // It can only fail when there is no such child.
-    matches!(retry_on_intr(|| waitpid(Some(child), WaitOptions::NOHANG)), Ok(Some(_)))
+/// Reaps a child that has ended.
+pub(in crate::process::shim) fn reap(child: Pid) {
+    // It can only fail when there is no such child any more.
+    let _ = retry_on_intr(|| waitpid(Some(child), WaitOptions::NOHANG));
+}
+
+/// Says whether there is such a child and it lives. If it has ended, it is reaped.
+pub(super) fn lives(child: Pid) -> bool {
+    matches!(retry_on_intr(|| waitpid(Some(child), WaitOptions::NOHANG)), Ok(None))
 }
 
 /// Reaps all that have ended, except `kept`: their parents died before them, and nobody asks for
@@ -85,9 +95,7 @@ pub(super) fn reap_orphans(kept: Pid) {
         match any_ended() {
             // Others may wait behind it. Its end is the shim's own, and then they are init's.
             Some(child) if child == kept => return,
-            Some(child) => {
-                reap(child);
-            }
+            Some(child) => reap(child),
             None => return,
         }
     }

@@ -9,6 +9,7 @@
 //! file system busy anyway, by the lock and the outputs.
 
 pub(super) mod children;
+mod keeper;
 mod oom;
 mod serve;
 mod stop;
@@ -41,6 +42,7 @@ use crate::process::platform::{boot_id, close_from};
 use crate::process::record::Found;
 use crate::process::signals;
 use crate::process::spawn::{self, Descriptors};
+use keeper::Keeper;
 use oom::KernelLog;
 use serve::{Desk, Shim};
 use stop::Family;
@@ -146,6 +148,7 @@ fn start_claimed(
     let stdin = File::open("/dev/null").map_err(&prepare)?;
     let stdout = files::create_output(sessions, session, Stream::Stdout).map_err(&prepare)?;
     let stderr = files::create_output(sessions, session, Stream::Stderr).map_err(&prepare)?;
+    let keeper = Keeper::new(sessions, session, request.quota).map_err(&prepare)?;
     // Who comes from now on waits until the launch is over, and is told then.
     let listener = listen().map_err(&prepare)?;
     let desk = Desk::new(listener, launcher).map_err(&prepare)?;
@@ -165,6 +168,7 @@ fn start_claimed(
         // Its number is its own from here on, so whatever the kernel says of it now is about it.
         let log = KernelLog::follow();
         let agent = child.pid();
+        oom::expose(agent);
         let identity = identify(session, &child).map_err(&prepare)?;
         let nonce = request.nonce;
         let started = Started { nonce, identity, cgroup: cgroup.clone() };
@@ -175,8 +179,8 @@ fn start_claimed(
     match launched {
         Ok((agent, log)) => {
             let family = Family::of(agent, cgroup);
-            let outputs = [stdout, stderr];
-            Ok(Shim { place, nonce: request.nonce, agent, family, log, outputs, desk })
+            let (outputs, nonce) = ([stdout, stderr], request.nonce);
+            Ok(Shim { place, nonce, agent, family, log, outputs, keeper, desk })
         }
         Err(refusal) => {
             cgroup.take().inspect(Cgroup::remove);

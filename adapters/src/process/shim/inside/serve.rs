@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::boot_id_if_known;
 use super::children::{self, Children};
+use super::keeper::{Files, Keeper};
 use super::oom::KernelLog;
 use super::stop::{Family, Settling};
 use crate::process::child;
@@ -50,7 +51,8 @@ pub(super) struct Shim {
     pub(super) agent: Pid,
     pub(super) family: Family,
     pub(super) log: Option<KernelLog>,
-    pub(super) outputs: [OwnedFd; 2],
+    pub(super) outputs: Files,
+    pub(super) keeper: Keeper,
     pub(super) desk: Desk,
 }
 
@@ -145,19 +147,23 @@ impl Shim {
     }
 
     fn await_end(&mut self) -> io::Result<WaitIdStatus> {
+        self.keeper.begin(&self.outputs);
         loop {
             // First look, and then listen: it may have ended before anybody listened.
             children::reap_orphans(self.agent);
             if let Some(status) = children::end_of(self.agent) {
                 return Ok(status);
             }
-            self.listen(None)?;
+            self.keeper.look_if_due(&self.outputs);
+            self.listen(self.keeper.patience())?;
         }
     }
 
     /// Puts down how the process ended, while it is a zombie: nothing that it wrote itself can come
     /// later.
     fn describe(&mut self, status: &WaitIdStatus) -> ExitRecord {
+        // Not later: the last that the process wrote must not give way to what comes after it.
+        self.keeper.finish(&self.outputs);
         let output = self.sizes();
         let exit = exit(status);
         let is_killed = matches!(exit, Exit::Signal { number: SIGKILL, .. });
@@ -198,6 +204,7 @@ impl Shim {
             // A disk that fails here fails for the record as well, and that is what is waited for.
             let _ = rustix::fs::fsync(output);
         }
+        self.keeper.sync();
         let mut retry = RETRY_MIN;
         while self.place.store(end).is_err() && !self.place.is_removed() {
             self.listen(Some(retry))?;
@@ -238,7 +245,8 @@ impl Shim {
         };
         for event in events.iter().take(count) {
             match event.data.u64() {
-                CHILDREN => self.desk.children.forget(),
+                CHILDREN if self.desk.children.forget() => self.keeper.told(),
+                CHILDREN => {}
                 LISTENER => self.desk.accept(),
                 slot => self.hear(usize::try_from(slot).unwrap_or(usize::MAX)),
             }

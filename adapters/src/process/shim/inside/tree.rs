@@ -5,15 +5,19 @@
 //! descendant that is one itself. So nothing is left as soon as the shim has no child left.
 //!
 //! Numbers are read from `/proc`, and a process of which one was read may be gone by the time that
-//! it gets a signal. So the signal goes through a pidfd, and only after what was got hold of with it
-//! said of itself that its parent is the one in whose list it stood, or the shim.
+//! it gets a signal. The shim's own children keep their numbers until it reaps them. To all others a
+//! signal goes through a pidfd, and only after what was got hold of with it said of itself that its
+//! parent is the one in whose list it stood, or the shim.
 //!
 //! Source: `proc_pid_task(5)`, `children`; `PR_SET_CHILD_SUBREAPER(2const)`.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal,
+};
 
 use super::children;
 use crate::process::platform::{Stat, stat};
@@ -29,7 +33,7 @@ const PIECE_BYTES: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Tree {
     root: Pid,
-    /// A child of it that is neither counted nor signalled.
+    /// One of them that is neither counted nor signalled itself.
     spared: Pid,
     source: Source,
 }
@@ -41,6 +45,15 @@ enum Source {
     Lists,
     /// In the line of each process on the machine, where the kernel was built without the lists.
     Lines,
+}
+
+/// What makes sure that a signal goes to the process that was meant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Hold {
+    /// It is this process's own child, which keeps its number until it is reaped here.
+    Child,
+    /// Only what is got hold of by its number, and then looked at once more.
+    Handle,
 }
 
 /// What is asked of a sweep.
@@ -83,48 +96,89 @@ impl Tree {
             Source::Lists => Vec::new(),
             Source::Lines => lines(),
         };
-        let mut found = vec![(self.root, 1)];
+        let mut found = vec![(self.root, Hold::Handle)];
         let mut at = 0;
-        while let Some(&(parent, threads)) = found.get(at) {
+        let mut alive = 0;
+        while let Some(&(parent, hold)) = found.get(at) {
             at += 1;
+            // Of those that were sent SIGKILL many have ended by now.
+            if hold == Hold::Child && parent != self.spared && !children::lives(parent) {
+                alive -= 1;
+                continue;
+            }
             let children = match self.source {
-                Source::Lists => listed(parent, threads),
+                Source::Lists => listed(parent),
                 Source::Lines => lined(&lines, parent),
             };
-            for child in children.into_iter().filter(|&child| child != self.spared) {
-                if let Some(Stat { threads, .. }) = self.meet(child, parent, order)
-                    && found.len() <= FOUND_MAX
-                {
-                    found.push((child, threads));
-                    if let Order::Any = order {
-                        return 1;
-                    }
+            for child in children {
+                let hold = self.hold_of(parent);
+                if !self.meet(child, parent, hold, order) {
+                    continue;
+                }
+                alive += u32::from(child != self.spared);
+                match order {
+                    Order::Any if alive > 0 => return alive,
+                    Order::Any | Order::Count | Order::Send(..) => {}
+                }
+                if found.len() < FOUND_MAX {
+                    found.push((child, hold));
                 }
             }
         }
-        u32::try_from(found.len() - 1).unwrap_or(u32::MAX)
+        alive
     }
 
-    /// Does what is asked with a child that was read of. `None` when there is no such child alive.
-    fn meet(&self, child: Pid, parent: Pid, order: Order) -> Option<Stat> {
-        // One that has ended waits for its parent, and that may be this process.
-        if parent == self.root && children::reap(child) {
-            return None;
+    fn hold_of(&self, parent: Pid) -> Hold {
+        if parent == self.root && parent == getpid() { Hold::Child } else { Hold::Handle }
+    }
+
+    /// Does what is asked with a child that was read of, and says whether there is such a child and
+    /// it lives.
+    fn meet(&self, child: Pid, parent: Pid, hold: Hold, order: Order) -> bool {
+        if child == self.spared {
+            return living(child).is_some();
         }
+        match hold {
+            Hold::Child => {
+                let lives = children::lives(child);
+                if let Order::Send(signal, group) = order
+                    && lives
+                    && group
+                        .is_none_or(|group| living(child).is_some_and(|stat| !stat.is_in(group)))
+                {
+                    // What may not be signalled is counted as what it is: left.
+                    let _ = kill_process(child, signal);
+                }
+                lives
+            }
+            Hold::Handle => self.meet_by_handle(child, parent, order).is_some(),
+        }
+    }
+
+    fn meet_by_handle(&self, child: Pid, parent: Pid, order: Order) -> Option<()> {
         let handle = pidfd_open(child, PidfdFlags::empty()).ok()?;
-        let stat = stat(child).ok().flatten().filter(|stat| !stat.is_zombie)?;
+        let stat = living(child)?;
         let [parent, root] = [parent, self.root].map(|pid| pid.as_raw_nonzero().get());
         if stat.parent != parent && stat.parent != root {
             return None;
         }
         if let Order::Send(signal, group) = order
-            && group.is_none_or(|group| stat.group != group.as_raw_nonzero().get())
+            && group.is_none_or(|group| !stat.is_in(group))
         {
-            // What may not be signalled is counted as what it is: left.
             let _ = pidfd_send_signal(&handle, signal);
         }
-        Some(stat)
+        Some(())
     }
+}
+
+impl Stat {
+    fn is_in(&self, group: Pid) -> bool {
+        self.group == group.as_raw_nonzero().get()
+    }
+}
+
+fn living(process: Pid) -> Option<Stat> {
+    stat(process).ok().flatten().filter(|stat| !stat.is_zombie)
 }
 
 fn list_of(process: Pid, thread: i32) -> String {
@@ -133,12 +187,16 @@ fn list_of(process: Pid, thread: i32) -> String {
 
 /// Returns the children of all threads of a process. Of a parent that reaps meanwhile one may be
 /// missed; a shim does not.
-fn listed(parent: Pid, threads: u32) -> Vec<Pid> {
+fn listed(parent: Pid) -> Vec<Pid> {
+    /// Links of a folder without folders in it. It has one more for each.
+    const LINKS_MIN: u64 = 2;
+
     let mut children = Vec::new();
     let first = parent.as_raw_nonzero().get();
     read_list(&list_of(parent, first), &mut children);
-    if threads > 1 {
-        for thread in numbers_in(&format!("/proc/{first}/task")).filter(|&thread| thread != first) {
+    let threads = format!("/proc/{first}/task");
+    if fs::metadata(&threads).is_ok_and(|folder| folder.nlink() > LINKS_MIN + 1) {
+        for thread in numbers_in(&threads).filter(|&thread| thread != first) {
             read_list(&list_of(parent, thread), &mut children);
         }
     }
@@ -251,18 +309,37 @@ mod tests {
     }
 
     #[test]
-    fn the_spared_one_is_left_out_and_all_that_it_started() {
+    fn the_spared_one_alone_is_left_out() {
         let family = Family::new();
         let shell = Pid::from_child(&family.0);
         for source in [Source::Lists, Source::Lines] {
             let whole = family.tree(source, nobody());
-            let first = super::listed(shell, 1)[0];
-            let rest = family.tree(source, first);
+            let rest = family.tree(source, super::listed(shell)[0]);
             while whole.count() != 3 {
                 std::thread::yield_now();
             }
-            assert_eq!(rest.count(), 1);
+            assert_eq!((rest.count(), rest.is_alive()), (2, true));
         }
+    }
+
+    /// Each thread has a list of its own.
+    #[test]
+    fn children_of_all_threads_are_found() {
+        let own = rustix::process::getpid();
+        let start = || Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            sender.send(start()).unwrap();
+            // What it has started falls to another thread when it ends.
+            let _ = ended.recv();
+        });
+        let mut child = receiver.recv().unwrap();
+        assert!(super::listed(own).contains(&Pid::from_child(&child)));
+        drop(end);
+        thread.join().unwrap();
+        drop(child.stdin.take());
+        child.wait().unwrap();
     }
 
     #[test]

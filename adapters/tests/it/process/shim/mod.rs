@@ -22,9 +22,13 @@ mod signals;
 #[path = "../tree.rs"]
 mod tree;
 
+mod cgroup;
 mod disk;
+mod family;
 mod killed;
+mod oom;
 mod orphan;
+mod quota;
 mod records;
 mod restart;
 mod silence;
@@ -35,7 +39,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candor_adapters::process::shim::ShimProgram;
+use candor_adapters::process::shim::{ShimProgram, ShimSpawner};
 use candor_core::ports::{Attach, Ending, Launch, Process, ProcessSpawner};
 use candor_core::session::SessionId;
 use candor_core::verdict::Exit;
@@ -48,8 +52,8 @@ use rustix::process::{
 use tokio::time::timeout;
 
 use super::{
-    Kind, PATIENCE, aside, ending, environment, exit, fifo, held, helper, line_from, line_to,
-    released,
+    Kind, PATIENCE, aside, bytes, ending, environment, exit, fifo, held, helper, line_from,
+    line_to, released,
 };
 
 candor_harness::spawner_promises!(kept);
@@ -79,6 +83,14 @@ impl Stage {
         Self(super::Stage::of(Kind::Shim))
     }
 
+    /// The same where no session gets a cgroup.
+    fn without_cgroups() -> Self {
+        let mut stage = super::Stage::of(Kind::Shim);
+        let spawner = ShimSpawner::new(stage.sessions(), program());
+        stage.spawner = Arc::new(spawner.without_cgroups());
+        Self(stage)
+    }
+
     /// Returns a spawner like that of a later daemon.
     fn later(&self) -> Arc<dyn ProcessSpawner> {
         Kind::Shim.spawner(self.sessions())
@@ -99,6 +111,12 @@ impl Stage {
     fn shim(&self, session: SessionId) -> Pid {
         parent(self.agent(session))
     }
+}
+
+/// Says why a test did nothing.
+#[expect(clippy::print_stderr, reason = "whoever reads the report must know what was not tested")]
+fn skip(reason: &str) {
+    eprintln!("skipped: {reason}");
 }
 
 fn parent(pid: Pid) -> Pid {
