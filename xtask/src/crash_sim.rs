@@ -55,13 +55,25 @@ fn under_the_cfg(shell: &Shell) -> Result<(Vec<xshell::PushEnv<'_>>, PathBuf)> {
     // By its name: the file may have been built anew since this process was started from it.
     let this = env::args_os().next().context("this program was started without a name")?;
     let this = std::path::absolute(this)?;
-    let environment = vec![
-        shell.push_env("RUSTC_WORKSPACE_WRAPPER", this),
-        shell.push_env(AS_RUSTC, CFG),
-        shell.push_env("CARGO_TARGET_DIR", &target),
-        shell.push_env("CARGO_BUILD_BUILD_DIR", build),
-    ];
+    let environment = as_rustc(shell, &this, CFG, &target, &build);
     Ok((environment, target.join("debug").join("candor")))
+}
+
+/// Sets the environment in which cargo calls `program`, which is this one or a copy of it, to compile
+/// our packages, and that adds a cfg. Each program has what comes of it apart.
+pub(crate) fn as_rustc<'shell>(
+    shell: &'shell Shell,
+    program: &Path,
+    cfg: &str,
+    target: &Path,
+    build: &Path,
+) -> Vec<xshell::PushEnv<'shell>> {
+    vec![
+        shell.push_env("RUSTC_WORKSPACE_WRAPPER", program),
+        shell.push_env(AS_RUSTC, cfg),
+        shell.push_env("CARGO_TARGET_DIR", target),
+        shell.push_env("CARGO_BUILD_BUILD_DIR", build),
+    ]
 }
 
 /// Returns cargo's folders for what is finished and for what is not.

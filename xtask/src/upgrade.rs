@@ -1,11 +1,17 @@
 //! `cargo xtask upgrade`: sessions that an earlier program launched, under the daemon of today.
 //!
 //! The earlier program is built from the history, and the test of `daemon/tests/it/upgrade.rs` runs it.
+//!
+//! What is not our own is compiled already, so that it shares the folder for that. Cargo tells our own
+//! packages of two checkouts apart as little as those of one that was moved: as with the failpoints, a
+//! program in the place of rustc does, which has a name of its own for that.
+
+use std::env;
 
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
-use crate::crash_sim::folders;
+use crate::crash_sim::{as_rustc, folders};
 
 /// The commit whose program is upgraded from: with the oldest shims that must still be understood. It
 /// changes when that is given up, which is an entry of the changelog.
@@ -32,9 +38,10 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     cmd!(shell, "tar -x -f {archive} -C {source}").run()?;
     let program = {
         let _at = shell.push_dir(&source);
-        let _target = shell.push_env("CARGO_TARGET_DIR", folder.join("target"));
-        // What is not our own is compiled already.
-        let _build = shell.push_env("CARGO_BUILD_BUILD_DIR", build);
+        let wrapper = folder.join("as-rustc");
+        shell.copy_file(env::current_exe()?, &wrapper)?;
+        let _environment =
+            as_rustc(shell, &wrapper, "candor_previous", &folder.join("target"), &build);
         cmd!(shell, "cargo build --package candor --bin candor --test it").run()?;
         folder.join("target").join("debug").join("candor")
     };
