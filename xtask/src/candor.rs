@@ -60,6 +60,13 @@ impl Candor {
         Ok(Self { binary, agent: release.join("fake-agent"), home })
     }
 
+    /// Writes the settings, which a daemon reads that is started afterwards.
+    pub(crate) fn set(&self, settings: &str) -> Result<()> {
+        let folder = self.home.join("config/candor");
+        fs::create_dir_all(&folder)?;
+        Ok(fs::write(folder.join("config.toml"), settings)?)
+    }
+
     /// Where the daemon listens.
     pub(crate) fn socket(&self) -> PathBuf {
         self.home.join("state/candor.sock")

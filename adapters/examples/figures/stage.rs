@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use candor_adapters::ids::UuidV7Source;
 use candor_adapters::process::shim::{ShimProgram, ShimSpawner};
-use candor_core::ports::{Fact, IdSource as _, Launch, Process, ProcessSpawner};
+use candor_core::ports::{Ending, Fact, IdSource as _, Launch, Process, ProcessSpawner};
 use candor_harness::contract::spawner::Program;
 
 /// The word that makes this program a shim.
@@ -28,10 +28,10 @@ pub(crate) async fn launch(spawner: &dyn ProcessSpawner, program: &Program) -> A
     }
 }
 
-/// Waits for the end.
-pub(crate) async fn ended(process: &dyn Process) {
+/// Waits for the end, and returns how it was.
+pub(crate) async fn ended(process: &dyn Process) -> Ending {
     match process.next_fact().await {
-        Fact::Ended(_) => {}
+        Fact::Ended(ending) => ending,
         Fact::Lost(reason) => panic!("lost: {reason:?}"),
     }
 }

@@ -27,6 +27,9 @@ const ROUNDS: usize = 7;
 /// Where the second version of cgroups is found.
 const CGROUP_MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 
+/// Kinds of processes in a family, of each as many as of every other.
+const KINDS: usize = 4;
+
 /// How often it is looked whether all have started. Nobody tells that a process sleeps.
 const LOOK_EACH: Duration = Duration::from_millis(20);
 
@@ -36,27 +39,32 @@ pub(crate) fn measure(count: usize) -> Value {
     let shims_with = shims(&home.path().join("with"));
     let shims_without = shims(&home.path().join("without")).without_cgroups();
     let cgroup = Cgroup::make();
-    let [mut with, mut without, mut told, mut by_cgroup, mut by_sweep] = [const { Vec::new() }; 5];
+    let [mut with, mut told, mut without, mut told_without, mut by_cgroup, mut by_sweep] =
+        [const { Vec::new() }; 6];
     in_runtime(async {
         for _ in 0..ROUNDS {
-            with.push(family.kill_session(&shims_with).await.0);
+            let (gone, end) = family.kill_session(&shims_with).await;
+            with.push(gone);
+            told.push(end);
             let (gone, end) = family.kill_session(&shims_without).await;
             without.push(gone);
-            told.push(end);
+            told_without.push(end);
             by_cgroup.extend(cgroup.as_ref().map(|cgroup| family.kill_in(cgroup)));
             by_sweep.push(family.sweep());
         }
     });
     json!({
         "session_ns": with,
+        "told_ns": told,
         "session_without_cgroup_ns": without,
-        "told_without_cgroup_ns": told,
+        "told_without_cgroup_ns": told_without,
         "cgroup_kill_ns": by_cgroup,
         "sweep_ns": by_sweep,
     })
 }
 
-/// Processes of which half have left the session and the group of their starter.
+/// Processes of which half have left the session and the group of their starter, and half have lost
+/// their parent.
 struct Family<'home> {
     home: &'home Path,
     count: usize,
@@ -65,12 +73,12 @@ struct Family<'home> {
 impl Family<'_> {
     /// Returns what a shell runs, with `before` in front.
     fn script(&self, before: &str) -> String {
-        let (held, pairs) = (self.held(), self.count / 2);
+        let (held, rounds) = (self.held(), self.count / KINDS);
         let time = self.time();
         // The descriptor is inherited by all.
         format!(
-            "{before} exec 9>{}; i=0; while [ $i -lt {pairs} ]; do sleep {time} & \
-             setsid sleep {time} & i=$((i+1)); done; wait",
+            "{before} exec 9>{}; i=0; while [ $i -lt {rounds} ]; do sleep {time} & (sleep {time} &); \
+             setsid sleep {time} & (setsid sleep {time} &); i=$((i+1)); done; wait",
             held.display()
         )
     }
@@ -101,7 +109,7 @@ impl Family<'_> {
     }
 
     fn await_all(&self) {
-        while self.members().len() < self.count / 2 * 2 {
+        while self.members().len() < self.count / KINDS * KINDS {
             thread::sleep(LOOK_EACH);
         }
     }
@@ -118,9 +126,10 @@ impl Family<'_> {
         let begun = Instant::now();
         process.signal(Target::Group, Signal::Kill).await;
         let gone = tokio::task::spawn_blocking(move || gone(held)).await.expect("it can be read");
-        let told = ended(&*process);
-        told.await;
-        (nanoseconds(gone - begun), nanoseconds(begun.elapsed()))
+        let ending = ended(&*process).await;
+        let told = begun.elapsed();
+        assert_eq!(ending.left_behind, Some(0));
+        (nanoseconds(gone - begun), nanoseconds(told))
     }
 
     fn kill_in(&self, cgroup: &Cgroup) -> u64 {

@@ -19,6 +19,9 @@ const LAUNCHES: usize = 200;
 /// How much longer one with a shim may take.
 const LONGER_MAX: Duration = Duration::from_millis(5);
 
+/// Where the quickest ones end, in percent of all.
+const QUICK_PERCENT: usize = 10;
+
 /// Processes in one family.
 const FAMILY: usize = 1_000;
 
@@ -30,24 +33,40 @@ pub(super) fn measure_launches(shell: &Shell) -> Result<Vec<Figure>> {
     let direct = sample(&figures, "direct_ns")?;
     let shim = sample(&figures, "shim_ns")?;
     let longer = shim.median().saturating_sub(direct.median());
-    Ok(vec![Figure {
-        what: format!("launch with a shim, longer than without, medians of {LAUNCHES}"),
-        target: format!("<= {} ms", LONGER_MAX.as_millis()),
-        measured: format!(
-            "{} ({} to {})",
-            milliseconds(longer),
-            milliseconds(shim.median()),
-            milliseconds(direct.median())
-        ),
-        verdict: Verdict::of(longer <= LONGER_MAX),
-    }])
+    let quick = |sample: &Sample| sample.percentile(QUICK_PERCENT);
+    let quick_longer = quick(&shim).saturating_sub(quick(&direct));
+    Ok(vec![
+        Figure {
+            what: format!("launch with a shim, longer than without, medians of {LAUNCHES}"),
+            target: format!("<= {} ms", LONGER_MAX.as_millis()),
+            measured: format!(
+                "{} ({} to {})",
+                milliseconds(longer),
+                milliseconds(shim.median()),
+                milliseconds(direct.median())
+            ),
+            verdict: Verdict::of(longer <= LONGER_MAX),
+        },
+        Figure {
+            what: "  the quickest tenth, which a busy machine disturbs least".to_owned(),
+            target: String::new(),
+            measured: format!(
+                "{} ({} to {})",
+                milliseconds(quick_longer),
+                milliseconds(quick(&shim)),
+                milliseconds(quick(&direct))
+            ),
+            verdict: Verdict::ForInformation,
+        },
+    ])
 }
 
 pub(super) fn measure_tree(shell: &Shell) -> Result<Vec<Figure>> {
     let figures = run(shell, "tree", FAMILY)?;
     let session = sample(&figures, "session_ns")?;
     let without = sample(&figures, "session_without_cgroup_ns")?;
-    let told = sample(&figures, "told_without_cgroup_ns")?;
+    let told = sample(&figures, "told_ns")?;
+    let told_without = sample(&figures, "told_without_cgroup_ns")?;
     let by_cgroup = sample(&figures, "cgroup_kill_ns")?;
     let by_sweep = sample(&figures, "sweep_ns")?;
     let compared = |what: String, session: &Sample, by_hand: &Sample, name: &str| {
@@ -64,18 +83,23 @@ pub(super) fn measure_tree(shell: &Shell) -> Result<Vec<Figure>> {
         }
     };
     let what = format!("{FAMILY} processes of a session gone, median of {}", session.len());
-    let mut figures = Vec::new();
-    if by_cgroup.len() > 0 {
-        figures.push(compared(what, &session, &by_cgroup, "cgroup.kill"));
-    }
-    figures.push(compared("  without a cgroup".into(), &without, &by_sweep, "killpg and sweep"));
-    figures.push(Figure {
-        what: "  until its end is told".to_owned(),
+    let until_told = |told: &Sample| Figure {
+        what: "  until the end of the session is told".to_owned(),
         target: String::new(),
         measured: milliseconds(told.median()),
         verdict: Verdict::ForInformation,
-    });
-    Ok(figures)
+    };
+    // Where there is no cgroup to be had, the session has none either.
+    let (by_hand, name) = match by_cgroup.len() {
+        0 => (&by_sweep, "killpg and sweep"),
+        _ => (&by_cgroup, "cgroup.kill"),
+    };
+    Ok(vec![
+        compared(what, &session, by_hand, name),
+        until_told(&told),
+        compared("  without a cgroup".into(), &without, &by_sweep, "killpg and sweep"),
+        until_told(&told_without),
+    ])
 }
 
 fn run(shell: &Shell, what: &str, count: usize) -> Result<Value> {
