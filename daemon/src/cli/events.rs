@@ -3,33 +3,55 @@
 use std::io::Write as _;
 
 use super::arguments::Events;
+use super::reach::Reach;
 use super::terminal::style_of;
-use super::{CliError, client, encoded};
+use super::{CliError, encoded};
 use crate::api::{EventView, LogLine, ResetReason, ResetView};
 use crate::client::Lines;
 use crate::exit_code;
 
 pub(super) async fn main(arguments: Events) -> Result<u8, CliError> {
-    let client = client().await?;
+    let reach = Reach::open().await?;
     let session =
         arguments.session.map_or_else(String::new, |id| format!("&session={}", encoded(&id)));
-    let path = format!("/v1/events?after={}&follow={}{session}", arguments.after, arguments.follow);
-    let mut lines = Lines::new(client.open(&path).await?);
-    while let Some(line) = lines.next().await? {
-        if arguments.json {
-            let mut out = std::io::stdout().lock();
-            out.write_all(&line)?;
-            out.write_all(b"\n")?;
-        } else {
-            let line: LogLine = serde_json::from_slice(&line)
-                .map_err(|error| CliError::Own(format!("an event cannot be read: {error}")))?;
-            match line {
-                LogLine::Event(event) => print(&event)?,
-                LogLine::Reset(reset) => print_reset(&reset)?,
+    let (follow, is_raw) = (arguments.follow, arguments.json);
+    let mut after = arguments.after;
+    let printing = reach.ask(async |client, progress| {
+        let path = format!("/v1/events?after={after}&follow={follow}{session}");
+        let mut lines = Lines::new(client.open(&path).await?);
+        while let Some(line) = lines.next().await? {
+            progress.made();
+            after = print_line(&line, is_raw)?;
+        }
+        Ok(())
+    });
+    printing.await?;
+    Ok(exit_code::SUCCESS)
+}
+
+/// Prints a line, and returns where one goes on after it.
+fn print_line(line: &[u8], is_raw: bool) -> Result<u64, CliError> {
+    let parsed: LogLine = serde_json::from_slice(line)
+        .map_err(|error| CliError::Own(format!("an event cannot be read: {error}")))?;
+    if is_raw {
+        let mut out = std::io::stdout().lock();
+        out.write_all(line)?;
+        out.write_all(b"\n")?;
+    }
+    match parsed {
+        LogLine::Event(event) => {
+            if !is_raw {
+                print(&event)?;
             }
+            Ok(event.seq)
+        }
+        LogLine::Reset(reset) => {
+            if !is_raw {
+                print_reset(&reset)?;
+            }
+            Ok(reset.seq)
         }
     }
-    Ok(exit_code::SUCCESS)
 }
 
 fn print(event: &EventView) -> Result<(), CliError> {

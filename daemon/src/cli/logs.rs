@@ -12,7 +12,7 @@ use crate::exit_code;
 pub(super) async fn main(arguments: Logs) -> Result<u8, CliError> {
     let Logs { id, follow, raw } = arguments;
     let reach = Reach::open().await?;
-    let mut session: SessionView = reach.client().get(&super::path_of(&id)).await?;
+    let mut session: SessionView = reach.get(&super::path_of(&id)).await?;
     let id = session.id.clone();
     let path = super::path_of(&id);
     let stdout = copy(&reach, &id, "stdout", follow, OutputWriter::stdout(raw));

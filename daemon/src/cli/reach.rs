@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
@@ -61,6 +62,11 @@ impl Reach {
         }
     }
 
+    /// Reads something, of whichever daemon can be asked.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        self.ask(async |client, _| Ok(client.get(path).await?)).await
+    }
+
     /// Returns when a daemon serves. One that was killed is started again; one that was stopped had
     /// somebody who wanted that.
     async fn await_daemon(&self) -> Result<Wait, CliError> {
@@ -78,7 +84,7 @@ impl Reach {
                     wait = Wait::WasAway;
                     if !self.has_told.swap(true, Ordering::Relaxed) {
                         complain(
-                            &"the daemon was stopped, and the session goes on: this waits for \
+                            &"the daemon was stopped, and its sessions go on: this waits for \
                               `candor daemon start`",
                         );
                     }

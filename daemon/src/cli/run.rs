@@ -116,7 +116,7 @@ async fn show_to_the_end(reach: &Reach, id: &str) -> Result<SessionView, CliErro
     let (stdout, stderr, session) = tokio::join!(
         logs::copy(reach, id, "stdout", true, stdout),
         logs::copy(reach, id, "stderr", true, stderr),
-        reach.ask(async |client, _| Ok(client.get::<SessionView>(&path).await?)),
+        reach.get::<SessionView>(&path),
     );
     // A reader that has left is no reason to leave the session's end unseen.
     if let (Ok(stdout), Ok(stderr), Ok(session)) = (&stdout, &stderr, &session) {

@@ -15,7 +15,7 @@ pub(super) async fn main(arguments: Wait) -> Result<u8, CliError> {
     // An unknown id is told at once, not when the ones before it have ended.
     let mut ids = Vec::new();
     for id in &arguments.ids {
-        let session: SessionView = reach.client().get(&path_of(id)).await?;
+        let session: SessionView = reach.get(&path_of(id)).await?;
         ids.push(session.id);
     }
     let deadline = arguments.timeout.map(|ms| Instant::now() + Duration::from_millis(ms));
@@ -46,7 +46,7 @@ async fn ended(
     deadline: Option<Instant>,
 ) -> Result<Option<SessionView>, CliError> {
     let path = format!("{}/wait", path_of(id));
-    let ending = get(reach, &path);
+    let ending = reach.get(&path);
     let Some(deadline) = deadline else {
         return Ok(Some(ending.await?));
     };
@@ -60,10 +60,6 @@ async fn ended(
         Err(error) if error.is_absence() => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-async fn get(reach: &Reach, path: &str) -> Result<SessionView, CliError> {
-    reach.ask(async |client, _| Ok(client.get(path).await?)).await
 }
 
 fn print(session: &SessionView) -> Result<(), CliError> {

@@ -47,6 +47,8 @@ struct Reader {
     newest_removal: Option<Seq>,
     /// `None` when the client does not follow.
     wakeups: Option<Box<dyn Subscription>>,
+    /// Whether the daemon leaves, and what it changed last was looked for.
+    is_left: bool,
     is_at_end: bool,
     /// Whether nothing can follow: the one session that is read was removed.
     is_over: bool,
@@ -72,6 +74,7 @@ pub(super) async fn stream(
         page,
         newest_removal: None,
         wakeups,
+        is_left: false,
         is_at_end: false,
         is_over: false,
     };
@@ -83,10 +86,18 @@ pub(super) async fn stream(
 
 impl Reader {
     /// Returns the next lines, or `None` when there are no more.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, or the daemon leaves while the client follows: the answer is
+    /// broken off then, since more will follow at the next daemon.
     async fn next_lines(&mut self) -> Result<Option<Bytes>, ReadError> {
         loop {
             if let Some(lines) = self.page_as_lines() {
                 return Ok(Some(lines));
+            }
+            if self.is_left && self.is_at_end && !self.is_over {
+                return Err(ReadError::Unavailable { reason: "the daemon leaves".to_owned() });
             }
             if self.is_over || (self.is_at_end && !self.woken().await) {
                 return Ok(None);
@@ -158,7 +169,8 @@ impl Reader {
             seq = wakeups.woken() => seq.is_some(),
             () = quiet.cancelled() => {
                 // One last look: what was published before it became quiet is owed.
-                self.wakeups = None;
+                self.is_left = true;
+                self.is_at_end = false;
                 true
             }
         }

@@ -40,6 +40,8 @@
 mod cgroup;
 mod fence;
 mod find;
+#[cfg(test)]
+mod first_version;
 mod frame;
 mod heir;
 mod inside;

@@ -29,7 +29,7 @@ pub fn shim_trace(sessions_folder: &Path, session: SessionId) -> io::Result<Shim
     let started = place.load::<Started>()?;
     let exit = place.load::<ExitRecord>()?;
     let has_started = started != Found::Nothing || exit != Found::Nothing;
-    trace.note_damage(&place.load::<Intent>()?);
+    let intent = place.load::<Intent>()?;
     trace.note_damage(&started);
     if has_started {
         let is_alive = place.is_held()? == Some(true) || place.listens()?;
@@ -37,6 +37,10 @@ pub fn shim_trace(sessions_folder: &Path, session: SessionId) -> io::Result<Shim
         let exit = place.load::<ExitRecord>()?;
         trace.note_damage(&exit);
         trace.settle(&started, &exit, is_alive)?;
+    }
+    // It is not synced, and a power cut may damage it: it is no matter once the process is over.
+    if intent == Found::Damaged && trace.life != ShimLife::Over {
+        trace.damaged.insert(0, Intent::NAME);
     }
     trace.note_faults(&place)?;
     Ok(trace)
@@ -204,6 +208,16 @@ mod tests {
         scene.tells(ShimLife::Lives, None, &["intent", "started"], &[gone]);
         scene.write("exit", "half");
         scene.tells(ShimLife::Lives, None, &["intent", "started", "exit"], &[]);
+    }
+
+    /// As a power cut may leave it.
+    #[test]
+    fn damage_of_an_intent_does_not_matter_once_the_process_is_over() {
+        let scene = Scene::new();
+        scene.write("intent", "");
+        scene.tells(ShimLife::Unstarted, None, &["intent"], &[]);
+        scene.ended();
+        scene.tells(ShimLife::Over, None, &[], &[]);
     }
 
     #[test]

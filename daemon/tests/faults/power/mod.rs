@@ -129,7 +129,8 @@ fn assert_true(session: &Value, told: &Told) {
         ("failed", "spawn") => {
             let id = session["id"].as_str().unwrap();
             assert!(!told.running.contains(id), "it was told to run: {session}");
-            assert!(session["evidence"]["spawn"].is_null() && session["exit"].is_null());
+            let spawn = &session["evidence"]["spawn"];
+            assert!(spawn.is_null() && session["exit"].is_null(), "{session}");
         }
         other => panic!("{other:?}: {session}"),
     }
