@@ -126,7 +126,9 @@ async fn ask(place: &Place) -> io::Result<Finding> {
     match connection.greet(place.session()).await? {
         FromShim::Up => Ok(Finding::Up(Link::Shim(connection))),
         FromShim::Ended(ending) => Ok(Finding::Ended(ending)),
-        FromShim::Refused(_) | FromShim::Delivered { .. } => Err(io::ErrorKind::InvalidData.into()),
+        FromShim::Refused(_) | FromShim::Delivered { .. } | FromShim::Taken { .. } => {
+            Err(io::ErrorKind::InvalidData.into())
+        }
     }
 }
 

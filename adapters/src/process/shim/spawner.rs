@@ -36,7 +36,8 @@ pub struct ShimProgram {
 /// Makes processes that outlive the daemon, each with a shim that sees its end.
 ///
 /// The session gets what one of the direct spawner gets: see
-/// [`DirectSpawner`](crate::process::DirectSpawner).
+/// [`DirectSpawner`](crate::process::DirectSpawner). The pipe of a standard input that is held is the
+/// shim's, and does not end when this process does.
 pub struct ShimSpawner {
     sessions: PathBuf,
     program: ShimProgram,

@@ -25,6 +25,7 @@ mod tree;
 mod cgroup;
 mod disk;
 mod family;
+mod input;
 mod killed;
 mod oom;
 mod orphan;
