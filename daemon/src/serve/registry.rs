@@ -419,7 +419,7 @@ mod tests {
     use candor_core::bytes::ByteString;
     use candor_core::machine::Policy;
     use candor_core::ports::{Environment, IdSource as _, NoRecorder};
-    use candor_core::session::Spec;
+    use candor_core::session::{Spec, StandardInput};
     use candor_core::stop::{Actor, StopKind};
     use candor_core::supervisor::{Birth, Ports, Start};
     use candor_harness::fakes::Stage;
@@ -433,6 +433,7 @@ mod tests {
             cwd: ByteString::try_from("/").unwrap(),
             environment_names: Vec::new(),
             umask: 0o022,
+            input: StandardInput::None,
             policy: Policy::default(),
         };
         let (id, by) = (stage.ids().session_id(), Actor::User(1_000));
