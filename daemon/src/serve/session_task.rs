@@ -283,8 +283,10 @@ impl SessionTask {
             Happening::Launched(Launch::Unknown) | Happening::Attached(Attach::Unreachable) => {
                 Supervision::Unreachable
             }
-            Happening::Launched(_) | Happening::Attached(_) => Supervision::Ok,
-            Happening::Stop { .. }
+            Happening::Launched(_) | Happening::Attached(Attach::Up(_)) => Supervision::Ok,
+            // It is over, which is shown as soon as it is stored.
+            Happening::Attached(_)
+            | Happening::Stop { .. }
             | Happening::Fact(_)
             | Happening::Due(_)
             | Happening::RequestOpened

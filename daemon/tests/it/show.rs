@@ -147,7 +147,7 @@ fn a_lost_session_has_this_shape() {
     let command = place.session(&id)["command"].clone();
     let expected = json!({
         "parent": null, "title": null, "command": command,
-        "status": "lost", "outcome": "shim_and_daemon_killed", "intent": null, "exit": null,
+        "status": "lost", "outcome": "bad_record", "intent": null, "exit": null,
         "report": null, "evidence": evidence(None, None, Value::Null), "revision": 3,
         "started_at": "a time", "ended_at": "a time", "supervision": null, "exit_code": 120,
     });
