@@ -257,6 +257,28 @@ fn a_record_that_is_damaged_or_gone_makes_no_guess() {
 }
 
 #[test]
+fn a_session_has_not_ended_as_long_as_its_shim_lives_whatever_was_removed() {
+    let place = Place::new();
+    let (held, go) = (place.fifo("held"), place.fifo("go"));
+    let id = place.launch(agent(words!["--hold", &held, "--await", &go, "--exit", "5"]));
+    let process = fs::File::open(held).unwrap();
+    place.await_running(&id);
+    fs::remove_dir_all(place.home().join("sessions").join(format!("{id}.shim"))).unwrap();
+    place.kill_daemon();
+    place.run(["daemon", "start"]).expect(0);
+    let session = place.settled(&id);
+    assert_eq!(
+        (&session["status"], &session["supervision"]),
+        (&"running".into(), &"unreachable".into()),
+        "{session}"
+    );
+    fs::write(go, "go\n").unwrap();
+    drop(process);
+    let said = place.run(["wait", &id]).expect(120);
+    assert_eq!(said.stdout(), format!("{id} lost bad_record\n"));
+}
+
+#[test]
 fn a_folder_that_is_removed_under_a_session_costs_the_output_and_not_the_truth() {
     let place = Place::new();
     let (ready, go) = (place.fifo("ready"), place.fifo("go"));

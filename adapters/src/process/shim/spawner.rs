@@ -1,6 +1,7 @@
 //! [`ProcessSpawner`] by shims.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io;
 use std::path::{PathBuf, absolute};
 use std::sync::Arc;
@@ -156,6 +157,8 @@ impl ProcessSpawner for ShimSpawner {
         let ward = self.wards.admit(id);
         let beside = Beside { handle: None, reason: self.earlier_reason };
         let answer = match find(&place, &beside).await {
+            // Its folder is gone, and not itself: what it watches has not ended for all we know.
+            Finding::NeverRan if is_stood_in(&place).await => Attach::Unreachable,
             Finding::NeverRan => attach_direct(&self.sessions, id).await,
             finding => match finding.into_attach() {
                 Ok(link) => return Attach::Up(up(claim, ward, place, link)),
@@ -170,6 +173,21 @@ impl ProcessSpawner for ShimSpawner {
         crate::failpoint!(AttachDone, id);
         answer
     }
+}
+
+/// Says whether somebody stands in this place although it was removed: a shim does until the end of
+/// its process, and no longer.
+async fn is_stood_in(place: &Place) -> bool {
+    let mut removed = place.folder().as_os_str().to_owned();
+    // As the kernel writes it. Source: `proc_pid_cwd(5)`.
+    removed.push(" (deleted)");
+    let looked = tokio::task::spawn_blocking(move || {
+        let stands = |entry: fs::DirEntry| {
+            fs::read_link(entry.path().join("cwd")).is_ok_and(|folder| folder == *removed)
+        };
+        fs::read_dir("/proc").is_ok_and(|entries| entries.flatten().any(stands))
+    });
+    looked.await.unwrap_or(false)
 }
 
 /// Makes a process of what was found or launched.
