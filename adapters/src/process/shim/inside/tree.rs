@@ -404,7 +404,7 @@ mod tests {
     /// Each thread has a list of its own.
     #[test]
     fn children_of_all_threads_are_found() {
-        let own = rustix::process::getpid();
+        let own = getpid();
         let start = || Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let (sender, receiver) = std::sync::mpsc::channel();
         let (end, ended) = std::sync::mpsc::channel::<()>();
