@@ -225,10 +225,20 @@ impl Place {
     }
 
     /// Whether this was a session's place and nobody watches its process any more, so that nothing
-    /// is started for it either.
+    /// is started for it either. Nothing is made there: it may be another's.
     pub(super) fn is_over(&self) -> bool {
         // Only where one has started: a shim that finds its lock taken leaves.
-        matches!(self.load::<Started>(), Ok(Found::Whole(_))) && matches!(self.lock(), Ok(Some(_)))
+        matches!(self.load::<Started>(), Ok(Found::Whole(_)))
+            && matches!(self.is_held(), Ok(Some(false) | None))
+    }
+
+    /// Removes the session's cgroup, if it had one and nothing is left in it.
+    pub(super) fn remove_cgroup(&self) {
+        if let Ok(Found::Whole(Started { cgroup: Some(cgroup), .. })) = self.load()
+            && cgroup.is_of(self.session)
+        {
+            cgroup.remove();
+        }
     }
 
     /// Whether the folder was removed under the shim that stands in it: then nothing can be
