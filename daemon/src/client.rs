@@ -14,8 +14,11 @@ use tokio::net::UnixStream;
 
 use crate::api::{OUTPUT_OFFSET, Problem};
 
+/// What the words for errors begin with.
+const PROBLEM: &str = "urn:candor:problem:";
+
 /// What a daemon that leaves answers to what it does not do any more.
-const STOPPING: &str = "urn:candor:problem:stopping";
+const STOPPING: &str = "stopping";
 
 /// Why a request gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +45,19 @@ impl ClientError {
     pub(crate) fn is_absence(&self) -> bool {
         match self {
             Self::NoDaemon { .. } | Self::Broken(_) => true,
-            Self::Refused(problem) => problem.kind == STOPPING,
+            Self::Refused(_) => self.is_about(STOPPING),
             Self::Unreachable { .. } | Self::Unreadable { .. } => false,
+        }
+    }
+
+    /// Says whether the daemon has answered with the problem of this name.
+    pub(crate) fn is_about(&self, name: &str) -> bool {
+        match self {
+            Self::Refused(problem) => problem.kind.strip_prefix(PROBLEM) == Some(name),
+            Self::NoDaemon { .. }
+            | Self::Unreachable { .. }
+            | Self::Broken(_)
+            | Self::Unreadable { .. } => false,
         }
     }
 
@@ -114,6 +128,19 @@ impl Client {
         let body = serde_json::to_vec(body)
             .map_err(|error| ClientError::Unreadable { reason: error.to_string() })?;
         self.call(Method::POST, path, body.into()).await
+    }
+
+    /// Sends bytes as they are, and reads the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub(crate) async fn post_bytes<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        bytes: Bytes,
+    ) -> Result<T, ClientError> {
+        self.call(Method::POST, path, bytes).await
     }
 
     /// Sends a request whose answer is of no interest but that it worked.
