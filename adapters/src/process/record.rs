@@ -57,14 +57,33 @@ pub(super) fn show<T: Serialize>(path: &Path, record: &T) -> io::Result<()> {
     write(path, record, |_file| Ok(()))
 }
 
-/// Writes a record under the name of [`unfinished`] alone, where it stays.
+/// Stores a record that was perhaps [foretold](foretell). What was foretold stays until it is known
+/// better: the disk may take hours to take this one, and whoever waits for it may be killed.
 ///
 /// # Errors
 ///
 /// What the file system said.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "shims do, and are not there"))]
+#[cfg(target_os = "linux")]
+pub(super) fn store_foretold<T: Serialize>(path: &Path, record: &T) -> io::Result<()> {
+    let writing = writing(path);
+    write_new(&writing, record)?.sync_all()?;
+    fs::rename(writing, path)?;
+    // It says less, and is read by nobody any more.
+    drop(remove(&unfinished(path)));
+    sync_folder_of(path)
+}
+
+/// Writes a record under the name of [`unfinished`] alone, where it stays. Whoever looks there finds
+/// it whole, or what was there before.
+///
+/// # Errors
+///
+/// What the file system said.
+#[cfg(target_os = "linux")]
 pub(super) fn foretell<T: Serialize>(path: &Path, record: &T) -> io::Result<()> {
-    write_unfinished(path, record).map(drop)
+    let writing = writing(path);
+    write_new(&writing, record)?;
+    fs::rename(writing, unfinished(path))
 }
 
 /// Writes over a record that is there and was has the same length, where nothing new can be made:
@@ -92,19 +111,19 @@ fn write<T: Serialize>(
     record: &T,
     before_rename: impl FnOnce(&File) -> io::Result<()>,
 ) -> io::Result<()> {
-    let file = write_unfinished(path, record)?;
+    let unfinished = unfinished(path);
+    let file = write_new(&unfinished, record)?;
     before_rename(&file)?;
-    fs::rename(unfinished(path), path)
+    fs::rename(unfinished, path)
 }
 
-fn write_unfinished<T: Serialize>(path: &Path, record: &T) -> io::Result<File> {
+fn write_new<T: Serialize>(path: &Path, record: &T) -> io::Result<File> {
     let line = encode(record)?;
-    let unfinished = unfinished(path);
     // What an earlier attempt has left is worth less than what is known now.
-    remove(&unfinished)?;
+    remove(path)?;
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    let mut file = options.open(&unfinished)?;
+    let mut file = options.open(path)?;
     file.write_all(line.as_bytes())?;
     Ok(file)
 }
@@ -156,8 +175,18 @@ pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
 
 /// Returns the name under which a record is written.
 pub(super) fn unfinished(path: &Path) -> PathBuf {
+    with_ending(path, ".unfinished")
+}
+
+/// Returns the name under which a record is written that was perhaps foretold.
+#[cfg(target_os = "linux")]
+pub(super) fn writing(path: &Path) -> PathBuf {
+    with_ending(path, ".writing")
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);
-    name.push(".unfinished");
+    name.push(ending);
     PathBuf::from(name)
 }
 

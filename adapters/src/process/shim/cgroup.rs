@@ -96,8 +96,11 @@ pub(super) fn remove_left(is_over: impl Fn(SessionId) -> bool) {
     let Some(folder) = own_folder() else {
         return;
     };
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten().take(LEFT_MAX) {
-        if entry.file_name().to_str().and_then(session_of).is_some_and(&is_over) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let named = entries.filter_map(|entry| Some((session_of(entry.file_name().to_str()?)?, entry)));
+    // Not before: a cgroup has dozens of files of the kernel's beside those of sessions.
+    for (session, entry) in named.take(LEFT_MAX) {
+        if is_over(session) {
             // Refused as long as anything runs in it.
             drop(fs::remove_dir(entry.path()));
         }

@@ -28,7 +28,8 @@ pub struct Fence {
 /// A shim that has recorded the end of its process, and has yet to leave, is waited for. One that
 /// comes later than this finds neither intent nor order, and leaves.
 ///
-/// It may wait for a disk, and up to 2 s for a shim.
+/// The session's cgroup goes, unless something is left in it. It may wait for a disk, and up to 2 s
+/// for a shim.
 ///
 /// # Errors
 ///
@@ -45,7 +46,11 @@ fn fence_within(patience: Duration, place: &Place) -> io::Result<Option<Fence>> 
     loop {
         match place.fence()? {
             Fencing::Held => {}
-            Fencing::Done(lock) => return Ok(Some(Fence { _lock: lock })),
+            Fencing::Done(lock) => {
+                // Where its records are gone, nobody finds it any more.
+                place.remove_cgroup();
+                return Ok(Some(Fence { _lock: lock }));
+            }
         }
         if Instant::now() >= deadline {
             let reason = "the shim of the session has not left yet";

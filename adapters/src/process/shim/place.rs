@@ -72,6 +72,9 @@ pub(super) trait Record: Serialize + DeserializeOwned {
     /// The name of its file.
     const NAME: &'static str;
 
+    /// Whether what it says may be put down before it is settled.
+    const IS_FORETOLD: bool = false;
+
     /// Whose it is. A file that was copied from elsewhere gives itself away.
     fn session(&self) -> SessionId;
 }
@@ -132,6 +135,7 @@ impl Record for Started {
 
 impl Record for ExitRecord {
     const NAME: &'static str = "exit";
+    const IS_FORETOLD: bool = true;
 
     fn session(&self) -> SessionId {
         self.session
@@ -221,10 +225,20 @@ impl Place {
     }
 
     /// Whether this was a session's place and nobody watches its process any more, so that nothing
-    /// is started for it either.
+    /// is started for it either. Nothing is made there: it may be another's.
     pub(super) fn is_over(&self) -> bool {
         // Only where one has started: a shim that finds its lock taken leaves.
-        matches!(self.load::<Started>(), Ok(Found::Whole(_))) && matches!(self.lock(), Ok(Some(_)))
+        matches!(self.load::<Started>(), Ok(Found::Whole(_)))
+            && matches!(self.is_held(), Ok(Some(false) | None))
+    }
+
+    /// Removes the session's cgroup, if it had one and nothing is left in it.
+    pub(super) fn remove_cgroup(&self) {
+        if let Ok(Found::Whole(Started { cgroup: Some(cgroup), .. })) = self.load()
+            && cgroup.is_of(self.session)
+        {
+            cgroup.remove();
+        }
     }
 
     /// Whether the folder was removed under the shim that stands in it: then nothing can be
@@ -240,7 +254,12 @@ impl Place {
     ///
     /// What the file system said.
     pub(super) fn store<R: Record>(&self, record: &R) -> io::Result<()> {
-        record::store(&self.path::<R>(), record, || {})
+        let path = self.path::<R>();
+        if R::IS_FORETOLD {
+            record::store_foretold(&path, record)
+        } else {
+            record::store(&path, record, || {})
+        }
     }
 
     /// Writes a record that is not settled yet under its unfinished name, where whoever looks after
@@ -278,7 +297,12 @@ impl Place {
     ///
     /// When the file could not be read.
     pub(super) fn unfinished<R: Record>(&self) -> io::Result<Found<R>> {
-        self.read(&record::unfinished(&self.path::<R>()))
+        let path = self.path::<R>();
+        // The later one first: it says more.
+        match self.read(&record::writing(&path))? {
+            Found::Whole(record) => Ok(Found::Whole(record)),
+            Found::Damaged | Found::Nothing => self.read(&record::unfinished(&path)),
+        }
     }
 
     fn read<R: Record>(&self, path: &Path) -> io::Result<Found<R>> {
@@ -288,14 +312,20 @@ impl Place {
         })
     }
 
-    /// Gives an unfinished record its name.
+    /// Gives an unfinished record its name, and removes what is left of others.
     ///
     /// # Errors
     ///
     /// What the file system said.
     pub(super) fn promote<R: Record>(&self) -> io::Result<()> {
         let path = self.path::<R>();
-        fs::rename(record::unfinished(&path), &path)?;
+        let [writing, unfinished] = [record::writing(&path), record::unfinished(&path)];
+        let (whole, other) = match self.read::<R>(&writing)? {
+            Found::Whole(_) => (writing, unfinished),
+            Found::Damaged | Found::Nothing => (unfinished, writing),
+        };
+        fs::rename(whole, &path)?;
+        drop(record::remove(&other));
         record::sync_folder_of(&path)
     }
 
@@ -308,6 +338,7 @@ impl Place {
         let path = self.path::<R>();
         record::remove(&path)?;
         record::remove(&record::unfinished(&path))?;
+        record::remove(&record::writing(&path))?;
         record::sync_folder_of(&path)
     }
 

@@ -196,6 +196,21 @@ mod tests {
         scene.tells(ShimLife::Over, None, &[], &[]);
     }
 
+    /// Others' places are asked, too, and nothing is made in them.
+    #[test]
+    fn a_place_is_over_when_a_shim_has_started_and_left() {
+        let scene = Scene::new();
+        assert!(!scene.place.is_over());
+        let lock = scene.place.lock().unwrap().unwrap();
+        scene.started(Pid::INIT, 0);
+        assert!(!scene.place.is_over());
+        drop(lock);
+        assert!(scene.place.is_over());
+        let lock = scene.place.folder().join("lock");
+        fs::remove_file(&lock).unwrap();
+        assert!(scene.place.is_over() && !lock.exists());
+    }
+
     #[test]
     fn damage_is_named_and_hides_no_life() {
         let scene = Scene::new();

@@ -25,7 +25,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitCode;
 
 use candor_core::verdict::SpawnStage;
-use rustix::fs::Mode;
+use rustix::fs::{FileType, Mode, fstat};
 use rustix::io::Errno;
 use rustix::process::{getpid, set_child_subreaper, setsid, umask};
 use rustix::stdio::dup2_stdin;
@@ -59,7 +59,8 @@ const FIRST_OTHER: i32 = 3;
 /// Is the shim, from beginning to end. It must be called first in `main`, before a file is opened or
 /// a thread started.
 ///
-/// Standard input is the socket of whoever gives the order; the others are looked at by nobody.
+/// Standard input is the socket of whoever gives the order; the others are looked at by nobody. With
+/// anything else there it leaves at once.
 ///
 /// The exit code says whether the session's process was watched to its end, or was refused and is
 /// known as such. Nobody relies on it: what counts is on disk.
@@ -107,6 +108,11 @@ fn run() -> io::Result<()> {
 /// Leaves terminal, group, descriptors and signals of whoever started this process, and returns the
 /// socket to it.
 fn leave_everything() -> io::Result<UnixStream> {
+    if !is_socket(io::stdin().as_fd()) {
+        // Nobody gives an order: somebody typed its name. A shim cannot be interrupted, so none is
+        // to begin there.
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
     close_from(FIRST_OTHER);
     // By its file's name it could be called anything. Where the system has none, nothing is lost.
     let _ = set_name(NAME);
@@ -122,6 +128,10 @@ fn leave_everything() -> io::Result<UnixStream> {
     let launcher = io::stdin().as_fd().try_clone_to_owned()?;
     dup2_stdin(File::open("/dev/null")?)?;
     Ok(launcher.into())
+}
+
+fn is_socket(descriptor: BorrowedFd<'_>) -> bool {
+    fstat(descriptor).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_socket())
 }
 
 /// Launches, as the direct spawner does, with another record.

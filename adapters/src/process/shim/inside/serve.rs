@@ -35,6 +35,10 @@ const CONNECTIONS_MAX: usize = 8;
 const RETRY_MIN: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 
+/// How long nobody is let in after that failed: mostly the system has no descriptor left, and whoever
+/// waits at the door is told of again and again meanwhile.
+const REST: Duration = Duration::from_secs(1);
+
 /// The number of the signal that the kernel kills with.
 const SIGKILL: u8 = 9;
 
@@ -64,6 +68,8 @@ pub(super) struct Desk {
     listener: UnixListener,
     children: Children,
     epoll: OwnedFd,
+    /// Until when nobody is let in.
+    rests_until: Option<Instant>,
     connections: [Option<Connection>; CONNECTIONS_MAX],
     /// The process's standard input, if it is held.
     input: Option<Input>,
@@ -103,19 +109,45 @@ impl Desk {
             input.watch(&epoll, INPUT)?;
         }
         let connections = [const { None }; CONNECTIONS_MAX];
-        let mut desk = Self { listener, children, epoll, connections, input };
+        let mut desk = Self { listener, children, epoll, rests_until: None, connections, input };
         desk.admit(launcher);
         Ok(desk)
     }
 
     fn accept(&mut self) {
-        let Ok((stream, _)) = self.listener.accept() else {
-            return;
+        let stream = match self.listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if is_no_fault(&error) => return,
+            Err(_) => return self.rest(),
         };
         // The folder is private already. This holds even if somebody opens it.
         if socket_peercred(&stream).is_ok_and(|peer| peer.uid == geteuid()) {
             self.admit(stream);
         }
+    }
+
+    /// Stops listening at the door for [`REST`]. Whoever waits there goes on waiting.
+    fn rest(&mut self) {
+        if epoll::delete(&self.epoll, &self.listener).is_ok() {
+            self.rests_until = Some(Instant::now() + REST);
+        }
+    }
+
+    /// Listens at the door again, if it is time, and returns how long the next wait may be.
+    fn patience(&mut self, patience: Option<Duration>) -> Option<Duration> {
+        let Some(until) = self.rests_until else {
+            return patience;
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        if !left.is_zero() {
+            return Some(patience.map_or(left, |patience| patience.min(left)));
+        }
+        self.rests_until = None;
+        if watch(&self.epoll, &self.listener, LISTENER).is_err() {
+            self.rests_until = Some(Instant::now() + REST);
+            return Some(patience.map_or(REST, |patience| patience.min(REST)));
+        }
+        patience
     }
 
     /// Keeps a connection, if there is a place for it.
@@ -272,7 +304,7 @@ impl Shim {
 
     /// Waits until there is something to do, at most this long, and does it.
     fn listen(&mut self, patience: Option<Duration>) -> io::Result<()> {
-        let patience = patience.map(|patience| Timespec {
+        let patience = self.desk.patience(patience).map(|patience| Timespec {
             tv_sec: patience.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: patience.subsec_nanos().into(),
         });
@@ -362,6 +394,12 @@ impl Shim {
             Some(ToShim::Hello(_)) | None => Talk::IsOver,
         }
     }
+}
+
+/// Whether nobody is there any more who was, and the next one can be let in.
+fn is_no_fault(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
+    matches!(error.kind(), ConnectionAborted | Interrupted | WouldBlock)
 }
 
 fn watch(epoll: &OwnedFd, descriptor: impl AsFd, about: u64) -> io::Result<()> {

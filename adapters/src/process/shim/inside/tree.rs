@@ -7,10 +7,15 @@
 //! Numbers are read from `/proc`, and a process of which one was read may be gone by the time that
 //! it gets a signal. The shim's own children keep their numbers until it reaps them. To all others a
 //! signal goes through a pidfd, and only after what was got hold of with it said of itself that its
-//! parent is the one in whose list it stood, or the shim.
+//! parent is the one in whose list it stood, or the shim; and a list counts only if whose it is was
+//! there, still the same, after it had been read.
+//!
+//! Whoever ends while it is looked may leave children that fall to where nobody looks any more. So
+//! where an end was met, it is looked once more.
 //!
 //! Source: `proc_pid_task(5)`, `children`; `PR_SET_CHILD_SUBREAPER(2const)`.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -25,6 +30,9 @@ use crate::process::platform::{Stat, stat};
 /// Processes that are found in one go. What is beyond falls to the shim when these have ended, and
 /// is found by the next one.
 const FOUND_MAX: usize = 16 * 1024;
+
+/// Sweeps that are made of one question, while each of them meets somebody who has just ended.
+const SWEEPS_MAX: u32 = 16;
 
 /// A list of children is read in pieces of this size.
 const PIECE_BYTES: usize = 4096;
@@ -47,13 +55,36 @@ enum Source {
     Lines,
 }
 
-/// What makes sure that a signal goes to the process that was meant.
+/// What makes sure that a number is still that of the process that was met.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Hold {
+    /// The tree grows from it, and it is asked for nothing.
+    Root,
     /// It is this process's own child, which keeps its number until it is reaped here.
     Child,
-    /// Only what is got hold of by its number, and then looked at once more.
-    Handle,
+    /// Only when it started, with what is got hold of by its number.
+    Handle { start_mark: u64 },
+}
+
+/// Number and start of a process.
+type Mark = (i32, u64);
+
+/// What the sweeps of one question know of each other.
+#[derive(Debug, Default)]
+struct Seen {
+    /// They were sent the signal, and are not sent it twice: a second interrupt means more than the
+    /// first.
+    signalled: HashSet<Mark>,
+    /// They had ended, and wait for their parents: what they had has fallen elsewhere long ago.
+    zombies: HashSet<Mark>,
+}
+
+/// What one sweep found.
+#[derive(Clone, Copy, Debug)]
+struct Swept {
+    alive: u32,
+    /// Somebody ended meanwhile, and what it had started was perhaps not found.
+    met_an_end: bool,
 }
 
 /// What is asked of a sweep.
@@ -73,89 +104,118 @@ impl Tree {
         Self { root, spared, source }
     }
 
-    /// Whether any of them lives.
+    /// Whether any of them lives. Where that cannot be ruled out, one does.
     pub(super) fn is_alive(&self) -> bool {
-        self.sweep(Order::Any) > 0
+        self.ask(Order::Any) > 0
     }
 
     /// Returns how many of them live.
     pub(super) fn count(&self) -> u32 {
-        self.sweep(Order::Count)
+        self.ask(Order::Count)
     }
 
     /// Sends a signal to all who live and are not in the `group`, and returns how many live, whether
     /// or not they could be sent one.
     pub(super) fn send(&self, signal: Signal, group: Option<Pid>) -> u32 {
-        self.sweep(Order::Send(signal, group))
+        self.ask(Order::Send(signal, group))
+    }
+
+    fn ask(&self, order: Order) -> u32 {
+        let mut seen = Seen::default();
+        let mut swept = Swept { alive: 0, met_an_end: true };
+        for _ in 0..SWEEPS_MAX {
+            swept = self.sweep(order, &mut seen);
+            if !swept.met_an_end || (matches!(order, Order::Any) && swept.alive > 0) {
+                return swept.alive;
+            }
+        }
+        // They end as fast as it is looked, so there is somebody who starts them.
+        swept.alive.max(1)
     }
 
     /// Goes through all of them, parents first, so that none is there to start another one in place
     /// of a child that has just been ended.
-    fn sweep(&self, order: Order) -> u32 {
+    fn sweep(&self, order: Order, seen: &mut Seen) -> Swept {
         let lines = match self.source {
             Source::Lists => Vec::new(),
             Source::Lines => lines(),
         };
-        let mut found = vec![(self.root, Hold::Handle)];
+        let mut found = vec![(self.root, Hold::Root)];
         let mut at = 0;
-        let mut alive = 0;
+        let mut swept = Swept { alive: 0, met_an_end: false };
         while let Some(&(parent, hold)) = found.get(at) {
             at += 1;
-            // Of those that were sent SIGKILL many have ended by now.
-            if hold == Hold::Child && parent != self.spared && !children::lives(parent) {
-                alive -= 1;
-                continue;
-            }
             let children = match self.source {
                 Source::Lists => listed(parent),
                 Source::Lines => lined(&lines, parent),
             };
-            for child in children {
-                let hold = self.hold_of(parent);
-                if !self.meet(child, parent, hold, order) {
+            // Not before: it may end while its list is read, and then the list is short. Of those
+            // that were sent SIGKILL many have ended by now.
+            if !self.is_there(parent, hold) {
+                swept.met_an_end = true;
+                swept.alive -= u32::from(parent != self.spared);
+                if matches!(hold, Hold::Handle { .. }) {
+                    // The list is perhaps that of another one, who has its number now.
                     continue;
                 }
-                alive += u32::from(child != self.spared);
-                match order {
-                    Order::Any if alive > 0 => return alive,
-                    Order::Any | Order::Count | Order::Send(..) => {}
+            }
+            for child in children {
+                let Some(hold) = self.meet(child, parent, order, seen) else {
+                    swept.met_an_end |= seen.is_news(child);
+                    continue;
+                };
+                swept.alive += u32::from(child != self.spared);
+                if matches!(order, Order::Any) && swept.alive > 0 {
+                    return swept;
                 }
                 if found.len() < FOUND_MAX {
                     found.push((child, hold));
                 }
             }
         }
-        alive
+        swept
     }
 
-    fn hold_of(&self, parent: Pid) -> Hold {
-        if parent == self.root && parent == getpid() { Hold::Child } else { Hold::Handle }
-    }
-
-    /// Does what is asked with a child that was read of, and says whether there is such a child and
-    /// it lives.
-    fn meet(&self, child: Pid, parent: Pid, hold: Hold, order: Order) -> bool {
-        if child == self.spared {
-            return living(child).is_some();
-        }
+    /// Whether a process that was met lives and is still the same. A child that has ended is reaped,
+    /// but for the one that is spared.
+    fn is_there(&self, process: Pid, hold: Hold) -> bool {
         match hold {
-            Hold::Child => {
-                let lives = children::lives(child);
-                if let Order::Send(signal, group) = order
-                    && lives
-                    && group
-                        .is_none_or(|group| living(child).is_some_and(|stat| !stat.is_in(group)))
-                {
-                    // What may not be signalled is counted as what it is: left.
-                    let _ = kill_process(child, signal);
-                }
-                lives
+            Hold::Root => true,
+            Hold::Child if process == self.spared => living(process).is_some(),
+            Hold::Child => children::lives(process),
+            Hold::Handle { start_mark } => {
+                living(process).is_some_and(|stat| stat.start_mark == start_mark)
             }
-            Hold::Handle => self.meet_by_handle(child, parent, order).is_some(),
         }
     }
 
-    fn meet_by_handle(&self, child: Pid, parent: Pid, order: Order) -> Option<()> {
+    /// Does what is asked with a child that was read of, and returns how it is held, if there is
+    /// such a child and it lives.
+    fn meet(&self, child: Pid, parent: Pid, order: Order, seen: &mut Seen) -> Option<Hold> {
+        if parent != self.root || parent != getpid() {
+            return self.meet_by_handle(child, parent, order, seen);
+        }
+        if child == self.spared {
+            living(child)?;
+        } else if !children::lives(child) {
+            return None;
+        } else if let Order::Send(signal, group) = order
+            && let Some(stat) = living(child)
+            && seen.is_due(child, &stat, group)
+        {
+            // What may not be signalled is counted as what it is: left.
+            let _ = kill_process(child, signal);
+        }
+        Some(Hold::Child)
+    }
+
+    fn meet_by_handle(
+        &self,
+        child: Pid,
+        parent: Pid,
+        order: Order,
+        seen: &mut Seen,
+    ) -> Option<Hold> {
         let handle = pidfd_open(child, PidfdFlags::empty()).ok()?;
         let stat = living(child)?;
         let [parent, root] = [parent, self.root].map(|pid| pid.as_raw_nonzero().get());
@@ -163,11 +223,29 @@ impl Tree {
             return None;
         }
         if let Order::Send(signal, group) = order
-            && group.is_none_or(|group| !stat.is_in(group))
+            && child != self.spared
+            && seen.is_due(child, &stat, group)
         {
             let _ = pidfd_send_signal(&handle, signal);
         }
-        Some(())
+        Some(Hold::Handle { start_mark: stat.start_mark })
+    }
+}
+
+impl Seen {
+    /// Whether a process is yet to be sent the signal. It will have been.
+    fn is_due(&mut self, process: Pid, stat: &Stat, group: Option<Pid>) -> bool {
+        group.is_none_or(|group| !stat.is_in(group))
+            && self.signalled.insert((process.as_raw_nonzero().get(), stat.start_mark))
+    }
+
+    /// Whether the end of a process was not known before the sweep. One that is a zombie and was one
+    /// is no news; the rest are gone, or have just become one.
+    fn is_news(&mut self, process: Pid) -> bool {
+        stat(process).ok().flatten().is_none_or(|stat| {
+            !stat.is_zombie
+                || self.zombies.insert((process.as_raw_nonzero().get(), stat.start_mark))
+        })
     }
 }
 
@@ -256,9 +334,10 @@ mod tests {
     use std::io::{BufRead as _, BufReader, Write as _};
     use std::process::{Child, Command, Stdio};
 
-    use rustix::process::{Pid, Signal};
+    use rustix::process::{Pid, Signal, getpid, set_child_subreaper};
 
-    use super::{Source, Tree};
+    use super::super::children;
+    use super::{Hold, Source, Tree};
 
     /// A shell with two children, of which one has one itself: all three wait for the end of its
     /// input. And one that has ended or will have in a moment, which it does not look at.
@@ -325,7 +404,7 @@ mod tests {
     /// Each thread has a list of its own.
     #[test]
     fn children_of_all_threads_are_found() {
-        let own = rustix::process::getpid();
+        let own = getpid();
         let start = || Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let (sender, receiver) = std::sync::mpsc::channel();
         let (end, ended) = std::sync::mpsc::channel::<()>();
@@ -351,5 +430,45 @@ mod tests {
             let tree = Tree { root: pid, spared: nobody(), source };
             assert_eq!((tree.count(), tree.is_alive()), (0, false));
         }
+    }
+
+    /// Its parent ends while it is looked, and it falls to where was looked already.
+    #[expect(clippy::zombie_processes, reason = "the tree reaps it, as it does for a shim")]
+    #[test]
+    fn a_child_is_not_missed_while_it_changes_its_parent() {
+        const ROUNDS: usize = 100;
+
+        // Each test is a process of its own, so that nobody else's children are reaped.
+        set_child_subreaper(Some(getpid())).unwrap();
+        for source in [Source::Lists, Source::Lines] {
+            let tree = Tree { source, ..Tree::of(getpid(), nobody()) };
+            for _ in 0..ROUNDS {
+                let mut command = Command::new("/bin/sh");
+                command.args(["-c", "exec 3<&0; cat <&3 & exec 3<&-"]).stdin(Stdio::piped());
+                let mut parent = command.stdout(Stdio::null()).spawn().unwrap();
+                let pid = Pid::from_child(&parent);
+                while super::stat(pid).unwrap().is_some_and(|stat| !stat.is_zombie) {
+                    assert!(tree.is_alive());
+                }
+                assert!(tree.is_alive());
+                assert!((1..=2).contains(&tree.count()));
+                drop(parent.stdin.take());
+                while tree.is_alive() {
+                    std::thread::yield_now();
+                }
+                assert!(!children::lives(pid), "it was reaped");
+            }
+        }
+    }
+
+    /// The number of a process that has ended may be another's.
+    #[test]
+    fn a_number_alone_is_not_the_process_that_was_met() {
+        let family = Family::new();
+        let shell = Pid::from_child(&family.0);
+        let tree = family.tree(Source::Lists, nobody());
+        let start_mark = super::living(shell).unwrap().start_mark;
+        assert!(tree.is_there(shell, Hold::Handle { start_mark }));
+        assert!(!tree.is_there(shell, Hold::Handle { start_mark: start_mark - 1 }));
     }
 }

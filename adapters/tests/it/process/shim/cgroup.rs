@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use candor_adapters::remains::Remains;
 use candor_core::ports::{Delivery, Target};
 use candor_core::session::SessionId;
 use candor_core::stop::Signal;
@@ -102,6 +103,22 @@ async fn what_is_left_keeps_its_cgroup_and_no_longer() {
     while cgroup.exists() {
         tokio::task::yield_now().await;
     }
+}
+
+/// Once the records are gone, nobody else would find it.
+#[tokio::test]
+async fn cgroup_goes_with_the_files_of_its_session() {
+    let stage = Stage::new();
+    let ((process, reader, session), cgroup) = up_in_a_cgroup!(&stage, "", &["--hang"]);
+    kill(stage.shim(session)).await;
+    assert_eq!(process.signal(Target::Group, Signal::Kill).await, Delivery::Delivered);
+    released(reader).await;
+    while members(&cgroup) > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(cgroup.exists(), "no shim is there to remove it");
+    Remains::new(stage.sessions()).remove(session).unwrap();
+    assert!(!cgroup.exists());
 }
 
 /// The shim is dead, and the daemon has the cgroup still.

@@ -50,7 +50,7 @@ async fn exit_outlasts_the_daemon_and_a_name_that_is_taken() {
     let arguments = ["--hold", hold_path, "--await", go.to_str().unwrap(), "--die", "TERM"];
     let (session, process) = stage.agent_up(&arguments).await;
     let hold = held(&hold).await;
-    let in_the_way = stage.file(session, "exit.unfinished");
+    let in_the_way = stage.file(session, "exit.writing");
     fs::create_dir(&in_the_way).unwrap();
     line_to(&go).await;
     released(hold).await;

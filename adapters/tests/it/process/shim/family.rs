@@ -13,7 +13,9 @@ use candor_core::ports::{Delivery, Ending, Process, Target};
 use candor_core::session::SessionId;
 use candor_core::stop::Signal;
 use candor_core::verdict::Exit;
-use rustix::process::{self, Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    self, Pid, PidfdFlags, Resource, Rlimit, getrlimit, pidfd_open, pidfd_send_signal, prlimit,
+};
 use tokio::time::timeout;
 
 use super::{PATIENCE, Stage, ending, found_ended, gone, held, kill, line_from, line_to, released};
@@ -56,6 +58,7 @@ both_ways! {
     signal_to_the_process_alone_asks_for_no_end_of_the_others
     stop_ends_nobody_else
     shim_that_is_killed_while_it_ends_the_rest_has_said_how_the_process_ended
+    shim_that_is_killed_while_the_disk_is_full_has_said_how_the_process_ended
     thousands_that_nobody_waits_for_leave_no_zombie
 }
 
@@ -262,6 +265,28 @@ async fn shim_that_is_killed_while_it_ends_the_rest_has_said_how_the_process_end
         pidfd_send_signal(&left, process::Signal::KILL).unwrap();
         gone(left).await;
     }
+}
+
+/// What it could not write takes nothing away from what it had written before.
+async fn shim_that_is_killed_while_the_disk_is_full_has_said_how_the_process_ended(stage: &Stage) {
+    let (process, reader, session) = escaped(stage, ",stubborn", &["--hang"]).await;
+    let shim = stage.shim(session);
+    assert_eq!(process.signal(Target::Group, Signal::Terminate).await, Delivery::Delivered);
+    let foretold = stage.file(session, "exit.unfinished");
+    while !foretold.exists() {
+        tokio::task::yield_now().await;
+    }
+    let full = Rlimit { current: Some(0), maximum: getrlimit(Resource::Fsize).maximum };
+    prlimit(Some(shim), Resource::Fsize, full).unwrap();
+    released(reader).await;
+    // It was opened, and nothing could be written into it.
+    while !stage.file(session, "exit.writing").exists() {
+        tokio::task::yield_now().await;
+    }
+    kill(shim).await;
+    let told = ending(&*process).await;
+    assert_eq!(told.exit, Exit::Signal { number: 15, core_dumped: false });
+    assert_eq!(found_ended(stage, session).await, told);
 }
 
 async fn thousands_that_nobody_waits_for_leave_no_zombie(stage: &Stage) {

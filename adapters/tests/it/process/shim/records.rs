@@ -119,9 +119,11 @@ async fn exit_that_only_lacks_its_name_gets_it() {
     write_intent(&stage, session);
     write_started(&stage, session, NONCE, 4711, OTHER_BOOT);
     write_exit(&stage, session, "exit.unfinished");
+    // The next one came no further.
+    write_exit(&stage, session, "exit.writing");
+    damage(&stage, session, "exit.writing");
     assert_eq!(found_ended(&stage, session).await.exit, Exit::Code(7));
-    assert!(stage.file(session, "exit").exists());
-    assert!(!stage.file(session, "exit.unfinished").exists());
+    assert_only_its_name(&stage, session);
 
     let session = session_id(2);
     write_intent(&stage, session);
@@ -129,6 +131,17 @@ async fn exit_that_only_lacks_its_name_gets_it() {
     write_exit(&stage, session, "exit.unfinished");
     damage(&stage, session, "exit.unfinished");
     assert_told(&stage, session, "lost: Reboot").await;
+
+    write_exit(&stage, session, "exit.writing");
+    assert_eq!(found_ended(&stage, session).await.exit, Exit::Code(7));
+    assert_only_its_name(&stage, session);
+}
+
+fn assert_only_its_name(stage: &Stage, session: SessionId) {
+    assert!(stage.file(session, "exit").exists());
+    for name in ["exit.unfinished", "exit.writing"] {
+        assert!(!stage.file(session, name).exists(), "{name}");
+    }
 }
 
 #[tokio::test]

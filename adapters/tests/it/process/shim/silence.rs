@@ -1,13 +1,17 @@
 //! A shim that says nothing.
 
+use std::fs;
+use std::io;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use candor_core::ports::{Attach, Delivery, Target};
 use candor_core::stop::Signal;
 use candor_core::verdict::Exit;
-use rustix::process::{self, kill_process};
+use rustix::process::{self, Pid, Resource, Rlimit, getrlimit, kill_process, prlimit};
+use tokio::time::timeout;
 
-use super::{Stage, attach, attached, exit};
+use super::{PATIENCE, Stage, attach, attached, ending, exit};
 
 #[tokio::test]
 async fn shim_that_hangs_is_out_of_reach_until_it_goes_on() {
@@ -82,4 +86,49 @@ async fn nonsense_ends_the_connection_alone() {
     let later = attached(&*stage.later(), session).await;
     assert_eq!(later.signal(Target::Process, Signal::Kill).await, Delivery::Delivered);
     assert_eq!(exit(&*process).await, Exit::Signal { number: 9, core_dumped: false });
+}
+
+/// The time that a process has computed, in clock ticks: a hundredth of a second each.
+fn computed_ticks(process: Pid) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).unwrap();
+    let (_, rest) = stat.rsplit_once(')').unwrap();
+    rest.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+/// It has no descriptor left to let anybody in with.
+#[tokio::test]
+async fn shim_that_can_let_nobody_in_rests_and_tries_again() {
+    const TICKS_MAX: u64 = 10;
+
+    let stage = Stage::new();
+    let (session, process) = stage.agent_up(&["--hang"]).await;
+    let shim = stage.shim(session);
+    let before = getrlimit(Resource::Nofile);
+    let none = Rlimit { current: Some(0), ..before };
+    prlimit(Some(shim), Resource::Nofile, none).unwrap();
+    let computed = computed_ticks(shim);
+    assert!(matches!(attach(&*stage.later(), session).await, Attach::Unreachable));
+    // That took half a second, which one that does not rest computes all through.
+    let computed = computed_ticks(shim) - computed;
+    assert!(computed <= TICKS_MAX, "{computed}");
+    prlimit(Some(shim), Resource::Nofile, before).unwrap();
+    let later = timeout(PATIENCE, async {
+        loop {
+            if let Attach::Up(process) = attach(&*stage.later(), session).await {
+                return process;
+            }
+        }
+    });
+    drop(later.await.expect("it lets daemons in again"));
+    assert_eq!(process.signal(Target::Group, Signal::Kill).await, Delivery::Delivered);
+    assert_eq!(ending(&*process).await.left_behind, Some(0));
+}
+
+/// Somebody typed its name, and can do nothing against a process that hears no signal.
+#[test]
+fn shim_that_nobody_orders_anything_from_leaves_at_once() {
+    let (input, _writer) = io::pipe().unwrap();
+    let mut shim = Command::new(super::program().path);
+    let status = shim.stdin(input).status().unwrap();
+    assert_eq!(status.code(), Some(1));
 }
