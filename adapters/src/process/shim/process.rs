@@ -49,13 +49,18 @@ struct Order {
 }
 
 impl ShimProcess {
-    /// Makes the process, and what speaks for it with its shim. Nothing happens before
-    /// [`Driver::run`] is polled. Once the process is dropped, the driver leaves.
-    pub(super) fn new(place: Place, registry: Weak<Registry>, ward: Ward) -> (Self, Driver) {
+    /// Makes the process, and what speaks for it with its shim over `link`. Nothing happens before
+    /// [`Driver::run`] is polled, with this link. Once the process is dropped, the driver leaves.
+    pub(super) fn new(
+        place: Place,
+        registry: Weak<Registry>,
+        ward: Ward,
+        link: &Link,
+    ) -> (Self, Driver) {
         let (signals, orders) = mpsc::channel(SIGNALS_MAX);
         let (tell, end) = watch::channel(None);
         let is_told = AtomicBool::new(false);
-        let (shows, supervision) = watch::channel(Supervision::Ok);
+        let (shows, supervision) = watch::channel(supervision_by(link));
         let process = Self { session: place.session(), signals, end, is_told, supervision };
         let beside = Beside { handle: None, reason: LostReason::ShimKilled };
         (process, Driver { place, registry, ward, beside, orders, tell, shows })
@@ -145,15 +150,10 @@ impl Driver {
     pub(super) async fn run(mut self, mut link: Link) {
         self.hold_process(&link).await;
         loop {
+            self.shows.send_replace(supervision_by(&link));
             let parting = match link {
-                Link::Shim(connection) => {
-                    self.shows.send_replace(Supervision::Ok);
-                    self.listen(connection).await
-                }
-                Link::Orphan(orphan) => {
-                    self.shows.send_replace(Supervision::Unsupervised);
-                    self.stand_by(orphan).await
-                }
+                Link::Shim(connection) => self.listen(connection).await,
+                Link::Orphan(orphan) => self.stand_by(orphan).await,
             };
             let found = match parting {
                 Parting::Over(fact) => return self.end(fact),
@@ -189,7 +189,7 @@ impl Driver {
     }
 
     async fn listen(&mut self, mut connection: Connection) -> Parting {
-        let mut pending: VecDeque<(u64, oneshot::Sender<Delivery>)> = VecDeque::new();
+        let mut pending = Pending::new();
         let mut last_id = 0;
         loop {
             tokio::select! {
@@ -198,13 +198,8 @@ impl Driver {
                 biased;
                 heard = connection.next() => match heard {
                     Ok(FromShim::Delivered { id, delivery }) => {
-                        // They are answered in their order. One before it got none.
-                        while let Some((asked, answer)) = pending.pop_front() {
-                            if asked == id {
-                                let _ = answer.send(delivery);
-                                break;
-                            }
-                        }
+                        self.shows.send_replace(Supervision::Ok);
+                        answer_for(&mut pending, id, delivery);
                     }
                     Ok(FromShim::Ended(ending)) => {
                         // The shim has left without looking at them.
@@ -213,7 +208,9 @@ impl Driver {
                         }
                         return Parting::Over(Fact::Ended(ending));
                     }
-                    Ok(FromShim::Up) => {}
+                    Ok(FromShim::Up) => {
+                        self.shows.send_replace(Supervision::Ok);
+                    }
                     Ok(FromShim::Refused(_)) | Err(_) => {
                         for (_, answer) in pending {
                             let _ = answer.send(Delivery::Unknown);
@@ -224,13 +221,17 @@ impl Driver {
                 order = self.orders.recv() => match order {
                     Some(order) => {
                         last_id += 1;
-                        pending.retain(|(_, answer)| !answer.is_closed());
                         if let Some(waits) = ask(&connection, last_id, order) {
                             pending.push_back((last_id, waits));
                         }
                     }
                     None => return Parting::Unwanted,
                 },
+                // Until the shim says anything again, nobody knows whether it still can.
+                () = first_is_given_up(&mut pending) => {
+                    pending.pop_front();
+                    self.shows.send_replace(Supervision::Unreachable);
+                }
             }
         }
     }
@@ -276,6 +277,35 @@ impl Driver {
             };
             return Some(Err(fact));
         }
+    }
+}
+
+/// Signals that a shim was asked for and has not answered yet, in their order, each with its number.
+type Pending = VecDeque<(u64, oneshot::Sender<Delivery>)>;
+
+/// Returns how well a process is watched that is reached in this way.
+const fn supervision_by(link: &Link) -> Supervision {
+    match link {
+        Link::Shim(_) => Supervision::Ok,
+        Link::Orphan(_) => Supervision::Unsupervised,
+    }
+}
+
+/// Passes on what the shim has answered. They are answered in their order, so those before it got no
+/// answer, and one that was given up is not among them any more.
+fn answer_for(pending: &mut Pending, id: u64, delivery: Delivery) {
+    while let Some((asked, answer)) = pending.pop_front_if(|(asked, _)| *asked <= id) {
+        if asked == id {
+            let _ = answer.send(delivery);
+        }
+    }
+}
+
+/// Waits until nobody waits any more for the answer to the first of them. Cancel safe.
+async fn first_is_given_up(pending: &mut Pending) {
+    match pending.front_mut() {
+        Some((_, answer)) => answer.closed().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,0 +1,30 @@
+//! What hangs holds nobody up: a daemon that does not answer, and a shim that does not, for which a
+//! daemon that leaves waits a while.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Place, Running, agent, kernel, words};
+
+/// Launches an agent that is interrupted while its shim does not answer, so that a daemon that leaves
+/// has something to wait for, for two seconds. Returns its id, the shim, and who asks.
+fn interrupt_in_vain(place: &Place) -> (String, Pid, Running) {
+    let id = place.launch(agent(["--hang"]));
+    place.await_running(&id);
+    let shim = kernel::shim_of(&id);
+    kill_process(shim, Signal::STOP).unwrap();
+    let mut events = place.start(["events", "--follow", "--json", "--session", &id]);
+    let interrupt = place.start(["interrupt", &id]);
+    events.value(|event| event["to"] == "completing");
+    (id, shim, interrupt)
+}
+
+#[test]
+fn a_shim_that_answers_no_signal_is_unreachable_until_it_does() {
+    let place = Place::new();
+    let (id, shim, _interrupt) = interrupt_in_vain(&place);
+    while place.session(&id)["supervision"] != "unreachable" {}
+    kill_process(shim, Signal::CONT).unwrap();
+    assert_eq!(place.end_of(&id)["outcome"], "interrupted");
+}
