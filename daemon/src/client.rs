@@ -17,6 +17,9 @@ use crate::api::{OUTPUT_OFFSET, Problem};
 /// What a daemon that leaves answers to what it does not do any more.
 const STOPPING: &str = "urn:candor:problem:stopping";
 
+/// What a daemon that leaves its sessions already answers to the wish that it stop them.
+const LEAVES_SESSIONS: &str = "urn:candor:problem:leaves_sessions";
+
 /// Why a request gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
@@ -42,9 +45,19 @@ impl ClientError {
     pub(crate) fn is_absence(&self) -> bool {
         match self {
             Self::NoDaemon { .. } | Self::Broken(_) => true,
-            Self::Refused(problem) => problem.kind == STOPPING,
+            Self::Refused(_) => self.is_leaving(),
             Self::Unreachable { .. } | Self::Unreadable { .. } => false,
         }
+    }
+
+    /// Says whether the daemon is there, and has said that it leaves.
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self, Self::Refused(problem) if problem.kind == STOPPING)
+    }
+
+    /// Says whether the sessions are not stopped since the daemon was leaving them already.
+    pub(crate) fn is_leaving_sessions(&self) -> bool {
+        matches!(self, Self::Refused(problem) if problem.kind == LEAVES_SESSIONS)
     }
 
     /// Says whether the session that was asked about was removed before.

@@ -21,6 +21,26 @@ fn interrupt_in_vain(place: &Place) -> (String, Pid, Running) {
 }
 
 #[test]
+fn sessions_that_a_daemon_leaves_already_are_stopped_by_the_next() {
+    let place = Place::new();
+    let other = place.launch(agent(["--hang"]));
+    place.await_running(&other);
+    let (_, shim, _interrupt) = interrupt_in_vain(&place);
+    let leave = place.start(["daemon", "stop"]);
+    while place.run(["daemon", "status", "--json"]).expect(0).json()["stopping"] == false {}
+    let stop = place.start(["daemon", "stop", "--sessions"]);
+    let said = leave.finish().expect(0);
+    assert!(said.stdout().contains("2 sessions go on"), "{said:?}");
+    kill_process(shim, Signal::CONT).unwrap();
+    stop.finish().expect(0);
+    let session = place.session(&other);
+    assert_eq!(
+        (&session["outcome"], &session["intent"]["kind"]),
+        (&"interrupted".into(), &"shutdown".into())
+    );
+}
+
+#[test]
 fn a_shim_that_answers_no_signal_is_unreachable_until_it_does() {
     let place = Place::new();
     let (id, shim, _interrupt) = interrupt_in_vain(&place);
