@@ -41,6 +41,22 @@ fn sessions_that_a_daemon_leaves_already_are_stopped_by_the_next() {
 }
 
 #[test]
+fn whoever_waits_has_patience_with_a_daemon_that_takes_long_to_leave() {
+    let place = Place::new();
+    let go = place.fifo("go");
+    let other = place.launch(agent(words!["--await", &go, "--exit", "3"]));
+    place.await_running(&other);
+    let (_, shim, _interrupt) = interrupt_in_vain(&place);
+    let mut wait = place.start(["wait", &other]);
+    place.run(["daemon", "stop"]).expect(0);
+    assert!(wait.error_line().contains("`candor daemon start`"));
+    kill_process(shim, Signal::CONT).unwrap();
+    place.run(["daemon", "start"]).expect(0);
+    fs::write(go, "go\n").unwrap();
+    wait.finish().expect(3);
+}
+
+#[test]
 fn a_shim_that_answers_no_signal_is_unreachable_until_it_does() {
     let place = Place::new();
     let (id, shim, _interrupt) = interrupt_in_vain(&place);
