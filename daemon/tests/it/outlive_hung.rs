@@ -20,6 +20,25 @@ fn interrupt_in_vain(place: &Place) -> (String, Pid, Running) {
     (id, shim, interrupt)
 }
 
+/// Waits until a program catches Ctrl-C.
+fn await_catching(program: &Running) {
+    let mask_of = |status: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(mask.trim(), 16).unwrap()
+    };
+    let bit = 1 << (Signal::INT.as_raw() - 1);
+    // Nobody is told of that. The runner ends this if it never does.
+    while mask_of(str::from_utf8(&kernel::read(program.pid(), "status")).unwrap()) & bit == 0 {}
+}
+
+/// Starts a daemon that does not answer.
+fn hung_daemon(place: &Place) -> Pid {
+    place.run(["daemon", "start"]).expect(0);
+    let daemon = place.daemon();
+    kill_process(daemon, Signal::STOP).unwrap();
+    daemon
+}
+
 #[test]
 fn sessions_that_a_daemon_leaves_already_are_stopped_by_the_next() {
     let place = Place::new();
@@ -63,4 +82,45 @@ fn a_shim_that_answers_no_signal_is_unreachable_until_it_does() {
     while place.session(&id)["supervision"] != "unreachable" {}
     kill_process(shim, Signal::CONT).unwrap();
     assert_eq!(place.end_of(&id)["outcome"], "interrupted");
+}
+
+#[test]
+fn ctrl_c_leaves_a_launch_that_is_not_answered() {
+    let place = Place::new();
+    let daemon = hung_daemon(&place);
+    for presses in [1, 2] {
+        let run = place.start(["run", "--", "true"]);
+        await_catching(&run);
+        for _ in 0..presses {
+            run.signal(Signal::INT);
+        }
+        run.finish().expect(125).because(&["does not answer", "not known", "candor ls"]);
+    }
+    kill_process(daemon, Signal::CONT).unwrap();
+}
+
+#[test]
+fn ctrl_c_during_a_launch_means_the_session() {
+    let place = Place::new();
+    let daemon = hung_daemon(&place);
+    let run = place.start(words!["run", "--"].into_iter().chain(agent(["--hang"])));
+    await_catching(&run);
+    run.signal(Signal::INT);
+    kill_process(daemon, Signal::CONT).unwrap();
+    run.finish().expect(130);
+    assert_eq!(place.sessions()[0]["outcome"], "interrupted");
+}
+
+#[test]
+fn ctrl_c_again_leaves_a_daemon_that_does_not_answer() {
+    let place = Place::new();
+    let script = agent(["--ready", "-", "--hang"]);
+    let mut run = place.start(words!["run", "--"].into_iter().chain(script));
+    assert_eq!(run.line(), "ready");
+    let daemon = hung_daemon(&place);
+    run.signal(Signal::INT);
+    assert!(run.error_line().contains("the daemon does not answer"));
+    run.signal(Signal::INT);
+    run.finish().expect(125);
+    kill_process(daemon, Signal::CONT).unwrap();
 }
