@@ -124,3 +124,17 @@ fn ctrl_c_again_leaves_a_daemon_that_does_not_answer() {
     run.finish().expect(125);
     kill_process(daemon, Signal::CONT).unwrap();
 }
+
+#[test]
+fn the_time_of_a_wait_is_over_though_no_daemon_answers() {
+    let place = Place::new();
+    let ended = place.launch(["true"]);
+    place.run(["wait", &ended]).expect(0);
+    let daemon = hung_daemon(&place);
+    for time in ["0s", "20ms", "2s"] {
+        let said = place.run(["wait", "--timeout", time, &ended, "another"]).expect(124);
+        said.because(&["the time is over", "no daemon answers for", &ended, "another"]);
+    }
+    kill_process(daemon, Signal::CONT).unwrap();
+    place.run(["wait", "--timeout", "0s", &ended]).expect(0);
+}
