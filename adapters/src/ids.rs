@@ -1,7 +1,7 @@
 //! Ids that sort by the time of their making.
 
 use candor_core::ports::IdSource;
-use candor_core::session::{EventId, SessionId};
+use candor_core::session::{EventId, MessageId, SessionId};
 use uuid::Uuid;
 
 /// Mints UUIDs of version 7.
@@ -13,6 +13,14 @@ use uuid::Uuid;
 /// Source: RFC 9562, section 6.2, method 1.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UuidV7Source;
+
+impl UuidV7Source {
+    /// Returns an id that no message has.
+    #[must_use]
+    pub fn message_id(&self) -> MessageId {
+        MessageId::from_uuid(Uuid::now_v7())
+    }
+}
 
 impl IdSource for UuidV7Source {
     fn session_id(&self) -> SessionId {

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use crate::bytes::ByteString;
 use crate::event::{Event, Seq, StoredEvent};
 use crate::recording::Entry;
-use crate::session::{EventId, OutputSizes, Revision, Session, SessionId, Spec};
+use crate::session::{EventId, MessageId, OutputSizes, Revision, Session, SessionId, Spec};
 use crate::stop::Signal;
 use crate::time::Now;
 use crate::verdict::{Exit, LostReason, SpawnStage, Witness};
@@ -260,6 +260,50 @@ pub enum Delivery {
     Unknown,
 }
 
+/// Bytes of one message, at most.
+pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes that may wait for one process to read them, at most.
+pub const INPUT_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
+
+/// Messages of one process that are known again when they are sent once more: the last so many.
+pub const MESSAGES_REMEMBERED_MAX: usize = 64;
+
+/// Bytes for a process's standard input.
+///
+/// The end is part of a message, and none of its own, so that it has its place in the order, and is
+/// repeated like everything else.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Message {
+    /// Names it. The same bytes that are meant twice have two names.
+    pub id: MessageId,
+    /// What is written. It may be nothing.
+    pub bytes: Vec<u8>,
+    /// Whether the input is closed once the bytes are written.
+    pub is_last: bool,
+}
+
+/// Shows how many bytes there are, and none of them: what is typed is as secret as what is set.
+impl fmt::Debug for Message {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, bytes, is_last } = self;
+        write!(formatter, "Message({id}, {} bytes, is_last: {is_last})", bytes.len())
+    }
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Sent {
+    /// It is written, or will be as soon as the process reads what is before it.
+    Accepted,
+    /// The process has ended, or its input has: nothing is ever written to it again.
+    AlreadyEnded,
+    /// There is no room for it until the process reads what waits, and nothing of it was taken.
+    Full,
+    /// It cannot be told. Send it again, with the same id.
+    Unknown,
+}
+
 /// One launched process, for as long as it takes.
 ///
 /// No pid, path, descriptor or shell shows here: what cannot be named cannot be confused.
@@ -279,6 +323,30 @@ pub trait Process: Send + Sync {
     /// It MUST reach only processes that this session started, whatever became of their numbers
     /// meanwhile. It MUST NOT wait for an effect of the signal.
     async fn signal(&self, target: Target, signal: Signal) -> Delivery;
+
+    /// Sends bytes to the standard input of a process that was launched with
+    /// [`StandardInput::Held`](crate::session::StandardInput::Held). Any other one has no input that
+    /// could be written to: the answer MUST be [`Sent::AlreadyEnded`].
+    ///
+    /// What was accepted MUST be written whole, once, and in the order in which it was accepted,
+    /// unless the process ends or closes its input before. That MUST hold whatever becomes of the
+    /// caller, for a process that outlives it. A message whose id is one of the last
+    /// [`MESSAGES_REMEMBERED_MAX`] that were accepted MUST NOT be written again, and MUST be answered
+    /// with [`Sent::Accepted`] for as long as the process lives.
+    ///
+    /// After anything but [`Sent::Accepted`] and [`Sent::Unknown`] nothing of the message MUST ever be
+    /// written. After [`Sent::Unknown`] all of it may be, or nothing.
+    ///
+    /// The input MUST NOT end before a message that says so was accepted and all is written, or
+    /// whoever holds it has died.
+    ///
+    /// It MUST NOT wait for the process to read. A message that would make more than
+    /// [`INPUT_BYTES_MAX`] wait, or has more than [`MESSAGE_BYTES_MAX`], MUST be answered with
+    /// [`Sent::Full`]. To an input for which nothing waits, and nothing is on its way, one of
+    /// [`MESSAGE_BYTES_MAX`] MUST NOT.
+    ///
+    /// Not cancel safe: dropped, it is as after [`Sent::Unknown`].
+    async fn send(&self, message: &Message) -> Sent;
 
     /// Says how well the process is looked after. It MUST answer at once, from what is known.
     fn supervision(&self) -> Supervision {

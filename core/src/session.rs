@@ -72,6 +72,31 @@ impl EventId {
     }
 }
 
+/// Identifies one message to a process, so that it is written once, however often it is sent.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct MessageId(Uuid);
+
+impl MessageId {
+    /// Wraps a UUID that a sender minted.
+    #[must_use]
+    pub const fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// Returns the UUID.
+    #[must_use]
+    pub const fn as_uuid(&self) -> &Uuid {
+        &self.0
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.hyphenated(), formatter)
+    }
+}
+
 /// Counts the changes of one session, from 1, without a gap. 0 stands for "no row yet".
 #[derive(
     Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
@@ -108,6 +133,17 @@ impl fmt::Display for Revision {
     }
 }
 
+/// What a session reads as its standard input.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StandardInput {
+    /// Nothing: it is at its end from the start.
+    #[default]
+    None,
+    /// What it is sent, from a pipe that is held open until somebody closes it.
+    Held,
+}
+
 /// What to run, and how. Fixed at the launch.
 ///
 /// The values of the environment are not here: they are secrets more often than not, and go from
@@ -125,6 +161,9 @@ pub struct Spec {
     pub environment_names: Vec<ByteString>,
     /// The file mode creation mask of the caller.
     pub umask: u32,
+    /// What its standard input is. Rows of before there was a choice have none.
+    #[serde(default)]
+    pub input: StandardInput,
     /// The numbers that the machine decides by.
     pub policy: Policy,
 }

@@ -5,7 +5,7 @@ use candor_adapters::sqlite::{Backup, Removal};
 use candor_core::bytes::ByteString;
 use candor_core::event::StoredEvent;
 use candor_core::ports;
-use candor_core::session::{Note, Session};
+use candor_core::session::{Note, Session, StandardInput};
 use candor_core::status::Status;
 use candor_core::stop::{Graces, Intent};
 use candor_core::time::Timestamp;
@@ -26,6 +26,9 @@ pub(crate) struct SessionView {
     pub(crate) title: Option<String>,
     pub(crate) command: Vec<ByteString>,
     pub(crate) cwd: ByteString,
+    /// What its standard input is.
+    #[serde(default)]
+    pub(crate) input: StandardInput,
     pub(crate) status: Status,
     pub(crate) outcome: Option<String>,
     pub(crate) intent: Option<IntentView>,
@@ -237,6 +240,28 @@ pub(crate) struct LaunchRequest {
     pub(crate) graces: Graces,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) success_codes: Vec<u8>,
+    /// What its standard input is. Left out where there is none, which is what daemons of before
+    /// there was a choice understand.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) input: StandardInput,
+}
+
+fn is_none(input: &StandardInput) -> bool {
+    *input == StandardInput::None
+}
+
+/// The answer to a message for a session's standard input. A refusal is a problem.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) struct InputReply {
+    pub(crate) answer: InputAnswer,
+}
+
+/// How a message was taken.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum InputAnswer {
+    /// It is written, once, whatever becomes of the daemon.
+    Accepted,
 }
 
 /// The answer to a request to stop.
@@ -305,6 +330,7 @@ impl SessionView {
             title: session.spec.title.clone(),
             command: session.spec.command.clone(),
             cwd: session.spec.cwd.clone(),
+            input: session.spec.input,
             status: session.status(),
             outcome: session.verdict().map(|verdict| verdict.outcome().to_owned()),
             intent: session.intent.as_ref().map(IntentView::new),

@@ -14,11 +14,14 @@ use tokio::net::UnixStream;
 
 use crate::api::{OUTPUT_OFFSET, Problem};
 
+/// What the words for errors begin with.
+const PROBLEM: &str = "urn:candor:problem:";
+
 /// What a daemon that leaves answers to what it does not do any more.
-const STOPPING: &str = "urn:candor:problem:stopping";
+const STOPPING: &str = "stopping";
 
 /// What a daemon that leaves its sessions already answers to the wish that it stop them.
-const LEAVES_SESSIONS: &str = "urn:candor:problem:leaves_sessions";
+const LEAVES_SESSIONS: &str = "leaves_sessions";
 
 /// Why a request gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -52,12 +55,23 @@ impl ClientError {
 
     /// Says whether the daemon is there, and has said that it leaves.
     pub(crate) fn is_leaving(&self) -> bool {
-        matches!(self, Self::Refused(problem) if problem.kind == STOPPING)
+        self.is_about(STOPPING)
     }
 
     /// Says whether the sessions are not stopped since the daemon was leaving them already.
     pub(crate) fn is_leaving_sessions(&self) -> bool {
-        matches!(self, Self::Refused(problem) if problem.kind == LEAVES_SESSIONS)
+        self.is_about(LEAVES_SESSIONS)
+    }
+
+    /// Says whether the daemon has answered with the problem of this name.
+    pub(crate) fn is_about(&self, name: &str) -> bool {
+        match self {
+            Self::Refused(problem) => problem.kind.strip_prefix(PROBLEM) == Some(name),
+            Self::NoDaemon { .. }
+            | Self::Unreachable { .. }
+            | Self::Broken(_)
+            | Self::Unreadable { .. } => false,
+        }
     }
 
     /// Says whether the session that was asked about was removed before.
@@ -127,6 +141,19 @@ impl Client {
         let body = serde_json::to_vec(body)
             .map_err(|error| ClientError::Unreadable { reason: error.to_string() })?;
         self.call(Method::POST, path, body.into()).await
+    }
+
+    /// Sends bytes as they are, and reads the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub(crate) async fn post_bytes<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        bytes: Bytes,
+    ) -> Result<T, ClientError> {
+        self.call(Method::POST, path, bytes).await
     }
 
     /// Sends a request whose answer is of no interest but that it worked.

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use candor_core::bytes::ByteString;
 use candor_core::machine::Policy;
 use candor_core::ports::Environment;
-use candor_core::session::{SessionId, Spec};
+use candor_core::session::{SessionId, Spec, StandardInput};
 
 use crate::contract::spawner::{Behaviour, Program, Programs};
 
@@ -125,6 +125,7 @@ impl RealPrograms {
             cwd: bytes(self.folder.as_os_str().as_encoded_bytes()),
             environment_names: Vec::new(),
             umask: UMASK,
+            input: StandardInput::None,
             policy: Policy::default(),
         };
         Program { spec, environment: Environment::default() }
@@ -137,6 +138,7 @@ impl Programs for RealPrograms {
             Behaviour::Exits(code) => self.agent(["--exit", &code.to_string()]),
             Behaviour::DiesOf(signal) => self.agent(["--die", &signal.to_string()]),
             Behaviour::Hangs => self.agent(["--hang"]),
+            Behaviour::Digests => self.agent(["--digest"]),
             Behaviour::IsMissing => self.command("no-such-program", [""; 0]),
             Behaviour::HasNoFolder => {
                 let elsewhere = Self::new(self.folder.join("no-such-folder"));

@@ -192,7 +192,7 @@ mod tests {
 
     /// How many faults there are of each kind.
     const KINDS: [(&str, usize); 6] =
-        [("L", 20), ("P", 22), ("I", 13), ("O", 15), ("D", 22), ("C", 21)];
+        [("L", 20), ("P", 22), ("I", 13), ("O", 15), ("D", 22), ("C", 23)];
 
     /// Ways to make many of them happen at once, which have tests of their own.
     const RECIPES: [&str; 2] = ["R1", "R3"];

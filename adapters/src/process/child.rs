@@ -4,10 +4,10 @@
 //! turns under one lock, and no signal ever reaches a process that got the number later.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use async_trait::async_trait;
-use candor_core::ports::{Delivery, Ending, Fact, Process, Target};
+use candor_core::ports::{Delivery, Ending, Fact, Message, Process, Sent, Target};
 use candor_core::session::{OutputSizes, SessionId};
 use candor_core::stop::Signal;
 use candor_core::verdict::{Exit, LostReason, Witness};
@@ -17,6 +17,7 @@ use rustix::process::{
     waitid, waitpid,
 };
 
+use super::feeder::Feeder;
 use super::files;
 use super::platform::{EXIT_PROBE, ExitWatch};
 use super::registry::Registry;
@@ -29,6 +30,8 @@ pub(super) struct DirectProcess {
     pid: Pid,
     watch: ExitWatch,
     life: Mutex<Life>,
+    /// Its standard input, if it is held.
+    feeder: Option<Arc<Feeder>>,
     registry: Weak<Registry>,
 }
 
@@ -55,9 +58,10 @@ impl DirectProcess {
         sessions: PathBuf,
         pid: Pid,
         watch: ExitWatch,
+        feeder: Option<Arc<Feeder>>,
         registry: Weak<Registry>,
     ) -> Self {
-        Self { session, sessions, pid, watch, life: Mutex::new(Life::Unreaped), registry }
+        Self { session, sessions, pid, watch, life: Mutex::new(Life::Unreaped), feeder, registry }
     }
 
     fn life(&self) -> MutexGuard<'_, Life> {
@@ -80,6 +84,9 @@ impl DirectProcess {
         let status = retry_on_intr(|| waitpid(Some(self.pid), WaitOptions::empty()));
         *life = Life::Reaped;
         drop(life);
+        if let Some(feeder) = &self.feeder {
+            feeder.close();
+        }
         let exit = status.ok().flatten().and_then(|(_pid, status)| exit(status));
         let fact = match exit {
             Some(exit) => Fact::Ended(ending(exit, output)),
@@ -111,14 +118,27 @@ impl Process for DirectProcess {
 
     async fn signal(&self, target: Target, signal: Signal) -> Delivery {
         crate::failpoint!(SignalBegun, self.session, signal);
-        let delivery = self.send(target, signal);
+        let delivery = self.deliver(target, signal);
         crate::failpoint!(SignalSent, self.session, signal);
         delivery
+    }
+
+    async fn send(&self, message: &Message) -> Sent {
+        match &self.feeder {
+            Some(feeder) if !self.has_ended() => feeder.send(message),
+            Some(_) | None => Sent::AlreadyEnded,
+        }
     }
 }
 
 impl DirectProcess {
-    fn send(&self, target: Target, signal: Signal) -> Delivery {
+    fn has_ended(&self) -> bool {
+        // Held while it is looked: afterwards the number may be another child's.
+        let life = self.life();
+        *life == Life::Reaped || has_ended(self.pid)
+    }
+
+    fn deliver(&self, target: Target, signal: Signal) -> Delivery {
         // Held until the signal is sent: nobody reaps meanwhile.
         let life = self.life();
         if *life == Life::Reaped {

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,10 +13,13 @@ use candor_core::session::SessionId;
 use candor_core::verdict::SpawnStage;
 use rustix::fs::Mode;
 use rustix::process::Pid;
+use tokio::net::unix::pipe;
 
 use super::child::DirectProcess;
+use super::feeder::Feeder;
 use super::files;
 use super::identity::Identity;
+use super::input;
 use super::output::Stream;
 use super::plan::{Plan, Refusal};
 use super::platform::{ExitWatch, FOLDER_FLAGS, Life, boot_id, sign_of_life};
@@ -63,7 +66,7 @@ fn start(
 ) -> Result<DirectProcess, Refusal> {
     let session = claim.session();
     let prepare = Refusal::at(SpawnStage::Prepare);
-    let stdin = File::open("/dev/null").map_err(&prepare)?;
+    let (stdin, pipe) = open_input(plan.holds_input).map_err(&prepare)?;
     let stdout = files::create_output(sessions, session, Stream::Stdout).map_err(&prepare)?;
     let stderr = files::create_output(sessions, session, Stream::Stderr).map_err(&prepare)?;
     let descriptors = Descriptors {
@@ -83,7 +86,21 @@ fn start(
     child.open_gate()?;
     crate::failpoint!(LaunchOpened, session);
     let registry = Arc::downgrade(claim.registry());
-    Ok(DirectProcess::new(session, sessions.to_owned(), pid, watch, registry))
+    let feeder = pipe.map(|pipe| {
+        let feeder = Feeder::new();
+        tokio::spawn(Arc::clone(&feeder).run(pipe));
+        feeder
+    });
+    Ok(DirectProcess::new(session, sessions.to_owned(), pid, watch, feeder, registry))
+}
+
+/// Returns what the process reads, and what this one writes to it.
+fn open_input(is_held: bool) -> io::Result<(OwnedFd, Option<pipe::Sender>)> {
+    if !is_held {
+        return Ok((File::open("/dev/null")?.into(), None));
+    }
+    let (reader, writer) = input::pipe()?;
+    Ok((reader.into(), Some(pipe::Sender::from_owned_fd(writer.into())?)))
 }
 
 /// Says who a child at its gate is, beyond doubt.

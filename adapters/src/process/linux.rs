@@ -100,6 +100,8 @@ pub(in crate::process) struct Stat {
     pub(in crate::process) group: i32,
     /// See [`Life::Runs`].
     pub(in crate::process) start_mark: u64,
+    /// How it ended, as `wait` has it. Of a process that may not be looked into it reads as 0.
+    pub(in crate::process) exit_status: i32,
     /// Whether it has executed a program since it was forked. A child at its gate has not.
     pub(in crate::process) has_executed: bool,
 }
@@ -142,8 +144,10 @@ fn parse_stat(stat: &[u8]) -> Option<Stat> {
     let threads: u32 = fields.nth(20 - 10)?.parse().ok()?;
     let start_mark = fields.nth(22 - 21)?.parse().ok()?;
     let is_zombie = ["X", "x"].contains(&state) || (state == "Z" && threads <= 1);
+    // Since Linux 3.5 it is the field 52; a line of before ends earlier.
+    let exit_status = fields.nth(52 - 23).and_then(|field| field.parse().ok()).unwrap_or(0);
     let has_executed = flags & FORKED_ONLY == 0;
-    Some(Stat { is_zombie, parent, group, start_mark, has_executed })
+    Some(Stat { is_zombie, parent, group, start_mark, exit_status, has_executed })
 }
 
 /// Closes every descriptor from `first` on. Safe to call between fork and exec: two system calls,
@@ -353,7 +357,8 @@ mod tests {
         for name in ["sleep", "a b", ") Z 1 (", "x) R 5", ""] {
             let running = format!("42 ({name}) S {fields}\n");
             let (parent, group, start_mark, has_executed) = (1, 43, 777, true);
-            let stat = Stat { is_zombie: false, parent, group, start_mark, has_executed };
+            let (is_zombie, exit_status) = (false, 0);
+            let stat = Stat { is_zombie, parent, group, start_mark, exit_status, has_executed };
             assert_eq!(parse_stat(running.as_bytes()), Some(stat));
             let zombie = format!("42 ({name}) Z {fields}\n");
             let gone = Stat { is_zombie: true, ..stat };
@@ -367,6 +372,14 @@ mod tests {
         let fields = "1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 2 0 777 1 2";
         let stat = parse_stat(format!("42 (sleep) Z {fields}\n").as_bytes()).unwrap();
         assert!(!stat.is_zombie);
+    }
+
+    #[test]
+    fn a_zombie_tells_how_it_ended() {
+        let rest = "0 ".repeat(29);
+        let fields = "1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777";
+        let stat = parse_stat(format!("42 (sleep) Z {fields} {rest}10752\n").as_bytes()).unwrap();
+        assert_eq!(stat.exit_status, 42 << 8);
     }
 
     #[test]

@@ -26,9 +26,11 @@ mod attach;
 mod background;
 mod child;
 mod departure;
+mod feeder;
 mod files;
 mod follow;
 mod identity;
+mod input;
 mod launch;
 #[cfg(not(target_os = "linux"))]
 mod no_shim;

@@ -5,7 +5,7 @@ use std::ffi::CString;
 
 use candor_core::bytes::ByteString;
 use candor_core::ports::{Environment, Launch};
-use candor_core::session::Spec;
+use candor_core::session::{Spec, StandardInput};
 use candor_core::verdict::SpawnStage;
 use rustix::io::Errno;
 
@@ -56,6 +56,8 @@ pub(super) struct Plan {
     pub(super) folder: CString,
     /// The file mode creation mask.
     pub(super) umask: u32,
+    /// Whether its standard input is a pipe that is held open.
+    pub(super) holds_input: bool,
 }
 
 impl Plan {
@@ -88,6 +90,7 @@ impl Plan {
             search,
             folder: c_string(&spec.cwd, folder)?,
             umask: spec.umask & 0o777,
+            holds_input: spec.input == StandardInput::Held,
         })
     }
 }
@@ -111,7 +114,7 @@ fn variable(name: &ByteString, value: &ByteString, refusal: Refusal) -> Result<C
 mod tests {
     use candor_core::bytes::ByteString;
     use candor_core::ports::Environment;
-    use candor_core::session::Spec;
+    use candor_core::session::{Spec, StandardInput};
     use candor_core::verdict::SpawnStage;
     use rustix::io::Errno;
 
@@ -128,6 +131,7 @@ mod tests {
             cwd: bytes(cwd),
             environment_names: Vec::new(),
             umask: 0o7777,
+            input: StandardInput::None,
             policy: candor_core::machine::Policy::default(),
         };
         let pairs = variables.iter().map(|(name, value)| (bytes(name), bytes(value))).collect();

@@ -18,7 +18,8 @@ use super::turns::{LAUNCH_PATIENCE, Turns};
 ///
 /// The session gets the environment that is handed in, to the last variable, and none from the
 /// daemon. It leads a process group, and a session without a terminal. Its standard input is
-/// `/dev/null`; its output goes into two files that [`Outputs`](super::Outputs) reads.
+/// `/dev/null`, or a pipe that this process holds, and that ends when it dies; its output goes into
+/// two files that [`Outputs`](super::Outputs) reads.
 ///
 /// `oom_killed` is always false here: the kernel counts out-of-memory kills by cgroup, and sessions
 /// do not have one of their own.

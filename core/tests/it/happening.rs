@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use candor_core::happening::Happening;
 use candor_core::input::{Deadline, Input};
-use candor_core::ports::{Attach, Delivery, Ending, Fact, Launch, Process, Target};
+use candor_core::ports::{Attach, Delivery, Ending, Fact, Launch, Message, Process, Sent, Target};
 use candor_core::session::{OutputSizes, Report};
 use candor_core::stop::{Actor, Rung, Signal};
 use candor_core::verdict::{End, Exit, LostReason, SpawnStage, Witness};
@@ -23,6 +23,10 @@ impl Process for Quiet {
 
     async fn signal(&self, _target: Target, _signal: Signal) -> Delivery {
         Delivery::AlreadyEnded
+    }
+
+    async fn send(&self, _message: &Message) -> Sent {
+        Sent::AlreadyEnded
     }
 }
 

@@ -8,7 +8,7 @@ use candor_core::event::{Cause, Event, Seq};
 use candor_core::machine::{Machine, Policy};
 use candor_core::session::{
     EventId, NOTES_MAX, Note, OutputSizes, Report, Revision, Session, SessionId, Sighting, Spec,
-    UnknownActor,
+    StandardInput, UnknownActor,
 };
 use candor_core::status::Status;
 use candor_core::stop::{Actor, Graces, Intent, StopKind};
@@ -76,6 +76,7 @@ fn specs() -> impl Strategy<Value = Spec> {
             cwd,
             environment_names,
             umask,
+            input: if umask % 2 == 0 { StandardInput::None } else { StandardInput::Held },
             policy,
         },
     )
@@ -248,6 +249,20 @@ fn the_first_notes_are_kept_and_later_ones_dropped() {
     assert_eq!(session.notes[NOTES_MAX - 1].text, format!("note {}", NOTES_MAX - 1));
 }
 
+/// Rows of before a standard input could be held.
+#[test]
+fn a_row_without_a_standard_input_loads() {
+    let mut session = plain_session();
+    let mut spec = Spec::clone(&session.spec);
+    spec.input = StandardInput::Held;
+    session.spec = Arc::new(spec);
+    let mut row = serde_json::to_value(&session).unwrap();
+    let removed = row["spec"].as_object_mut().unwrap().remove("input");
+    assert_eq!(removed, Some("held".into()));
+    let old: Session = serde_json::from_value(row).unwrap();
+    assert_eq!(old.spec.input, StandardInput::None);
+}
+
 /// Rows of before anybody counted what a session leaves behind.
 #[test]
 fn a_row_without_a_count_of_what_was_left_behind_loads() {
@@ -270,6 +285,7 @@ fn plain_session() -> Session {
         cwd: ByteString::try_from("/").unwrap(),
         environment_names: Vec::new(),
         umask: 0o22,
+        input: StandardInput::None,
         policy: Policy::default(),
     };
     Session {

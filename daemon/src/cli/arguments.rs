@@ -26,6 +26,7 @@ pub(super) enum Verb {
     Ls(Ls),
     Show(Show),
     Logs(Logs),
+    Send(Send),
     /// Asks a session to stop: SIGINT, then SIGTERM, then SIGKILL
     Interrupt {
         /// The session: its id, or a unique beginning of it
@@ -96,6 +97,9 @@ pub(super) struct Run {
     /// Prints the session as JSON: at its end, or with --detach once it has started
     #[arg(long)]
     pub(super) json: bool,
+    /// Passes standard input on to it, to the end; with --detach, holds it open for `candor send`
+    #[arg(long)]
+    pub(super) stdin: bool,
     /// The command, and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub(super) command: Vec<OsString>,
@@ -139,6 +143,23 @@ pub(super) struct Logs {
     /// Prints control sequences to a terminal, too
     #[arg(long)]
     pub(super) raw: bool,
+}
+
+/// Sends a session something to read, which was launched with `run --stdin`
+///
+/// It returns when the session is certain to get it, once, whatever becomes of the daemon. A session
+/// that does not read is waited for, for 30 seconds.
+#[derive(Args, Debug)]
+pub(super) struct Send {
+    /// The session: its id, or a unique beginning of it
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(super) id: String,
+    /// A line, or `-` for standard input to its end
+    #[arg(required_unless_present = "end")]
+    pub(super) text: Option<OsString>,
+    /// Closes its standard input afterwards
+    #[arg(long)]
+    pub(super) end: bool,
 }
 
 /// Waits until sessions have ended, and prints `ID STATUS OUTCOME` for each

@@ -11,6 +11,7 @@ mod prune;
 mod reach;
 mod rm;
 mod run;
+mod send;
 mod show;
 mod stop;
 mod terminal;
@@ -80,6 +81,7 @@ fn dispatch(verb: Verb) -> Result<u8, CliError> {
         Verb::Ls(ls) => with_runtime(ls::main(ls)),
         Verb::Show(show) => with_runtime(show::main(show)),
         Verb::Logs(logs) => with_runtime(logs::main(logs)),
+        Verb::Send(send) => with_runtime(send::main(send)),
         Verb::Interrupt { id } => with_runtime(stop::main(id, "interrupt")),
         Verb::Kill { id } => with_runtime(stop::main(id, "kill")),
         Verb::Wait(wait) => with_runtime(wait::main(wait)),

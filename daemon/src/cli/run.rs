@@ -1,5 +1,6 @@
 //! `candor run`: launches a session, and in front shows it to its end.
 
+use std::convert::Infallible;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use candor_core::bytes::ByteString;
+use candor_core::session::StandardInput;
 use candor_core::status::Status;
 use candor_core::stop::Graces;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,7 +19,7 @@ use tokio::time::timeout;
 use super::arguments::Run;
 use super::reach::Reach;
 use super::terminal::OutputWriter;
-use super::{CliError, client, complain, logs};
+use super::{CliError, client, complain, logs, send};
 use crate::api::{LaunchRequest, SessionView, StopAnswer, StopReply};
 use crate::client::Client;
 use crate::config::Config;
@@ -42,7 +44,7 @@ pub(super) async fn main(arguments: Run) -> Result<u8, CliError> {
     }
     let mut presses = signal(SignalKind::interrupt())?;
     let (id, mut is_pressed) = launch(client, &request, &mut presses).await?;
-    let showing = show_to_the_end(&reach, &id);
+    let showing = show_to_the_end(&reach, &id, request.input);
     tokio::pin!(showing);
     let mut press = Press::Interrupts;
     let mut telling: Option<JoinHandle<()>> = None;
@@ -159,17 +161,28 @@ async fn launch_and_leave(
     Ok(exit_code::SUCCESS)
 }
 
-/// Shows both outputs as they come, and returns the session when it has ended and all that it
-/// wrote is shown.
-async fn show_to_the_end(reach: &Reach, id: &str) -> Result<SessionView, CliError> {
+/// Shows both outputs as they come, passes standard input on where the session reads it, and returns
+/// the session when it has ended and all that it wrote is shown.
+async fn show_to_the_end(
+    reach: &Reach,
+    id: &str,
+    input: StandardInput,
+) -> Result<SessionView, CliError> {
     let stdout = OutputWriter::stdout(false);
     let stderr = OutputWriter::stderr(false);
     let path = format!("/v1/sessions/{id}/wait");
-    let (stdout, stderr, session) = tokio::join!(
-        logs::copy(reach, id, "stdout", true, stdout),
-        logs::copy(reach, id, "stderr", true, stderr),
-        reach.get::<SessionView>(&path),
-    );
+    let watching = async {
+        tokio::join!(
+            logs::copy(reach, id, "stdout", true, stdout),
+            logs::copy(reach, id, "stderr", true, stderr),
+            reach.get::<SessionView>(&path),
+        )
+    };
+    let (stdout, stderr, session) = tokio::select! {
+        watched = watching => watched,
+        // Who types nothing does not keep a session that has ended.
+        never = pass_input_on(reach, id, input) => match never {},
+    };
     // A reader that has left is no reason to leave the session's end unseen.
     if let (Ok(stdout), Ok(stderr), Ok(session)) = (&stdout, &stderr, &session) {
         logs::complain_of_missing(session, (*stdout, *stderr));
@@ -182,6 +195,15 @@ async fn show_to_the_end(reach: &Reach, id: &str) -> Result<SessionView, CliErro
         }
     }
     session
+}
+
+/// Gives the session what there is to read, and goes on for ever.
+async fn pass_input_on(reach: &Reach, id: &str, input: StandardInput) -> Infallible {
+    match input {
+        StandardInput::Held => send::feed(reach, id).await,
+        StandardInput::None => {}
+    }
+    std::future::pending().await
 }
 
 fn finish(session: &SessionView, json: bool) -> Result<u8, CliError> {
@@ -220,6 +242,7 @@ fn request(arguments: Run) -> Result<LaunchRequest, CliError> {
         graces,
         timeout_ms: arguments.timeout.or(config.timeout),
         success_codes: arguments.success_codes,
+        input: if arguments.stdin { StandardInput::Held } else { StandardInput::None },
     })
 }
 

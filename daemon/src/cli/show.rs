@@ -4,6 +4,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 
 use candor_core::bytes::ByteString;
+use candor_core::session::StandardInput;
 use candor_core::status::Status;
 
 use super::arguments::Show;
@@ -222,5 +223,9 @@ pub(super) fn command_line(command: &[ByteString]) -> String {
 
 fn run_again(session: &SessionView) -> String {
     let cwd = command_line(std::slice::from_ref(&session.cwd));
-    format!("candor run --cwd {cwd} -- {}", command_line(&session.command))
+    let stdin = match session.input {
+        StandardInput::Held => "--stdin ",
+        StandardInput::None => "",
+    };
+    format!("candor run {stdin}--cwd {cwd} -- {}", command_line(&session.command))
 }

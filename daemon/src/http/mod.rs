@@ -4,6 +4,7 @@
 //! of [`crate::api`]. It decides nothing about sessions.
 
 mod events;
+mod input;
 mod output;
 mod problem;
 mod server;
@@ -19,6 +20,7 @@ use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::routing::{get, post};
 use axum::{Extension, Json};
 use candor_adapters::sqlite::backups;
+use candor_core::ports::MESSAGE_BYTES_MAX;
 use candor_core::stop::Actor;
 use serde::Deserialize;
 
@@ -42,6 +44,7 @@ impl Peer {
 }
 
 fn router(app: Arc<App>) -> Router {
+    let input_limit = DefaultBodyLimit::max(MESSAGE_BYTES_MAX);
     Router::new()
         .route("/v1/health", get(health))
         .route("/v1/daemon", get(daemon))
@@ -51,6 +54,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/sessions/{id}", get(sessions::get).delete(sessions::delete))
         .route("/v1/sessions/{id}/interrupt", post(sessions::interrupt))
         .route("/v1/sessions/{id}/kill", post(sessions::kill))
+        .route("/v1/sessions/{id}/input", post(input::send).layer(input_limit))
         .route("/v1/sessions/{id}/wait", get(sessions::wait))
         .route("/v1/sessions/{id}/timeline", get(sessions::timeline))
         .route("/v1/sessions/{id}/output/{stream}", get(output::stream))

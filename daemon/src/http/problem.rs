@@ -2,12 +2,12 @@
 
 use std::io;
 
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use candor_core::ports::ReadError;
+use candor_core::ports::{MESSAGE_BYTES_MAX, ReadError};
 use serde::de::DeserializeOwned;
 
 use crate::api::Problem;
@@ -63,6 +63,11 @@ impl From<Refusal> for ApiError {
             Refusal::Awaited { .. } => (StatusCode::CONFLICT, "awaited"),
             Refusal::FilesLeft { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "files_left"),
             Refusal::NotDriven(_) => (StatusCode::CONFLICT, "not_driven"),
+            Refusal::NoInput(_) => (StatusCode::CONFLICT, "no_input"),
+            Refusal::Ended { .. } => (StatusCode::CONFLICT, "ended"),
+            Refusal::InputClosed(_) => (StatusCode::CONFLICT, "input_closed"),
+            Refusal::InputFull(_) => (StatusCode::TOO_MANY_REQUESTS, "input_full"),
+            Refusal::MessageInDoubt(_) => (StatusCode::SERVICE_UNAVAILABLE, "in_doubt"),
         };
         Self { status, kind, detail: refusal.to_string() }
     }
@@ -87,6 +92,18 @@ impl From<JsonRejection> for ApiError {
         let kind =
             if status == StatusCode::PAYLOAD_TOO_LARGE { "too_large" } else { "bad_request" };
         Self { status, kind, detail: rejection.body_text() }
+    }
+}
+
+impl From<BytesRejection> for ApiError {
+    fn from(rejection: BytesRejection) -> Self {
+        let status = rejection.status();
+        if status != StatusCode::PAYLOAD_TOO_LARGE {
+            return Self { status, kind: "bad_request", detail: rejection.body_text() };
+        }
+        let detail =
+            format!("a message has at most {MESSAGE_BYTES_MAX} bytes: send it in several pieces");
+        Self { status, kind: "too_large", detail }
     }
 }
 

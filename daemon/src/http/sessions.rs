@@ -99,6 +99,7 @@ fn accept(request: LaunchRequest) -> Result<(Spec, Environment), ApiError> {
         cwd: request.cwd,
         environment_names: environment.names(),
         umask: request.umask & 0o777,
+        input: request.input,
         policy: Policy { graces: request.graces, timeout_ms, always_reports: false, success_codes },
     };
     Ok((spec, environment))

@@ -1,6 +1,7 @@
 //! The daemon: the one place that names the adapters and puts them together.
 
 mod backups;
+mod input;
 mod refusal;
 mod registry;
 mod removal;
@@ -9,6 +10,7 @@ mod shutdown;
 mod spawner;
 mod start;
 
+pub(crate) use input::send;
 pub(crate) use refusal::Refusal;
 pub(crate) use registry::Registry;
 pub(crate) use removal::{absent, remove, would_remove};

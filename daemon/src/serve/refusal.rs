@@ -55,6 +55,21 @@ pub(crate) enum Refusal {
     FilesLeft { session: SessionId, reason: String },
     #[error("session {0} is live in the store, and this daemon does not drive it: restart it")]
     NotDriven(SessionId),
+    #[error("session {0} reads nothing: it was launched without `--stdin`")]
+    NoInput(SessionId),
+    #[error("session {session} has ended, and reads no more: {status} ({outcome})")]
+    Ended { session: SessionId, status: Status, outcome: String },
+    #[error("session {0} reads no more: its standard input was closed")]
+    InputClosed(SessionId),
+    #[error(
+        "session {0} has not read what it was sent before, and nothing of this was taken: send it \
+         again when it has"
+    )]
+    InputFull(SessionId),
+    #[error(
+        "nobody can say whether session {0} gets the message: send it again with the same `message`"
+    )]
+    MessageInDoubt(SessionId),
 }
 
 impl From<ReadError> for Refusal {

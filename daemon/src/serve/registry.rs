@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use candor_core::ports::{Environment, ProcessSpawner, ReadError};
 use candor_core::recovery::Recovery;
@@ -23,6 +24,11 @@ use crate::api::Supervision;
 
 /// Sessions that may live at the same time. A launch beyond that is refused.
 pub(crate) const LIVE_SESSIONS_MAX: usize = 1_000;
+
+/// How long a daemon that starts waits for what became of its sessions before it answers, in
+/// milliseconds. What is known by then is shown right from the first answer on; the rest is shown as
+/// being looked for.
+const RECONCILED_MS: u64 = 60;
 
 /// How often a session whose task panicked is taken up again.
 const PANICS_MAX: u32 = 3;
@@ -174,6 +180,22 @@ impl Registry {
     /// Enrols a session whose process has to be found again.
     fn enrol_again(&self, supervisor: Supervisor) -> (SessionTask, watch::Receiver<Snapshot>) {
         self.enrol(supervisor, Environment::default(), Supervision::Reconciling)
+    }
+
+    /// Waits until every session of an earlier daemon has been looked for, or it is not worth to wait
+    /// any longer.
+    pub(crate) async fn reconciled(&self) {
+        let shown: Vec<_> = self.handles().values().map(|handle| handle.snapshot.clone()).collect();
+        let all = shown.into_iter().map(|mut shown| async move {
+            let found = shown.wait_for(|shown| {
+                let status = shown.session.status();
+                status.is_terminal() || shown.supervision() != Supervision::Reconciling
+            });
+            // One whose task has gone was looked for.
+            let _gone = found.await.map(drop);
+        });
+        let patience = Duration::from_millis(RECONCILED_MS);
+        let _late = tokio::time::timeout(patience, futures_util::future::join_all(all)).await;
     }
 
     /// Returns how many sessions there are whose processes are still looked for.
@@ -419,7 +441,7 @@ mod tests {
     use candor_core::bytes::ByteString;
     use candor_core::machine::Policy;
     use candor_core::ports::{Environment, IdSource as _, NoRecorder};
-    use candor_core::session::Spec;
+    use candor_core::session::{Spec, StandardInput};
     use candor_core::stop::{Actor, StopKind};
     use candor_core::supervisor::{Birth, Ports, Start};
     use candor_harness::fakes::Stage;
@@ -433,6 +455,7 @@ mod tests {
             cwd: ByteString::try_from("/").unwrap(),
             environment_names: Vec::new(),
             umask: 0o022,
+            input: StandardInput::None,
             policy: Policy::default(),
         };
         let (id, by) = (stage.ids().session_id(), Actor::User(1_000));

@@ -55,6 +55,11 @@ impl Snapshot {
         Self { session, supervision, process: None }
     }
 
+    /// Returns the process, while it is known to be up.
+    pub(crate) const fn process(&self) -> Option<&Arc<dyn Process>> {
+        self.process.as_ref()
+    }
+
     /// Returns how well the process is looked after now.
     pub(crate) fn supervision(&self) -> Supervision {
         match (self.supervision, &self.process) {
@@ -278,8 +283,10 @@ impl SessionTask {
             Happening::Launched(Launch::Unknown) | Happening::Attached(Attach::Unreachable) => {
                 Supervision::Unreachable
             }
-            Happening::Launched(_) | Happening::Attached(_) => Supervision::Ok,
-            Happening::Stop { .. }
+            Happening::Launched(_) | Happening::Attached(Attach::Up(_)) => Supervision::Ok,
+            // It is over, which is shown as soon as it is stored.
+            Happening::Attached(_)
+            | Happening::Stop { .. }
             | Happening::Fact(_)
             | Happening::Due(_)
             | Happening::RequestOpened
@@ -293,12 +300,13 @@ impl SessionTask {
     fn show(&self) {
         let session = self.supervisor.session();
         self.doors.snapshot.send_if_modified(|snapshot| {
+            let was_up = snapshot.process.is_some();
             snapshot.process = self.supervisor.process().cloned();
             let is_new = snapshot.session.revision() != session.revision();
             if is_new {
                 snapshot.session = session.clone();
             }
-            is_new
+            is_new || was_up != snapshot.process.is_some()
         });
     }
 

@@ -124,6 +124,7 @@ async fn serve(
         .recover()
         .await
         .map_err(|source| StartError::Recovery { database: home.database(), source })?;
+    app.registry.reconciled().await;
     backups::start(&app).await;
     let server = http::Server::start(listener, Arc::clone(&app));
     tracing::info!(recovered, pid = std::process::id(), "serving");

@@ -192,6 +192,7 @@ fn an_unknown_id_is_told_by_every_verb() {
         }
         let code = if id.is_empty() { 2 } else { 125 };
         place.run(["events", "--session", id]).expect(code);
+        place.run(["send", id, "a line"]).expect(code);
     }
 }
 

@@ -15,6 +15,8 @@ fn each_shell_gets_completions_for_every_verb() {
             "ls",
             "show",
             "logs",
+            "send",
+            "stdin",
             "interrupt",
             "kill",
             "wait",

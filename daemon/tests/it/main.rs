@@ -21,6 +21,8 @@ mod full_disk;
 #[cfg(target_os = "linux")]
 mod idle;
 mod inheritance;
+#[cfg(target_os = "linux")]
+mod input;
 mod logs;
 mod ls;
 #[cfg(target_os = "linux")]

@@ -124,11 +124,11 @@ fn the_exit_code_is_120_when_nobody_saw_the_end() {
     let place = Place::new();
     let id = place.launch_and_lose();
     let said = place.run(["wait", &id]).expect(120);
-    assert_eq!(said.stdout(), format!("{id} lost shim_and_daemon_killed\n"));
+    assert_eq!(said.stdout(), format!("{id} lost bad_record\n"));
     let session = place.session(&id);
     assert_eq!(session["exit"], Value::Null);
     let shown = place.run(["show", &id]).expect(0);
-    assert!(shown.stdout().contains("lost: both the daemon and"), "{shown:?}");
+    assert!(shown.stdout().contains("lost: what was recorded of it is damaged"), "{shown:?}");
 }
 
 #[test]

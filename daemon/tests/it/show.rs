@@ -5,12 +5,13 @@ use serde_json::{Map, Value, json};
 use crate::support::{Place, agent, assert_time, user, words};
 
 /// The keys of a session, in order. `exit_code` is ours, beside what is promised.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "id",
     "parent",
     "title",
     "command",
     "cwd",
+    "input",
     "status",
     "outcome",
     "intent",
@@ -44,6 +45,7 @@ fn rest_of(place: &Place, id: &str) -> Value {
         rest.remove("cwd"),
         Some(std::fs::canonicalize(place.folder()).unwrap().to_str().into())
     );
+    assert_eq!(rest.remove("input"), Some("none".into()));
     assert_time(&rest.remove("created_at").unwrap());
     for (key, time) in
         [("started_at", rest["started_at"].take()), ("ended_at", rest["ended_at"].take())]
@@ -145,7 +147,7 @@ fn a_lost_session_has_this_shape() {
     let command = place.session(&id)["command"].clone();
     let expected = json!({
         "parent": null, "title": null, "command": command,
-        "status": "lost", "outcome": "shim_and_daemon_killed", "intent": null, "exit": null,
+        "status": "lost", "outcome": "bad_record", "intent": null, "exit": null,
         "report": null, "evidence": evidence(None, None, Value::Null), "revision": 3,
         "started_at": "a time", "ended_at": "a time", "supervision": null, "exit_code": 120,
     });

@@ -117,7 +117,7 @@ fn a_recording_that_began_with_a_later_daemon_replays_alike() {
     place.run(["wait", &id]).expect(120);
     let imported = replay_of(&place, &id, "session_of_a_later_daemon.recording");
     assert!(imported.timeline.to_string().contains("# made up"), "{}", imported.timeline);
-    assert_eq!(statuses(&imported), "s1   starting  > running  > lost(shim_and_daemon_killed)");
+    assert_eq!(statuses(&imported), "s1   starting  > running  > lost(bad_record)");
 }
 
 #[test]

@@ -6,6 +6,15 @@
 //!
 //! What is run differs with the implementation: see [`Programs`].
 
+mod input;
+
+pub use input::{
+    digest, ended_input_takes_nothing, input_is_read_in_its_order,
+    input_that_is_not_held_is_at_its_end, input_that_nobody_reads_gets_full,
+    message_after_the_end_says_so, message_sent_twice_is_read_once,
+    message_that_is_too_long_is_not_read,
+};
+
 use std::sync::Arc;
 
 use candor_core::ports::{
@@ -51,6 +60,13 @@ macro_rules! spawner_promises {
             never_ran_is_final
             attach_finds_what_runs
             attach_after_the_end_repeats_itself
+            input_is_read_in_its_order
+            message_sent_twice_is_read_once
+            ended_input_takes_nothing
+            message_after_the_end_says_so
+            input_that_is_not_held_is_at_its_end
+            input_that_nobody_reads_gets_full
+            message_that_is_too_long_is_not_read
         }
     };
 }
@@ -64,6 +80,8 @@ pub enum Behaviour {
     DiesOf(u8),
     /// It waits for a signal, and dies of any that Candor sends except `SIGCONT`.
     Hangs,
+    /// It reads its standard input to its end, and leaves with the [`digest`] of it.
+    Digests,
     /// There is no such program.
     IsMissing,
     /// There is no such folder to run it in.

@@ -10,6 +10,7 @@ mod calls;
 mod clock;
 mod forge;
 mod ids;
+mod input;
 mod process;
 mod programs;
 mod recorder;

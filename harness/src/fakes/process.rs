@@ -4,12 +4,13 @@ use std::future::poll_fn;
 use std::task::{Poll, Waker};
 
 use async_trait::async_trait;
-use candor_core::ports::{Delivery, Ending, Fact, Process, Target};
+use candor_core::ports::{Delivery, Ending, Fact, Message, Process, Sent, Target};
 use candor_core::session::{OutputSizes, SessionId};
 use candor_core::stop::Signal;
 use candor_core::verdict::{Exit, LostReason, Witness};
 
 use super::calls::Call;
+use super::input::FakeInput;
 use super::stage::{Mode, Stage, State};
 use crate::ghost::Record;
 use crate::mutant::Mutant;
@@ -30,6 +31,14 @@ pub(crate) struct ProcessState {
     /// M15: whether it was handed out once.
     was_told: bool,
     waker: Option<Waker>,
+    /// What it was sent.
+    pub(crate) input: FakeInput,
+}
+
+impl ProcessState {
+    pub(crate) fn is_alive(&self) -> bool {
+        self.life == Life::Alive
+    }
 }
 
 /// Whether a process lives.
@@ -73,6 +82,7 @@ impl State {
             seen: Seen::NotYet,
             was_told: false,
             waker: None,
+            input: FakeInput::default(),
         };
         self.processes.insert(process, state);
         self.log.push(Record::Forked { process, session });
@@ -287,5 +297,9 @@ impl Process for FakeProcess {
             )
         };
         answer.await
+    }
+
+    async fn send(&self, message: &Message) -> Sent {
+        self.stage.lock().send(self.name, message)
     }
 }

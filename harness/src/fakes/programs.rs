@@ -3,7 +3,7 @@
 use candor_core::bytes::ByteString;
 use candor_core::machine::Policy;
 use candor_core::ports::Environment;
-use candor_core::session::{SessionId, Spec};
+use candor_core::session::{SessionId, Spec, StandardInput};
 
 use super::stage::Stage;
 use crate::contract::spawner::{Behaviour, Program, Programs};
@@ -29,6 +29,7 @@ impl Programs for FakePrograms {
             cwd: ByteString::try_from("/").unwrap_or_default(),
             environment_names: Vec::new(),
             umask: 0o022,
+            input: StandardInput::None,
             policy: Policy::default(),
         };
         Program { spec, environment: Environment::default() }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use candor_core::ports::{Attach, Environment, Launch, Process, ProcessSpawner};
-use candor_core::session::{SessionId, Spec};
+use candor_core::session::{SessionId, Spec, StandardInput};
 use candor_core::verdict::{Exit, SpawnStage};
 
 use super::calls::Call;
 use super::process::FakeProcess;
 use super::stage::{Stage, State};
-use crate::contract::spawner::Behaviour;
+use crate::contract::spawner::{Behaviour, digest};
 use crate::ghost::{Record, Told};
 use crate::timeline::names::ProcessName;
 
@@ -46,7 +46,9 @@ impl State {
         match self.scripts.get(&session)? {
             Behaviour::IsMissing => Some(SpawnStage::Exec),
             Behaviour::HasNoFolder => Some(SpawnStage::Folder),
-            Behaviour::Exits(_) | Behaviour::DiesOf(_) | Behaviour::Hangs => None,
+            Behaviour::Exits(_) | Behaviour::DiesOf(_) | Behaviour::Hangs | Behaviour::Digests => {
+                None
+            }
         }
     }
 
@@ -55,7 +57,15 @@ impl State {
         let exit = match self.scripts.get(&session) {
             Some(Behaviour::Exits(code)) => Exit::Code(*code),
             Some(Behaviour::DiesOf(number)) => Exit::Signal { number: *number, core_dumped: false },
-            Some(Behaviour::Hangs | Behaviour::IsMissing | Behaviour::HasNoFolder) | None => return,
+            // Its input is at its end already.
+            Some(Behaviour::Digests) if !self.holding.contains(&session) => Exit::Code(digest(&[])),
+            Some(
+                Behaviour::Digests
+                | Behaviour::Hangs
+                | Behaviour::IsMissing
+                | Behaviour::HasNoFolder,
+            )
+            | None => return,
         };
         self.die(process, exit, false);
     }
@@ -90,10 +100,13 @@ impl State {
 
 #[async_trait]
 impl ProcessSpawner for FakeSpawner {
-    async fn launch(&self, session: SessionId, _spec: &Spec, _environment: &Environment) -> Launch {
+    async fn launch(&self, session: SessionId, spec: &Spec, _environment: &Environment) -> Launch {
         let answer = {
             let mut state = self.stage.lock();
             state.log.push(Record::LaunchCalled { session });
+            if spec.input == StandardInput::Held {
+                state.holding.insert(session);
+            }
             state.call(
                 |state| {
                     if state.barred.contains(&session) {

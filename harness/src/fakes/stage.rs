@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) processes: BTreeMap<ProcessName, ProcessState>,
     /// What the processes of sessions do, on a stage that answers at once.
     pub(crate) scripts: BTreeMap<SessionId, Behaviour>,
+    /// Sessions whose standard input is held.
+    pub(crate) holding: BTreeSet<SessionId>,
     /// Sessions of which it was told that they never ran: no process may come up for them.
     pub(crate) barred: BTreeSet<SessionId>,
     /// Calls that wait for their answers, in the order in which they were issued.
@@ -87,6 +89,7 @@ impl Stage {
             bus: Bus::default(),
             processes: BTreeMap::new(),
             scripts: BTreeMap::new(),
+            holding: BTreeSet::new(),
             barred: BTreeSet::new(),
             calls: Vec::new(),
             store_calls: BTreeMap::new(),

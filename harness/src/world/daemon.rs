@@ -7,7 +7,7 @@ use candor_core::bytes::ByteString;
 use candor_core::happening::Happening;
 use candor_core::machine::Policy;
 use candor_core::recovery::Recovery;
-use candor_core::session::{SessionId, Spec};
+use candor_core::session::{SessionId, Spec, StandardInput};
 use candor_core::status::Status;
 use candor_core::stop::{Actor, Graces, StopKind};
 use candor_core::supervisor::{Birth, Ports, Start, Supervisor};
@@ -205,6 +205,7 @@ pub(super) fn spec(options: &LaunchOptions) -> Spec {
         cwd: ByteString::try_from("/").unwrap_or_default(),
         environment_names: Vec::new(),
         umask: 0o022,
+        input: StandardInput::None,
         policy,
     }
 }

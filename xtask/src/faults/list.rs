@@ -434,6 +434,25 @@ pub(crate) const FAULTS: &[Fault] = &[
         )],
     ),
     here("C21", "other signals to the daemon and the shim"),
+    there(
+        "C22",
+        "the daemon is killed while input is passed on",
+        &[
+            (
+                "daemon/tests/it/input.rs",
+                "a_file_goes_through_a_session_whose_daemon_is_killed_over_and_over",
+            ),
+            (
+                "adapters/tests/it/process/shim/input.rs",
+                "message_whose_sender_goes_in_the_midst_is_written_whole_or_not_at_all",
+            ),
+        ],
+    ),
+    there(
+        "C23",
+        "the shim is killed, and holds an input",
+        &[("adapters/tests/it/process/shim/input.rs", "input_ends_with_its_shim_and_that_is_said")],
+    ),
     here("R1", "each system call of a shim is cut"),
     here("R3", "the power is cut"),
 ];

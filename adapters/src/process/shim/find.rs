@@ -1,12 +1,13 @@
 //! What became of a launch, from what its shim says or has left.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use candor_core::ports::{Attach, Ending};
 use candor_core::verdict::{Exit, LostReason, Witness};
-use rustix::process::Pid;
+use rustix::process::{Pid, getegid, geteuid};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::frame::FromShim;
@@ -79,6 +80,8 @@ impl Finding {
 /// | | free | of this boot | runs | up, without a shim |
 /// | | free | of this boot | at its gate | unreachable, for a moment |
 /// | | free | of this boot | our own child | ended; it is recorded and reaped |
+/// | none | free | of this boot | a zombie of somebody else | ended, as the kernel shows it; it is recorded |
+/// | none | free | of this boot | ended at its gate | never ran |
 /// | none | free | of this boot | gone, and a handle tells | ended; it is recorded |
 /// | none | free | of this boot | gone | lost, for the reason that is given |
 /// | damaged | free | of this boot | gone | lost, bad record |
@@ -126,7 +129,9 @@ async fn ask(place: &Place) -> io::Result<Finding> {
     match connection.greet(place.session()).await? {
         FromShim::Up => Ok(Finding::Up(Link::Shim(connection))),
         FromShim::Ended(ending) => Ok(Finding::Ended(ending)),
-        FromShim::Refused(_) | FromShim::Delivered { .. } => Err(io::ErrorKind::InvalidData.into()),
+        FromShim::Refused(_) | FromShim::Delivered { .. } | FromShim::Taken { .. } => {
+            Err(io::ErrorKind::InvalidData.into())
+        }
     }
 }
 
@@ -207,16 +212,24 @@ fn left_over(
         // Its own exit, at the gate that its shim did not live to open: not one of the program.
         Some((watch, Stat { is_zombie: true, has_executed: false, .. })) => {
             watch.reap();
-            None
+            place.remove::<Intent>()?;
+            place.remove::<Started>()?;
+            return Ok(Finding::NeverRan);
         }
         Some((watch, Stat { is_zombie: false, .. })) => {
             let cgroup = started.cgroup.clone().filter(|cgroup| cgroup.is_of(place.session()));
             return Ok(Finding::Up(Link::Orphan(Orphan::new(Arc::new(watch), cgroup))));
         }
-        Some((watch, Stat { is_zombie: true, .. })) => {
-            let status = watch.seen_as_parent();
-            status.map(|status| (exit(&status), Witness::Adopter, Some(watch)))
-        }
+        Some((watch, Stat { is_zombie: true, exit_status, .. })) => match watch.seen_as_parent() {
+            Some(status) => Some((exit(&status), Witness::Adopter, Some(watch))),
+            // Its shim is still dying, or whoever it fell to has not looked yet.
+            None => {
+                let readable = || may_be_read(identity).then_some(exit_status);
+                let status = watch.status_afterwards();
+                let status = status.or_else(|| Some(exit_status).filter(|&status| status != 0));
+                status.or_else(readable).map(|status| (exit_of(status), Witness::Handle, None))
+            }
+        },
         None => None,
     };
     let afterwards = || {
@@ -226,7 +239,18 @@ fn left_over(
     let Some((exit, witness, zombie)) = told.or_else(afterwards) else {
         return Ok(Finding::Lost(beside.reason));
     };
-    Ok(Finding::Ended(settle(place, lock, started, exit, witness, zombie.as_ref())))
+    settle(place, lock, started, exit, witness, zombie.as_ref()).map(Finding::Ended)
+}
+
+/// Whether the kernel tells this user all of a process, and no zero in the place of what it does not.
+///
+/// Source: `proc_pid_stat(5)`, "ptrace access mode"; `ptrace(2)`.
+fn may_be_read(identity: &Identity) -> bool {
+    let (user, group) = (geteuid(), getegid());
+    let entry = identity.pid().map(|pid| format!("/proc/{}", pid.as_raw_nonzero()));
+    entry.and_then(|entry| std::fs::metadata(entry).ok()).is_some_and(|entry| {
+        user.is_root() || (entry.uid() == user.as_raw() && entry.gid() == group.as_raw())
+    })
 }
 
 /// Gets hold of a process, if it is there and still the same. What is returned of it was read while
@@ -256,6 +280,11 @@ pub(super) fn handle(place: &Place) -> Option<(Pid, Arc<ExitWatch>)> {
 }
 
 /// Does what the shim would have done: records the end, and reaps.
+///
+/// # Errors
+///
+/// When it cannot be recorded. As long as that is so, who knows it keeps it and is asked again: what
+/// is told before it is durable could be told otherwise by the next daemon.
 fn settle(
     place: &Place,
     _lock: &Lock,
@@ -263,7 +292,7 @@ fn settle(
     exit: Exit,
     witness: Witness,
     zombie: Option<&ExitWatch>,
-) -> Ending {
+) -> io::Result<Ending> {
     let record = ExitRecord {
         session: place.session(),
         nonce: started.nonce,
@@ -275,16 +304,9 @@ fn settle(
         output: files::sizes(place.sessions(), place.session()),
         boot_id: started.identity.boot_id().to_owned(),
     };
-    match place.store(&record) {
-        Ok(()) => {
-            if let Some(zombie) = zombie {
-                zombie.reap();
-            }
-        }
-        // A zombie gives the same answer to whoever asks again.
-        Err(error) => {
-            tracing::warn!(session = %place.session(), %error, "an exit cannot be recorded");
-        }
+    place.store(&record)?;
+    if let Some(zombie) = zombie {
+        zombie.reap();
     }
-    record.ending()
+    Ok(record.ending())
 }

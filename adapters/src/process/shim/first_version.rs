@@ -6,13 +6,13 @@
 
 use std::fs;
 
-use candor_core::ports::{Delivery, Ending, Target};
-use candor_core::session::{OutputSizes, SessionId};
+use candor_core::ports::{Delivery, Ending, Sent, Target};
+use candor_core::session::{MessageId, OutputSizes, SessionId};
 use candor_core::stop::Signal;
 use candor_core::verdict::{Exit, SpawnStage, Witness};
 use uuid::{Uuid, uuid};
 
-use super::frame::{FRAME_BYTES, FromShim, ToShim};
+use super::frame::{FRAME_BYTES, FromShim, Letter, ToShim};
 use super::place::{ExitRecord, Intent, Place, Record, Started};
 use crate::process::plan::Refusal;
 use crate::process::record::Found;
@@ -95,6 +95,26 @@ fn what_is_said_to_them_is_what_they_understand() {
             let expected = frame(&[1, 2, target_byte, signal_byte, 0, 0, 0, 0, 2, 1]);
             assert_eq!(said.encode(), expected);
         }
+    }
+}
+
+#[test]
+fn what_is_said_of_messages_is_what_shims_understand_since_there_are_any() {
+    let letter = Letter {
+        id: 0x0102,
+        message: MessageId::from_uuid(*SESSION.as_uuid()),
+        length: 0x01_02_03,
+        is_last: true,
+    };
+    let mut expected = frame(&[1, 3, 1, 0, 3, 2, 1, 0]);
+    expected[8..24].copy_from_slice(SESSION.as_uuid().as_bytes());
+    expected[24..26].copy_from_slice(&[2, 1]);
+    assert_eq!(ToShim::Send(letter).encode(), expected);
+    for (code, sent) in
+        [(0, Sent::Accepted), (1, Sent::AlreadyEnded), (2, Sent::Full), (3, Sent::Unknown)]
+    {
+        let said = frame(&[1, 5, code, 0, 0, 0, 0, 0, 7]);
+        assert_eq!(FromShim::decode(&said), Some(FromShim::Taken { id: 7, sent }));
     }
 }
 

@@ -7,14 +7,15 @@
 //! | 2 to 7 | small things: see each kind |
 //! | 8 to 31 | ids and sizes, little endian |
 //!
-//! Of one size, so that neither side ever allocates for the other or waits for a length. A frame
-//! that is not understood ends the connection: between what is said of processes there is no place
-//! for guesses.
+//! Of one size, so that neither side ever allocates for the other or waits for a length. The one
+//! exception is a message to the process: its bytes follow its frame, which says how many there are.
+//! A frame that is not understood ends the connection: between what is said of processes there is
+//! no place for guesses.
 
 use std::io;
 
-use candor_core::ports::{Delivery, Ending, Target};
-use candor_core::session::{OutputSizes, SessionId};
+use candor_core::ports::{Delivery, Ending, MESSAGE_BYTES_MAX, Sent, Target};
+use candor_core::session::{MessageId, OutputSizes, SessionId};
 use candor_core::stop::Signal;
 use candor_core::verdict::{Exit, Witness};
 use uuid::Uuid;
@@ -43,6 +44,20 @@ pub(super) enum ToShim {
         target: Target,
         signal: Signal,
     },
+    /// Brings something for the process's standard input. It is said only of sessions whose input is
+    /// held: so shims of before there were any, which would not understand it, never hear it.
+    Send(Letter),
+}
+
+/// What is said of a message before its bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Letter {
+    /// Names the answer.
+    pub(super) id: u64,
+    pub(super) message: MessageId,
+    /// How many bytes follow; at most [`MESSAGE_BYTES_MAX`].
+    pub(super) length: usize,
+    pub(super) is_last: bool,
 }
 
 /// What a shim says.
@@ -56,6 +71,8 @@ pub(super) enum FromShim {
     Ended(Ending),
     /// What became of a signal.
     Delivered { id: u64, delivery: Delivery },
+    /// What became of a message.
+    Taken { id: u64, sent: Sent },
 }
 
 impl ToShim {
@@ -68,6 +85,15 @@ impl ToShim {
             }
             Self::Signal { id, target, signal } => {
                 with_numbers(frame(2, [target_code(target), signal_code(signal)]), [id])
+            }
+            Self::Send(Letter { id, message, length, is_last }) => {
+                let mut frame = frame(3, [u8::from(is_last)]);
+                // None is longer than a message may be.
+                let length = u32::try_from(length).unwrap_or(u32::MAX);
+                frame[4..8].copy_from_slice(&length.to_le_bytes());
+                frame[8..24].copy_from_slice(message.as_uuid().as_bytes());
+                frame[24..32].copy_from_slice(&id.to_le_bytes());
+                frame
             }
         }
     }
@@ -88,6 +114,14 @@ impl ToShim {
                     .into_iter()
                     .find(|&known| signal_code(known) == signal)?,
             }),
+            [VERSION, 3, is_last @ (0 | 1), _, a, b, c, d, ..] => Some(Self::Send(Letter {
+                id: number(frame, 2),
+                message: MessageId::from_uuid(Uuid::from_slice(&frame[8..24]).ok()?),
+                length: usize::try_from(u32::from_le_bytes([a, b, c, d]))
+                    .ok()
+                    .filter(|&length| length <= MESSAGE_BYTES_MAX)?,
+                is_last: is_last == 1,
+            })),
             _ => None,
         }
     }
@@ -102,6 +136,7 @@ impl FromShim {
             Self::Delivered { id, delivery } => {
                 with_numbers(frame(4, [delivery_code(delivery)]), [id])
             }
+            Self::Taken { id, sent } => with_numbers(frame(5, [sent_code(sent)]), [id]),
         }
     }
 
@@ -123,6 +158,12 @@ impl FromShim {
                 ]
                 .into_iter()
                 .find(|&known| delivery_code(known) == delivery)?,
+            }),
+            [VERSION, 5, sent, ..] => Some(Self::Taken {
+                id: number(frame, 0),
+                sent: [Sent::Accepted, Sent::AlreadyEnded, Sent::Full, Sent::Unknown]
+                    .into_iter()
+                    .find(|&known| sent_code(known) == sent)?,
             }),
             _ => None,
         }
@@ -207,6 +248,15 @@ const fn delivery_code(delivery: Delivery) -> u8 {
     }
 }
 
+const fn sent_code(sent: Sent) -> u8 {
+    match sent {
+        Sent::Accepted => 0,
+        Sent::AlreadyEnded => 1,
+        Sent::Full => 2,
+        Sent::Unknown => 3,
+    }
+}
+
 /// Puts frames together from what a stream gives.
 #[derive(Debug, Default)]
 pub(super) struct FrameBuffer {
@@ -239,13 +289,14 @@ impl FrameBuffer {
 
 #[cfg(test)]
 mod tests {
-    use candor_core::ports::{Delivery, Ending, IdSource as _, Target};
-    use candor_core::session::OutputSizes;
+    use candor_core::ports::{Delivery, Ending, IdSource as _, MESSAGE_BYTES_MAX, Sent, Target};
+    use candor_core::session::{MessageId, OutputSizes};
     use candor_core::stop::Signal;
     use candor_core::verdict::{Exit, SpawnStage, Witness};
     use proptest::prelude::*;
+    use uuid::Uuid;
 
-    use super::{FRAME_BYTES, FrameBuffer, FromShim, ToShim, VERSION};
+    use super::{FRAME_BYTES, FrameBuffer, FromShim, Letter, ToShim, VERSION};
     use crate::ids::UuidV7Source;
     use crate::process::plan::Refusal;
 
@@ -257,6 +308,10 @@ mod tests {
             for signal in [Signal::Interrupt, Signal::Terminate, Signal::Kill, Signal::Continue] {
                 daemon.push(ToShim::Signal { id: u64::MAX - 1, target, signal });
             }
+        }
+        let message = MessageId::from_uuid(Uuid::from_u128(u128::MAX - 2));
+        for (length, is_last) in [(0, true), (1, false), (MESSAGE_BYTES_MAX, true)] {
+            daemon.push(ToShim::Send(Letter { id: u64::MAX - 1, message, length, is_last }));
         }
         for said in daemon {
             assert_eq!(ToShim::decode(&said.encode()), Some(said));
@@ -288,9 +343,19 @@ mod tests {
         {
             shim.push(FromShim::Delivered { id: 7, delivery });
         }
+        for sent in [Sent::Accepted, Sent::AlreadyEnded, Sent::Full, Sent::Unknown] {
+            shim.push(FromShim::Taken { id: u64::MAX, sent });
+        }
         for said in shim {
             assert_eq!(FromShim::decode(&said.encode()), Some(said));
         }
+    }
+
+    #[test]
+    fn message_that_is_too_long_is_not_understood() {
+        let message = MessageId::from_uuid(Uuid::nil());
+        let letter = Letter { id: 1, message, length: MESSAGE_BYTES_MAX + 1, is_last: false };
+        assert_eq!(ToShim::decode(&ToShim::Send(letter).encode()), None);
     }
 
     #[test]

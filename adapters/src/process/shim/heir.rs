@@ -9,22 +9,37 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use candor_core::session::SessionId;
 use rustix::process::{Pid, getpid, set_child_subreaper};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
-use super::inside::children::{any_ended, reap};
+use super::inside::children::any_ended;
 use super::place::{Place, Started};
+use crate::process::platform::watch;
 use crate::process::record::Found;
+
+/// How long what must not be reaped yet is left alone, if nobody says before that it may.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The sessions whose processes may fall to this one.
 #[derive(Debug, Default)]
 pub(super) struct Wards {
-    /// With the number of each one's process, once that is known.
-    by_session: Mutex<HashMap<SessionId, Option<Pid>>>,
+    by_session: Mutex<HashMap<SessionId, Cared>>,
     fewer: Notify,
+}
+
+/// What is known of one of them.
+#[derive(Debug, Default)]
+struct Cared {
+    /// How many take care of it at this time.
+    wards: usize,
+    /// Whether its fate is open: somebody will ask again.
+    is_open: bool,
+    /// The number of its process, once that is known.
+    process: Option<Pid>,
 }
 
 /// One session, for as long as its process must not be reaped by who does not know whose it is.
@@ -37,7 +52,11 @@ pub(super) struct Ward {
 impl Wards {
     /// Takes care of a session, of which nothing is known yet.
     pub(super) fn admit(self: &Arc<Self>, session: SessionId) -> Ward {
-        self.by_session().insert(session, None);
+        let mut sessions = self.by_session();
+        let cared = sessions.entry(session).or_default();
+        cared.wards += 1;
+        cared.is_open = false;
+        drop(sessions);
         Ward { wards: Arc::clone(self), session }
     }
 
@@ -45,10 +64,10 @@ impl Wards {
     fn has(&self, pid: Pid, sessions: &Path) -> bool {
         let unknown: Vec<SessionId> = {
             let wards = self.by_session();
-            if wards.values().any(|&process| process == Some(pid)) {
+            if wards.values().any(|cared| cared.process == Some(pid)) {
                 return true;
             }
-            let unknown = wards.iter().filter(|(_, process)| process.is_none());
+            let unknown = wards.iter().filter(|(_, cared)| cared.process.is_none());
             unknown.map(|(&session, _)| session).collect()
         };
         unknown.into_iter().any(|session| {
@@ -61,7 +80,7 @@ impl Wards {
         })
     }
 
-    fn by_session(&self) -> MutexGuard<'_, HashMap<SessionId, Option<Pid>>> {
+    fn by_session(&self) -> MutexGuard<'_, HashMap<SessionId, Cared>> {
         // A panic elsewhere leaves no entry half written: each change is one call.
         self.by_session.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,14 +89,26 @@ impl Wards {
 impl Ward {
     /// Says which process it is.
     pub(super) fn is(&self, pid: Pid) {
-        self.wards.by_session().insert(self.session, Some(pid));
+        self.wards.by_session().entry(self.session).or_default().process = Some(pid);
+    }
+
+    /// Goes, and leaves the session cared for until the next one is admitted: nobody knows yet what
+    /// became of it.
+    pub(super) fn leave_open(self) {
+        self.wards.by_session().entry(self.session).or_default().is_open = true;
     }
 }
 
 impl Drop for Ward {
     fn drop(&mut self) {
-        self.wards.by_session().remove(&self.session);
-        self.wards.fewer.notify_one();
+        let mut sessions = self.wards.by_session();
+        if let Some(cared) = sessions.get_mut(&self.session) {
+            cared.wards -= 1;
+            if cared.wards == 0 && !cared.is_open {
+                sessions.remove(&self.session);
+                self.wards.fewer.notify_one();
+            }
+        }
     }
 }
 
@@ -99,12 +130,21 @@ async fn reap_all(wards: Arc<Wards>, sessions: PathBuf, mut ends: Signal) {
         // after it until its own exit is recorded.
         match any_ended() {
             Some(pid) => {
+                // By a handle, since a shim is also reaped by whoever started it.
+                let child = watch(pid);
                 let (known, folder) = (Arc::clone(&wards), sessions.clone());
                 let looked = tokio::task::spawn_blocking(move || known.has(pid, &folder)).await;
-                if looked.unwrap_or(true) {
-                    wards.fewer.notified().await;
-                } else {
-                    reap(pid);
+                match (child, looked) {
+                    (Ok(Some(child)), Ok(false)) => child.reap(),
+                    (Ok(None), _) => {}
+                    // One of theirs, or nobody knows: something may be lacking that comes back.
+                    _ => {
+                        let pause = tokio::time::sleep(LOOK_AGAIN);
+                        tokio::select! {
+                            () = wards.fewer.notified() => {}
+                            () = pause => {}
+                        }
+                    }
                 }
             }
             None => {

@@ -67,7 +67,8 @@ pub(super) async fn launch(order: Order) -> Result<(Place, Connection), Launch> 
         Ok((FromShim::Up, connection)) => Ok((place, connection)),
         Ok((FromShim::Refused(refusal), _)) => Err(refusal.into()),
         // It has left without a word. Whoever asks learns why that is.
-        Ok((FromShim::Ended(_) | FromShim::Delivered { .. }, _)) | Err(_) => Err(Launch::Unknown),
+        Ok((FromShim::Ended(_) | FromShim::Delivered { .. } | FromShim::Taken { .. }, _))
+        | Err(_) => Err(Launch::Unknown),
     }
 }
 

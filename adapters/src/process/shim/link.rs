@@ -5,16 +5,17 @@ use std::os::unix::net::UnixStream as StdStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use candor_core::ports::{Delivery, Target};
+use candor_core::ports::{Delivery, Message, Target};
 use candor_core::session::SessionId;
 use candor_core::stop::Signal;
 use rustix::fs::Mode;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
+use tokio::io::Interest;
 use tokio::net::UnixStream;
 
 use super::cgroup::Cgroup;
-use super::frame::{FrameBuffer, FromShim, ToShim};
+use super::frame::{FRAME_BYTES, FrameBuffer, FromShim, Letter, ToShim};
 use super::place::{CONTROL, Place};
 use crate::process::child;
 use crate::process::platform::{ExitWatch, FOLDER_FLAGS};
@@ -43,6 +44,28 @@ pub(super) struct Orphan {
 pub(super) struct Connection {
     stream: UnixStream,
     buffer: FrameBuffer,
+    /// What is left to be sent of a message. Nothing else is sent meanwhile.
+    outgoing: Outgoing,
+}
+
+/// A message on its way.
+#[derive(Debug, Default)]
+struct Outgoing {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Outgoing {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.sent..]
+    }
+
+    fn sent(&mut self, count: usize) {
+        self.sent += count;
+        if self.rest().is_empty() {
+            *self = Self::default();
+        }
+    }
 }
 
 impl Orphan {
@@ -94,6 +117,10 @@ impl Orphan {
 }
 
 impl Connection {
+    fn new(stream: UnixStream) -> Self {
+        Self { stream, buffer: FrameBuffer::default(), outgoing: Outgoing::default() }
+    }
+
     /// Takes over a socket that a shim has the other end of.
     ///
     /// # Errors
@@ -101,7 +128,7 @@ impl Connection {
     /// When the runtime has no place for it.
     pub(super) fn over(stream: StdStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { stream: UnixStream::from_std(stream)?, buffer: FrameBuffer::default() })
+        Ok(Self::new(UnixStream::from_std(stream)?))
     }
 
     /// Reaches the shim that listens in this place.
@@ -118,7 +145,7 @@ impl Connection {
         if socket_peercred(&stream)?.uid != geteuid() {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        Ok(Self { stream, buffer: FrameBuffer::default() })
+        Ok(Self::new(stream))
     }
 
     /// Asks whose shim this is. The answer is [`FromShim::Up`], or nothing for a while.
@@ -131,16 +158,26 @@ impl Connection {
         self.next().await
     }
 
-    /// Waits for the next frame.
+    /// Waits for the next frame, and sends a message meanwhile that was begun.
     ///
-    /// Cancel safe: a part that was read is kept.
+    /// Cancel safe: a part that was read is kept, and so is what was not sent.
     ///
     /// # Errors
     ///
     /// When the connection is over, or is not understood.
     pub(super) async fn next(&mut self) -> io::Result<FromShim> {
         loop {
-            self.stream.readable().await?;
+            if self.is_sending() {
+                self.stream.ready(Interest::READABLE | Interest::WRITABLE).await?;
+                match self.stream.try_write(self.outgoing.rest()) {
+                    Ok(count) => self.outgoing.sent(count),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    // The shim may have said why before it left.
+                    Err(_) => self.outgoing = Outgoing::default(),
+                }
+            } else {
+                self.stream.readable().await?;
+            }
             match self.buffer.fill(|target| self.stream.try_read(target)) {
                 Ok(Some(frame)) => {
                     return FromShim::decode(&frame)
@@ -153,7 +190,24 @@ impl Connection {
         }
     }
 
-    /// Sends a frame now or not at all: a shim that does not listen holds nobody up.
+    /// Whether a message is on its way. It goes on while [`next`](Self::next) is waited for.
+    pub(super) const fn is_sending(&self) -> bool {
+        !self.outgoing.bytes.is_empty()
+    }
+
+    /// Begins to send a message. None may be on its way.
+    pub(super) fn begin(&mut self, id: u64, message: &Message) {
+        debug_assert!(!self.is_sending(), "one would be torn by the other");
+        let Message { id: name, bytes, is_last } = message;
+        let letter = Letter { id, message: *name, length: bytes.len(), is_last: *is_last };
+        let mut all = Vec::with_capacity(FRAME_BYTES + bytes.len());
+        all.extend_from_slice(&ToShim::Send(letter).encode());
+        all.extend_from_slice(bytes);
+        self.outgoing = Outgoing { bytes: all, sent: 0 };
+    }
+
+    /// Sends a frame now or not at all: a shim that does not listen holds nobody up. No message may
+    /// be on its way.
     ///
     /// # Errors
     ///

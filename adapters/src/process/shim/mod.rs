@@ -32,6 +32,9 @@
 //!   everything that descends from the shim, and when the process itself has ended, what is left is
 //!   ended before `exit` says so. It says how many could not be, or, where nobody asked for an end,
 //!   how many were left alone.
+//! - **The standard input is the shim's**, where it is held: a daemon that dies ends nothing. What was
+//!   said to be accepted is in the shim's memory, and is written once and in order; a message is known
+//!   by its id when it comes again.
 //! - **A whole `exit` is the truth**, whoever lives or is dead. So a shim leaves as soon as it is
 //!   written: who comes later reads it.
 //!

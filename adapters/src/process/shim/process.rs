@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use candor_core::ports::{Delivery, Fact, Process, Supervision, Target};
+use candor_core::ports::{
+    Delivery, Fact, MESSAGE_BYTES_MAX, Message, Process, Sent, Supervision, Target,
+};
 use candor_core::session::SessionId;
 use candor_core::stop::Signal;
 use candor_core::verdict::LostReason;
@@ -21,12 +23,15 @@ use super::link::{Connection, Link, Orphan};
 use super::place::Place;
 use crate::process::registry::Registry;
 
-/// How long a shim may take to answer for a signal.
-const SIGNAL_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a shim may take to answer for a signal, or for a message.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Signals that wait to be sent, and signals that wait for their answer. One asks after the other,
 /// so there is hardly ever more than one.
 const SIGNALS_MAX: usize = 16;
+
+/// Messages that wait to be sent. Beyond that a sender waits: they may be large.
+const POSTS_MAX: usize = 2;
 
 /// How long a shim that cannot be reached is left alone, at first and at most.
 const SEARCH_MIN: Duration = Duration::from_millis(20);
@@ -36,6 +41,7 @@ const SEARCH_MAX: Duration = Duration::from_secs(2);
 pub(super) struct ShimProcess {
     session: SessionId,
     signals: mpsc::Sender<Order>,
+    messages: mpsc::Sender<Post>,
     end: watch::Receiver<Option<Fact>>,
     is_told: AtomicBool,
     supervision: watch::Receiver<Supervision>,
@@ -48,6 +54,12 @@ struct Order {
     answer: oneshot::Sender<Delivery>,
 }
 
+/// A message to send.
+struct Post {
+    message: Message,
+    answer: oneshot::Sender<Sent>,
+}
+
 impl ShimProcess {
     /// Makes the process, and what speaks for it with its shim over `link`. Nothing happens before
     /// [`Driver::run`] is polled, with this link. Once the process is dropped, the driver leaves.
@@ -58,25 +70,27 @@ impl ShimProcess {
         link: &Link,
     ) -> (Self, Driver) {
         let (signals, orders) = mpsc::channel(SIGNALS_MAX);
+        let (messages, posts) = mpsc::channel(POSTS_MAX);
         let (tell, end) = watch::channel(None);
         let is_told = AtomicBool::new(false);
         let (shows, supervision) = watch::channel(supervision_by(link));
-        let process = Self { session: place.session(), signals, end, is_told, supervision };
+        let session = place.session();
+        let process = Self { session, signals, messages, end, is_told, supervision };
         let beside = Beside { handle: None, reason: LostReason::ShimKilled };
-        (process, Driver { place, registry, ward, beside, orders, tell, shows })
+        (process, Driver { place, registry, ward, beside, orders, posts, tell, shows })
     }
 
     fn has_ended(&self) -> bool {
         self.end.borrow().is_some()
     }
 
-    async fn send(&self, target: Target, signal: Signal) -> Delivery {
+    async fn ask(&self, target: Target, signal: Signal) -> Delivery {
         if self.has_ended() {
             return Delivery::AlreadyEnded;
         }
         let (answer, answered) = oneshot::channel();
         let order = Order { target, signal, answer };
-        let delivery = timeout(SIGNAL_PATIENCE, async {
+        let delivery = timeout(ANSWER_PATIENCE, async {
             self.signals.send(order).await.ok()?;
             answered.await.ok()
         });
@@ -113,9 +127,30 @@ impl Process for ShimProcess {
 
     async fn signal(&self, target: Target, signal: Signal) -> Delivery {
         crate::failpoint!(SignalBegun, self.session, signal);
-        let delivery = self.send(target, signal).await;
+        let delivery = self.ask(target, signal).await;
         crate::failpoint!(SignalSent, self.session, signal);
         delivery
+    }
+
+    async fn send(&self, message: &Message) -> Sent {
+        if self.has_ended() {
+            return Sent::AlreadyEnded;
+        }
+        if message.bytes.len() > MESSAGE_BYTES_MAX {
+            return Sent::Full;
+        }
+        let (answer, answered) = oneshot::channel();
+        let post = Post { message: message.clone(), answer };
+        let sent = timeout(ANSWER_PATIENCE, async {
+            self.messages.send(post).await.ok()?;
+            answered.await.ok()
+        });
+        match sent.await {
+            Ok(Some(sent)) => sent,
+            // The driver has left without an answer, since there is nobody to write to any more.
+            Ok(None) if self.has_ended() => Sent::AlreadyEnded,
+            Ok(None) | Err(_) => Sent::Unknown,
+        }
     }
 
     fn supervision(&self) -> Supervision {
@@ -131,6 +166,7 @@ pub(super) struct Driver {
     ward: Ward,
     beside: Beside,
     orders: mpsc::Receiver<Order>,
+    posts: mpsc::Receiver<Post>,
     tell: watch::Sender<Option<Fact>>,
     shows: watch::Sender<Supervision>,
 }
@@ -189,8 +225,7 @@ impl Driver {
     }
 
     async fn listen(&mut self, mut connection: Connection) -> Parting {
-        let mut pending = Pending::new();
-        let mut last_id = 0;
+        let mut pending = Pending::default();
         loop {
             tokio::select! {
                 // What was said comes before what is asked: a process whose end is known gets no
@@ -199,37 +234,38 @@ impl Driver {
                 heard = connection.next() => match heard {
                     Ok(FromShim::Delivered { id, delivery }) => {
                         self.shows.send_replace(Supervision::Ok);
-                        answer_for(&mut pending, id, delivery);
+                        pending.delivered(id, delivery);
+                    }
+                    Ok(FromShim::Taken { id, sent }) => {
+                        self.shows.send_replace(Supervision::Ok);
+                        pending.taken(id, sent);
                     }
                     Ok(FromShim::Ended(ending)) => {
                         // The shim has left without looking at them.
-                        for (_, answer) in pending {
-                            let _ = answer.send(Delivery::AlreadyEnded);
-                        }
+                        pending.answer_all(Delivery::AlreadyEnded, Sent::AlreadyEnded);
                         return Parting::Over(Fact::Ended(ending));
                     }
                     Ok(FromShim::Up) => {
                         self.shows.send_replace(Supervision::Ok);
                     }
                     Ok(FromShim::Refused(_)) | Err(_) => {
-                        for (_, answer) in pending {
-                            let _ = answer.send(Delivery::Unknown);
-                        }
+                        pending.answer_all(Delivery::Unknown, Sent::Unknown);
                         return Parting::Broken;
                     }
                 },
-                order = self.orders.recv() => match order {
-                    Some(order) => {
-                        last_id += 1;
-                        if let Some(waits) = ask(&connection, last_id, order) {
-                            pending.push_back((last_id, waits));
-                        }
-                    }
+                // A frame in the midst of a message would be taken for a part of it. Its answer comes
+                // after its last byte, and wakes this.
+                order = self.orders.recv(), if !connection.is_sending() => match order {
+                    Some(order) => pending.ask(&connection, order),
+                    None => return Parting::Unwanted,
+                },
+                post = self.posts.recv(), if pending.message.is_none() => match post {
+                    Some(post) => pending.send(&mut connection, post),
                     None => return Parting::Unwanted,
                 },
                 // Until the shim says anything again, nobody knows whether it still can.
-                () = first_is_given_up(&mut pending) => {
-                    pending.pop_front();
+                () = pending.first_signal_is_given_up() => {
+                    pending.signals.pop_front();
                     self.shows.send_replace(Supervision::Unreachable);
                 }
             }
@@ -248,6 +284,13 @@ impl Driver {
                         let _ = answer.send(orphan.send(target, signal));
                     }
                     Some(_) => {}
+                    None => return Parting::Unwanted,
+                },
+                post = self.posts.recv() => match post {
+                    Some(Post { answer, .. }) => {
+                        // The shim held the input, and took it along.
+                        let _ = answer.send(Sent::AlreadyEnded);
+                    }
                     None => return Parting::Unwanted,
                 },
             }
@@ -280,9 +323,6 @@ impl Driver {
     }
 }
 
-/// Signals that a shim was asked for and has not answered yet, in their order, each with its number.
-type Pending = VecDeque<(u64, oneshot::Sender<Delivery>)>;
-
 /// Returns how well a process is watched that is reached in this way.
 const fn supervision_by(link: &Link) -> Supervision {
     match link {
@@ -291,39 +331,82 @@ const fn supervision_by(link: &Link) -> Supervision {
     }
 }
 
-/// Passes on what the shim has answered. They are answered in their order, so those before it got no
-/// answer, and one that was given up is not among them any more.
-fn answer_for(pending: &mut Pending, id: u64, delivery: Delivery) {
-    while let Some((asked, answer)) = pending.pop_front_if(|(asked, _)| *asked <= id) {
-        if asked == id {
+/// What one shim was asked for and has not answered yet.
+#[derive(Default)]
+struct Pending {
+    /// Names each question on this connection.
+    last_id: u64,
+    signals: VecDeque<(u64, oneshot::Sender<Delivery>)>,
+    /// One at a time, until its answer: by then its last byte was sent as well.
+    message: Option<(u64, oneshot::Sender<Sent>)>,
+}
+
+impl Pending {
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Asks for a signal.
+    fn ask(&mut self, connection: &Connection, order: Order) {
+        let Order { target, signal, answer } = order;
+        if answer.is_closed() {
+            // Nobody waits any more: it was said that nothing is known of it, and it is not sent late.
+            return;
+        }
+        let id = self.next_id();
+        match connection.send(ToShim::Signal { id, target, signal }) {
+            // Nothing was sent.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let _ = answer.send(Delivery::Unknown);
+            }
+            // A connection that is over says so when it is read.
+            Ok(()) | Err(_) => self.signals.push_back((id, answer)),
+        }
+    }
+
+    /// Begins to send a message.
+    fn send(&mut self, connection: &mut Connection, post: Post) {
+        let Post { message, answer } = post;
+        if answer.is_closed() {
+            // It was said that nothing is known of it, and it may have been sent again since.
+            return;
+        }
+        let id = self.next_id();
+        connection.begin(id, &message);
+        self.message = Some((id, answer));
+    }
+
+    /// They are answered in their order, so those before it got no answer. One that was given up is
+    /// not among them any more.
+    fn delivered(&mut self, id: u64, delivery: Delivery) {
+        while let Some((asked, answer)) = self.signals.pop_front_if(|(asked, _)| *asked <= id) {
+            if asked == id {
+                let _ = answer.send(delivery);
+            }
+        }
+    }
+
+    /// Waits until nobody waits any more for the answer to the first signal. Cancel safe.
+    async fn first_signal_is_given_up(&mut self) {
+        match self.signals.front_mut() {
+            Some((_, answer)) => answer.closed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn taken(&mut self, id: u64, sent: Sent) {
+        if let Some((_, answer)) = self.message.take_if(|(asked, _)| *asked == id) {
+            let _ = answer.send(sent);
+        }
+    }
+
+    fn answer_all(self, delivery: Delivery, sent: Sent) {
+        for (_, answer) in self.signals {
             let _ = answer.send(delivery);
         }
-    }
-}
-
-/// Waits until nobody waits any more for the answer to the first of them. Cancel safe.
-async fn first_is_given_up(pending: &mut Pending) {
-    match pending.front_mut() {
-        Some((_, answer)) => answer.closed().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Asks for a signal, and returns who waits for the answer.
-fn ask(connection: &Connection, id: u64, order: Order) -> Option<oneshot::Sender<Delivery>> {
-    let Order { target, signal, answer } = order;
-    if answer.is_closed() {
-        // Nobody waits any more: it was said that nothing is known of it, and it is not sent late.
-        return None;
-    }
-    match connection.send(ToShim::Signal { id, target, signal }) {
-        // A connection that is over says so when it is read.
-        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Some(answer),
-        // Nothing was sent.
-        Err(_) => {
-            let _ = answer.send(Delivery::Unknown);
-            None
+        if let Some((_, answer)) = self.message {
+            let _ = answer.send(sent);
         }
-        Ok(()) => Some(answer),
     }
 }

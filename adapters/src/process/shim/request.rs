@@ -54,6 +54,7 @@ pub(super) fn encode(
     writer.0.extend_from_slice(&quota.map_or(0, OutputQuota::bytes).to_le_bytes());
     writer.text(plan.folder.as_bytes())?;
     writer.number(plan.umask);
+    writer.number(u32::from(plan.holds_input));
     writer.text(&plan.search)?;
     writer.texts(&plan.arguments)?;
     writer.texts(&plan.variables)?;
@@ -93,6 +94,7 @@ fn decode(bytes: &[u8]) -> Option<Request> {
         plan: Plan {
             folder: CString::new(reader.text()?).ok()?,
             umask: reader.number()?,
+            holds_input: reader.number()? != 0,
             search: reader.text()?.to_vec(),
             arguments: reader.texts()?,
             variables: reader.texts()?,
@@ -168,13 +170,14 @@ mod tests {
             search in bytes(),
             folder in bytes(),
             umask in 0..0o1000_u32,
+            holds_input: bool,
         ) -> Plan {
             let texts = |texts: Vec<Vec<u8>>| {
                 texts.into_iter().map(|text| CString::new(text).unwrap()).collect()
             };
             let folder = CString::new(folder).unwrap();
             let (arguments, variables) = (texts(arguments), texts(variables));
-            Plan { arguments, variables, search, folder, umask }
+            Plan { arguments, variables, search, folder, umask, holds_input }
         }
     }
 

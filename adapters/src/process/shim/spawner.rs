@@ -36,7 +36,8 @@ pub struct ShimProgram {
 /// Makes processes that outlive the daemon, each with a shim that sees its end.
 ///
 /// The session gets what one of the direct spawner gets: see
-/// [`DirectSpawner`](crate::process::DirectSpawner).
+/// [`DirectSpawner`](crate::process::DirectSpawner). The pipe of a standard input that is held is the
+/// shim's, and does not end when this process does.
 pub struct ShimSpawner {
     sessions: PathBuf,
     program: ShimProgram,
@@ -133,8 +134,11 @@ impl ProcessSpawner for ShimSpawner {
                 Ok(Ok((place, connection))) => {
                     Launch::Up(up(claim, ward, place, Link::Shim(connection)))
                 }
-                Ok(Err(launch)) => launch,
-                Err(_elapsed) => Launch::Unknown,
+                Ok(Err(refused @ Launch::Refused { .. })) => refused,
+                Ok(Err(_)) | Err(_) => {
+                    ward.leave_open();
+                    Launch::Unknown
+                }
             }
         });
         task.await.unwrap_or(Launch::Unknown)
@@ -158,8 +162,10 @@ impl ProcessSpawner for ShimSpawner {
                 Err(answer) => answer,
             },
         };
-        if let Attach::NeverRan = answer {
-            claim.never_ran();
+        match answer {
+            Attach::NeverRan => claim.never_ran(),
+            Attach::Unreachable => ward.leave_open(),
+            Attach::Up(_) | Attach::Ended(_) | Attach::Lost(_) => {}
         }
         crate::failpoint!(AttachDone, id);
         answer

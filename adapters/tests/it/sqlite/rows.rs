@@ -8,7 +8,7 @@ use candor_core::event::{Seq, StoredEvent};
 use candor_core::input::{Deadline, Input};
 use candor_core::machine::Policy;
 use candor_core::ports::Repository as _;
-use candor_core::session::Spec;
+use candor_core::session::{Spec, StandardInput};
 use candor_core::stop::{Graces, Rung, StopKind};
 use candor_core::verdict::{End, Exit, LostReason, SpawnStage, SuccessCodes};
 use candor_harness::contract::repository::chain::{Chain, session_id, spec};
@@ -51,6 +51,7 @@ fn any_spec() -> impl Strategy<Value = Spec> {
             cwd,
             environment_names,
             umask,
+            input: if umask % 2 == 0 { StandardInput::None } else { StandardInput::Held },
             policy,
         },
     )

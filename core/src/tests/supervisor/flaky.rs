@@ -17,8 +17,8 @@ use crate::event::{Seq, StoredEvent};
 use crate::happening::Happening;
 use crate::input::Deadline;
 use crate::ports::{
-    Attach, Change, CommitError, Delivery, EventBus, Fact, Launch, Process, ReadError, Repository,
-    StoredSession, Subscription, Target,
+    Attach, Change, CommitError, Delivery, EventBus, Fact, Launch, Message, Process, ReadError,
+    Repository, Sent, StoredSession, Subscription, Target,
 };
 use crate::session::{Report, Revision, Session, SessionId};
 use crate::status::Status;
@@ -145,6 +145,10 @@ impl Process for Shared {
             store.trouble.push(std::format!("{signal:?} is sent without a stored rung"));
         }
         Delivery::Delivered
+    }
+
+    async fn send(&self, _message: &Message) -> Sent {
+        panic!("a supervisor has nothing to say to a process")
     }
 }
 

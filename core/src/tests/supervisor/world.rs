@@ -23,7 +23,7 @@ use crate::ports::{
     Attach, Change, CommitError, Delivery, Ending, Fact, Launch, MockClock, MockEventBus,
     MockIdSource, MockProcess, MockRepository, Process, ReadError, StoredSession, Target,
 };
-use crate::session::{EventId, OutputSizes, Session, SessionId, Sighting, Spec};
+use crate::session::{EventId, OutputSizes, Session, SessionId, Sighting, Spec, StandardInput};
 use crate::stop::{Actor, Intent, Signal, StopKind};
 use crate::supervisor::{Birth, Ports, Start, Supervisor};
 use crate::verdict::{Exit, Witness};
@@ -227,6 +227,7 @@ pub(super) fn spec() -> Arc<Spec> {
         cwd: ByteString::try_from("/work").unwrap(),
         environment_names: Vec::new(),
         umask: 0o22,
+        input: StandardInput::None,
         policy: policy(),
     })
 }

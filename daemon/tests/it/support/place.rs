@@ -223,8 +223,8 @@ impl Place {
         session.expect("a session with this title")["id"].as_str().unwrap().to_owned()
     }
 
-    /// Launches a session that ends when nobody is there to see it: its daemon and its shim are
-    /// killed before. Returns its id.
+    /// Launches a session of which nobody can know how it ended: its daemon and its shim are killed
+    /// before, and what was recorded of it is damaged. Returns its id.
     #[cfg(target_os = "linux")]
     pub(crate) fn launch_and_lose(&self) -> String {
         let (held, go) = (self.fifo("held"), self.fifo("go"));
@@ -234,6 +234,8 @@ impl Place {
         self.await_running(&id);
         self.kill_daemon();
         end(super::kernel::shim_of(&id), Signal::KILL);
+        let started = self.home().join("sessions").join(format!("{id}.shim/started"));
+        fs::File::options().write(true).open(started).unwrap().set_len(20).unwrap();
         fs::write(go, "go\n").unwrap();
         // It holds its end open for as long as it lives.
         std::io::Read::read_to_end(&mut process, &mut Vec::new()).unwrap();

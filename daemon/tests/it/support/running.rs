@@ -80,9 +80,14 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts a command.
-    pub(crate) fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    /// Starts a command that has nothing to read.
+    pub(crate) fn start(command: Command) -> Self {
+        Self::reading(command, Stdio::null())
+    }
+
+    /// Starts a command that reads this.
+    pub(crate) fn reading(mut command: Command, stdin: impl Into<Stdio>) -> Self {
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = child.stdout.take().map(BufReader::new);
         let mut errors = BufReader::new(child.stderr.take().unwrap());

@@ -46,5 +46,6 @@ fn run(script: Script) -> Result<std::convert::Infallible, String> {
         End::Exit(code) => signals::leave(code),
         End::Die(signal) => signals::die(signal),
         End::Hang => signals::hang(),
+        End::Digest => signals::leave(steps::digest_input()?),
     }
 }

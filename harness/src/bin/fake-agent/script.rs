@@ -57,6 +57,7 @@ pub(crate) enum End {
     Exit(u8),
     Die(i32),
     Hang,
+    Digest,
 }
 
 impl Script {
@@ -82,6 +83,7 @@ impl Script {
                 "--exit" => script.end = End::Exit(number(&value()?)?),
                 "--die" => script.end = End::Die(signal(text(&value()?)?)?),
                 "--hang" => script.end = End::Hang,
+                "--digest" => script.end = End::Digest,
                 "--report-ready" => script.steps.push(Step::Report),
                 "--detach" => script.steps.push(Step::Detach),
                 _ => {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Write};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -43,6 +43,19 @@ pub(crate) fn take(step: &Step) -> Result<(), String> {
         Step::Detach => setsid().map(drop).map_err(io::Error::from),
     };
     taken.map_err(|error| format!("{step:?}: {error}"))
+}
+
+/// Reads standard input to its end, and returns the digest of it.
+///
+/// # Errors
+///
+/// A sentence for the author of the test.
+pub(crate) fn digest_input() -> Result<u8, String> {
+    let mut bytes = Vec::new();
+    match io::stdin().lock().read_to_end(&mut bytes) {
+        Ok(_) => Ok(candor_harness::contract::spawner::digest(&bytes)),
+        Err(error) => Err(format!("--digest: {error}")),
+    }
 }
 
 /// Prints a result line. Nobody may be listening, and then there is nothing to do about it.

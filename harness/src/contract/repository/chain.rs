@@ -10,7 +10,7 @@ use candor_core::input::Input;
 use candor_core::machine::{Machine, Policy};
 use candor_core::ports::{Change, StoredSession};
 use candor_core::session::{
-    EventId, OutputSizes, Report, Revision, Session, SessionId, Sighting, Spec,
+    EventId, OutputSizes, Report, Revision, Session, SessionId, Sighting, Spec, StandardInput,
 };
 use candor_core::status::Status;
 use candor_core::step::Transition;
@@ -252,6 +252,7 @@ pub fn spec(policy: Policy) -> Spec {
         cwd: bytes(b"/tmp/\xc3\x28"),
         environment_names: vec![bytes(b"PATH"), bytes(b"\xf0\x9f")],
         umask: 0o022,
+        input: StandardInput::None,
         policy,
     }
 }

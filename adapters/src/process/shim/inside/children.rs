@@ -78,7 +78,7 @@ pub(super) fn end_of(child: Pid) -> Option<WaitIdStatus> {
 }
 
 /// Reaps a child that has ended.
-pub(in crate::process::shim) fn reap(child: Pid) {
+pub(super) fn reap(child: Pid) {
     // It can only fail when there is no such child any more.
     let _ = retry_on_intr(|| waitpid(Some(child), WaitOptions::NOHANG));
 }

@@ -9,6 +9,7 @@
 //! file system busy anyway, by the lock and the outputs.
 
 pub(super) mod children;
+mod input;
 mod keeper;
 mod oom;
 mod serve;
@@ -19,7 +20,7 @@ use std::env;
 use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitCode;
 
@@ -35,6 +36,7 @@ use super::frame::FromShim;
 use super::place::{CONTROL, Intent, Lock, Place, Started};
 use super::request::{self, Request};
 use crate::process::files;
+use crate::process::input::pipe;
 use crate::process::launch::{enter, identify};
 use crate::process::output::Stream;
 use crate::process::plan::Refusal;
@@ -42,6 +44,7 @@ use crate::process::platform::{boot_id, close_from};
 use crate::process::record::Found;
 use crate::process::signals;
 use crate::process::spawn::{self, Descriptors};
+use input::Input;
 use keeper::Keeper;
 use oom::KernelLog;
 use serve::{Desk, Shim};
@@ -145,13 +148,13 @@ fn start_claimed(
 ) -> Result<Shim, Refusal> {
     let prepare = Refusal::at(SpawnStage::Prepare);
     let (session, sessions) = (request.session, &request.sessions);
-    let stdin = File::open("/dev/null").map_err(&prepare)?;
+    let (stdin, input) = open_input(request.plan.holds_input).map_err(&prepare)?;
     let stdout = files::create_output(sessions, session, Stream::Stdout).map_err(&prepare)?;
     let stderr = files::create_output(sessions, session, Stream::Stderr).map_err(&prepare)?;
     let keeper = Keeper::new(sessions, session, request.quota).map_err(&prepare)?;
     // Who comes from now on waits until the launch is over, and is told then.
     let listener = listen().map_err(&prepare)?;
-    let desk = Desk::new(listener, launcher).map_err(&prepare)?;
+    let desk = Desk::new(listener, launcher, input).map_err(&prepare)?;
     let mut cgroup = request.wants_cgroup.then(|| Cgroup::make(session)).flatten();
     let opened = cgroup.as_ref().and_then(|cgroup| cgroup.open().ok());
     let descriptors = Descriptors {
@@ -187,6 +190,15 @@ fn start_claimed(
             Err(refusal)
         }
     }
+}
+
+/// Returns what the process reads, and what this one writes to it.
+fn open_input(is_held: bool) -> io::Result<(OwnedFd, Option<Input>)> {
+    if !is_held {
+        return Ok((File::open("/dev/null")?.into(), None));
+    }
+    let (reader, writer) = pipe()?;
+    Ok((reader.into(), Some(Input::new(writer))))
 }
 
 /// Makes the socket, which only its user may connect to.

@@ -18,12 +18,13 @@ use uuid::Uuid;
 
 use super::boot_id_if_known;
 use super::children::{self, Children};
+use super::input::{Incoming, Input};
 use super::keeper::{Files, Keeper};
 use super::oom::KernelLog;
 use super::stop::{Family, Settling};
 use crate::process::child;
 use crate::process::shim::cgroup;
-use crate::process::shim::frame::{Frame, FrameBuffer, FromShim, ToShim};
+use crate::process::shim::frame::{Frame, FrameBuffer, FromShim, Letter, ToShim};
 use crate::process::shim::place::{ExitRecord, Place, exit};
 
 /// Daemons that are connected at the same time. There is one, and for a moment perhaps its
@@ -40,9 +41,10 @@ const SIGKILL: u8 = 9;
 /// What an event is about. Connections have the numbers below.
 const LISTENER: u64 = u64::MAX;
 const CHILDREN: u64 = u64::MAX - 1;
+const INPUT: u64 = u64::MAX - 2;
 
 /// Events that are looked at in one go.
-const EVENTS_MAX: usize = CONNECTIONS_MAX + 2;
+const EVENTS_MAX: usize = CONNECTIONS_MAX + 3;
 
 /// A shim whose process was launched.
 pub(super) struct Shim {
@@ -63,11 +65,15 @@ pub(super) struct Desk {
     children: Children,
     epoll: OwnedFd,
     connections: [Option<Connection>; CONNECTIONS_MAX],
+    /// The process's standard input, if it is held.
+    input: Option<Input>,
 }
 
 struct Connection {
     stream: UnixStream,
     buffer: FrameBuffer,
+    /// A message whose frame has come, and not all of its bytes.
+    incoming: Option<Incoming>,
 }
 
 /// Whether a connection is of any more use.
@@ -83,14 +89,21 @@ impl Desk {
     /// # Errors
     ///
     /// When the system has no place for it.
-    pub(super) fn new(listener: UnixListener, launcher: UnixStream) -> io::Result<Self> {
+    pub(super) fn new(
+        listener: UnixListener,
+        launcher: UnixStream,
+        input: Option<Input>,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let children = Children::new()?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         watch(&epoll, &listener, LISTENER)?;
         watch(&epoll, &children, CHILDREN)?;
+        if let Some(input) = &input {
+            input.watch(&epoll, INPUT)?;
+        }
         let connections = [const { None }; CONNECTIONS_MAX];
-        let mut desk = Self { listener, children, epoll, connections };
+        let mut desk = Self { listener, children, epoll, connections, input };
         desk.admit(launcher);
         Ok(desk)
     }
@@ -110,8 +123,34 @@ impl Desk {
         let slot = self.connections.iter().position(Option::is_none)?;
         stream.set_nonblocking(true).ok()?;
         watch(&self.epoll, &stream, slot.try_into().ok()?).ok()?;
-        self.connections[slot] = Some(Connection { stream, buffer: FrameBuffer::default() });
+        let buffer = FrameBuffer::default();
+        self.connections[slot] = Some(Connection { stream, buffer, incoming: None });
         Some(())
+    }
+
+    /// Lets go of a connection, and of what has come of a message on it.
+    fn let_go(&mut self, slot: usize) {
+        let connection = self.connections[slot].take();
+        if let Some(incoming) = connection.and_then(|connection| connection.incoming) {
+            incoming.give_up(self.input.as_mut());
+        }
+    }
+
+    /// Writes to the process what there is room for, unless nobody reads any more.
+    fn tend_input(&mut self, flags: epoll::EventFlags) {
+        let Some(input) = &mut self.input else { return };
+        if flags.intersects(epoll::EventFlags::ERR | epoll::EventFlags::HUP) {
+            input.close(&self.epoll);
+        } else {
+            input.write(&self.epoll, INPUT);
+        }
+    }
+
+    /// Closes the process's standard input, which has ended.
+    fn close_input(&mut self) {
+        if let Some(input) = &mut self.input {
+            input.close(&self.epoll);
+        }
     }
 
     /// Says something without waiting. Who does not listen is let go, and may come again.
@@ -119,7 +158,7 @@ impl Desk {
         if let Some(connection) = &mut self.connections[slot]
             && connection.stream.write_all(&what.encode()).is_err()
         {
-            self.connections[slot] = None;
+            self.let_go(slot);
         }
     }
 
@@ -139,6 +178,8 @@ impl Shim {
     /// None that could be helped: whoever looks finds the process without its shim.
     pub(super) fn serve(&mut self) -> io::Result<()> {
         let status = self.await_end()?;
+        // What waits, and whoever is left and reads, waits for nothing any more.
+        self.desk.close_input();
         let mut end = self.describe(&status);
         end.left_behind = Some(self.settle(&end)?);
         self.keep(&end)?;
@@ -248,6 +289,7 @@ impl Shim {
                 CHILDREN if self.desk.children.forget() => self.keeper.told(),
                 CHILDREN => {}
                 LISTENER => self.desk.accept(),
+                INPUT => self.desk.tend_input(event.flags),
                 slot => self.hear(usize::try_from(slot).unwrap_or(usize::MAX)),
             }
         }
@@ -259,17 +301,43 @@ impl Shim {
         let Some(Some(connection)) = self.desk.connections.get_mut(slot) else {
             return;
         };
-        let Connection { stream, buffer } = connection;
-        let heard = buffer.fill(|target| stream.read(target));
+        let Connection { stream, buffer, incoming } = connection;
+        let heard = match incoming {
+            Some(incoming) => incoming.fill(stream).map(|()| None),
+            None => buffer.fill(|target| stream.read(target)),
+        };
         let talk = match heard {
             Ok(Some(frame)) => self.answer(slot, &frame),
             Ok(None) => Talk::GoesOn,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Talk::GoesOn,
             Err(_) => Talk::IsOver,
         };
-        if talk == Talk::IsOver {
-            self.desk.connections[slot] = None;
+        match talk {
+            Talk::GoesOn => self.take_whole_message(slot),
+            Talk::IsOver => self.desk.let_go(slot),
         }
+    }
+
+    /// Begins with a message, whose bytes come next.
+    fn begin_message(&mut self, slot: usize, letter: Letter) {
+        let has_ended = children::end_of(self.agent).is_some();
+        let Desk { connections, input, .. } = &mut self.desk;
+        if let Some(connection) = &mut connections[slot] {
+            let input = input.as_mut().filter(|_| !has_ended);
+            connection.incoming = Some(Incoming::begin(letter, input));
+        }
+    }
+
+    /// Takes a message if all of it has come, and says what became of it.
+    fn take_whole_message(&mut self, slot: usize) {
+        let is_whole = |incoming: &mut Incoming| incoming.is_whole();
+        let Some(connection) = &mut self.desk.connections[slot] else { return };
+        let Some(incoming) = connection.incoming.take_if(is_whole) else { return };
+        let has_ended = children::end_of(self.agent).is_some();
+        let id = incoming.id();
+        let sent = incoming.finish(self.desk.input.as_mut().filter(|_| !has_ended));
+        self.desk.tend_input(epoll::EventFlags::empty());
+        self.desk.say(slot, FromShim::Taken { id, sent });
     }
 
     fn answer(&mut self, slot: usize, frame: &Frame) -> Talk {
@@ -285,6 +353,10 @@ impl Shim {
                     self.family.signal(signal, delivery);
                 }
                 self.desk.say(slot, FromShim::Delivered { id, delivery });
+                Talk::GoesOn
+            }
+            Some(ToShim::Send(letter)) => {
+                self.begin_message(slot, letter);
                 Talk::GoesOn
             }
             Some(ToShim::Hello(_)) | None => Talk::IsOver,

@@ -25,6 +25,7 @@ mod tree;
 mod cgroup;
 mod disk;
 mod family;
+mod input;
 mod killed;
 mod oom;
 mod orphan;
@@ -40,9 +41,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candor_adapters::process::shim::{ShimProgram, ShimSpawner};
-use candor_core::ports::{Attach, Ending, Launch, Process, ProcessSpawner};
+use candor_core::ports::{Attach, Ending, Fact, Launch, Process, ProcessSpawner};
 use candor_core::session::SessionId;
-use candor_core::verdict::Exit;
+use candor_core::verdict::{Exit, LostReason, Witness};
 use candor_harness::contract::repository::chain::session_id;
 use candor_harness::programs::RealPrograms;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -196,5 +197,17 @@ fn told(answer: &Attach) -> String {
         Attach::Lost(reason) => format!("lost: {reason:?}"),
         Attach::NeverRan => "never ran".to_owned(),
         Attach::Unreachable => "unreachable".to_owned(),
+    }
+}
+
+/// Holds what is said of an end that nobody saw as a parent against how it was.
+#[track_caller]
+fn assert_true_or_lost(fact: Fact, exit: Exit) {
+    match fact {
+        Fact::Ended(ending) => {
+            assert_eq!(ending.exit, exit);
+            assert_ne!(ending.witness, Witness::Parent);
+        }
+        Fact::Lost(reason) => assert_eq!(reason, LostReason::ShimKilled),
     }
 }

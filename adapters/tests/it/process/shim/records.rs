@@ -3,7 +3,7 @@
 use std::fs;
 
 use candor_adapters::process::boot_id;
-use candor_core::ports::{Attach, Delivery, Target};
+use candor_core::ports::{Attach, Delivery, Fact, Target};
 use candor_core::session::SessionId;
 use candor_core::stop::Signal;
 use candor_core::verdict::{Exit, LostReason};
@@ -179,8 +179,12 @@ async fn damage_does_not_hide_a_process_that_runs() {
     damage(&stage, session, "exit");
     let orphan = attached(&*stage.later(), session).await;
     assert_eq!(orphan.signal(Target::Process, Signal::Kill).await, Delivery::Delivered);
-    let fact = process.next_fact().await;
-    assert_eq!(fact, candor_core::ports::Fact::Lost(LostReason::BadRecord));
+    match process.next_fact().await {
+        Fact::Ended(ending) => {
+            assert_eq!(ending.exit, Exit::Signal { number: 9, core_dumped: false });
+        }
+        Fact::Lost(reason) => assert_eq!(reason, LostReason::BadRecord),
+    }
 }
 
 /// What an earlier daemon launched without a shim is treated as it would have.
