@@ -1,7 +1,7 @@
 //! A session goes on whatever becomes of the daemon, and its true end is known.
 
 use std::fs;
-use std::thread::sleep;
+use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Place, Running, agent, assert_chain, end, kernel, user, words};
 
-/// How long a daemon may take to reap what has fallen to it, and how often that is looked at.
+/// How long a daemon may take to reap what has fallen to it.
 const REAPED_WITHIN: Duration = Duration::from_secs(20);
-const LOOK_EACH: Duration = Duration::from_millis(10);
 
 /// How a daemon may go: as if it had crashed, when it is asked, and at its signals.
 const WAYS: [fn(&Place); 4] = [
@@ -253,10 +252,11 @@ fn what_a_session_leaves_behind_becomes_no_zombie_of_the_daemon() {
     std::io::Write::write_all(&mut left, b"go\ngo\ngo\ngo\ngo\n").unwrap();
     drop(left);
     // It is told of each end, and nobody else is told when it has looked.
-    // The runner ends this test after a minute, and until then it should take little from the others.
+    // Nobody is told of that. The runner would end this after a minute, and until then it would take a
+    // core from the others.
     let begun = Instant::now();
     while !kernel::children(daemon).is_empty() {
         assert!(begun.elapsed() < REAPED_WITHIN, "zombies: {}", kernel::children(daemon));
-        sleep(LOOK_EACH);
+        yield_now();
     }
 }
