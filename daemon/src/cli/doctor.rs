@@ -96,7 +96,7 @@ async fn unfixed(home: &Home, error: &LockError) -> Report {
     let (daemon, checks) = examine(home).await;
     let why = match daemon {
         Daemon::Serves { .. } => {
-            "the daemon runs: `candor daemon stop` ends it and its sessions".to_owned()
+            "the daemon runs: `candor daemon stop` ends it, and its sessions go on".to_owned()
         }
         Daemon::None | Daemon::Silent { .. } | Daemon::Unknown { .. } => error.to_string(),
     };

@@ -15,8 +15,8 @@ pub(super) async fn main(arguments: Logs) -> Result<u8, CliError> {
     let mut session: SessionView = reach.get(&super::path_of(&id)).await?;
     let id = session.id.clone();
     let path = super::path_of(&id);
-    let stdout = copy(&reach, &id, "stdout", follow, OutputWriter::stdout(raw));
-    let stderr = copy(&reach, &id, "stderr", follow, OutputWriter::stderr(raw));
+    let stdout = copy(&reach, &id, "stdout", follow, OutputWriter::stdout(raw), Gaps::InTheOutput);
+    let stderr = copy(&reach, &id, "stderr", follow, OutputWriter::stderr(raw), Gaps::InTheOutput);
     let copied = match follow {
         true => tokio::try_join!(stdout, stderr)?,
         false => (stdout.await?, stderr.await?),
@@ -68,6 +68,7 @@ pub(super) async fn copy<W: Write + Send + 'static>(
     stream: &str,
     follow: bool,
     writer: OutputWriter<W>,
+    gaps: Gaps,
 ) -> Result<u64, CliError> {
     let mut offset = 0;
     let mut writer = Some(writer);
@@ -77,7 +78,14 @@ pub(super) async fn copy<W: Write + Send + 'static>(
             let path = format!("/v1/sessions/{id}/output/{stream}?follow={follow}&offset={offset}");
             let mut pieces = client.open(&path).await?;
             let begins = pieces.offset().unwrap_or(offset);
-            let mut next = (begins != offset).then(|| gap_line(offset, begins, is_in_line).into());
+            let mut next = None;
+            if begins != offset {
+                let line = gap_line(offset, begins, is_in_line && gaps == Gaps::InTheOutput);
+                match gaps {
+                    Gaps::InTheOutput => next = Some(line.into()),
+                    Gaps::OnStandardError => complain(&line.trim_end()),
+                }
+            }
             offset = begins;
             loop {
                 let is_ours = next.is_some();
@@ -105,8 +113,17 @@ pub(super) async fn copy<W: Write + Send + 'static>(
     Ok(offset)
 }
 
-/// Says, on a line of its own, that the output goes on elsewhere than it stopped. It stands among
-/// the output, so that nobody takes what is before and behind it for neighbours.
+/// Where it is said that something of an output was dropped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Gaps {
+    /// Where it was, for who reads.
+    InTheOutput,
+    /// On standard error, for the sake of programs that take the output for what it is.
+    OnStandardError,
+}
+
+/// Says, on a line of its own, that the output goes on elsewhere than it stopped. Among the
+/// output it stands so that nobody takes what is before and behind it for neighbours.
 fn gap_line(stopped: u64, begins: u64, is_in_line: bool) -> String {
     let line_end = if is_in_line { "\n" } else { "" };
     match begins.checked_sub(stopped) {

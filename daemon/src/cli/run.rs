@@ -173,8 +173,8 @@ async fn show_to_the_end(
     let path = format!("/v1/sessions/{id}/wait");
     let watching = async {
         tokio::join!(
-            logs::copy(reach, id, "stdout", true, stdout),
-            logs::copy(reach, id, "stderr", true, stderr),
+            logs::copy(reach, id, "stdout", true, stdout, logs::Gaps::OnStandardError),
+            logs::copy(reach, id, "stderr", true, stderr, logs::Gaps::OnStandardError),
             reach.get::<SessionView>(&path),
         )
     };
