@@ -20,6 +20,9 @@ const PROBLEM: &str = "urn:candor:problem:";
 /// What a daemon that leaves answers to what it does not do any more.
 const STOPPING: &str = "stopping";
 
+/// What a daemon that leaves its sessions already answers to the wish that it stop them.
+const LEAVES_SESSIONS: &str = "leaves_sessions";
+
 /// Why a request gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
@@ -45,9 +48,19 @@ impl ClientError {
     pub(crate) fn is_absence(&self) -> bool {
         match self {
             Self::NoDaemon { .. } | Self::Broken(_) => true,
-            Self::Refused(_) => self.is_about(STOPPING),
+            Self::Refused(_) => self.is_leaving(),
             Self::Unreachable { .. } | Self::Unreadable { .. } => false,
         }
+    }
+
+    /// Says whether the daemon is there, and has said that it leaves.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_about(STOPPING)
+    }
+
+    /// Says whether the sessions are not stopped since the daemon was leaving them already.
+    pub(crate) fn is_leaving_sessions(&self) -> bool {
+        self.is_about(LEAVES_SESSIONS)
     }
 
     /// Says whether the daemon has answered with the problem of this name.

@@ -19,6 +19,9 @@ use crate::serve::{self, Ground, StartError};
 /// What the daemon logs unless the settings say otherwise.
 const LOG_FILTER: &str = "info";
 
+/// Daemons in a row, at most, that are asked to stop their sessions and are leaving them already.
+const LEAVING_DAEMONS_MAX: u32 = 5;
+
 pub(super) fn main(verb: DaemonVerb) -> Result<u8, CliError> {
     match verb {
         DaemonVerb::Run { background: false } => Ok(run_in_front()),
@@ -118,24 +121,39 @@ async fn status(json: bool) -> Result<u8, CliError> {
 async fn stop(sessions: bool) -> Result<u8, CliError> {
     let home = Home::find()?;
     let client = Client::new(&home.socket());
-    let daemon: DaemonView = match client.get("/v1/daemon").await {
-        // Sessions go on without a daemon, and only a daemon can stop them.
-        Err(ClientError::NoDaemon { .. }) if sessions && home.database().exists() => {
-            connect_or_start(&home).await?.get("/v1/daemon").await?
+    for _ in 0..LEAVING_DAEMONS_MAX {
+        let daemon: DaemonView = match client.get("/v1/daemon").await {
+            // Sessions go on without a daemon, and only a daemon can stop them.
+            Err(ClientError::NoDaemon { .. }) if sessions && home.database().exists() => {
+                connect_or_start(&home).await?.get("/v1/daemon").await?
+            }
+            Err(ClientError::NoDaemon { .. }) => {
+                writeln!(std::io::stdout(), "no daemon runs")?;
+                return Ok(exit_code::SUCCESS);
+            }
+            answer => answer?,
+        };
+        // Looked up while it surely is the daemon, so that its number cannot mean another process.
+        let ended = await_end_of(daemon.pid);
+        let answer = client.tell(&format!("/v1/daemon/stop?sessions={sessions}")).await;
+        let is_left_to_the_next = answer.as_ref().is_err_and(ClientError::is_leaving_sessions);
+        if !is_left_to_the_next {
+            answer?;
         }
-        Err(ClientError::NoDaemon { .. }) => {
-            writeln!(std::io::stdout(), "no daemon runs")?;
-            return Ok(exit_code::SUCCESS);
+        ended.await.map_err(|error| CliError::Own(format!("cannot await the daemon: {error}")))?;
+        if is_left_to_the_next {
+            continue;
         }
-        answer => answer?,
-    };
-    // Looked up while it surely is the daemon, so that its number cannot mean another process.
-    let ended = await_end_of(daemon.pid);
-    client.tell(&format!("/v1/daemon/stop?sessions={sessions}")).await?;
-    ended.await.map_err(|error| CliError::Own(format!("cannot await the daemon: {error}")))?;
-    let left = if sessions { String::new() } else { left_sentence(&daemon) };
-    writeln!(std::io::stdout(), "the daemon has left (pid {}){left}", daemon.pid)?;
-    Ok(exit_code::SUCCESS)
+        // One that was leaving before does with its sessions what it was asked first.
+        let goes_on =
+            if sessions || daemon.stopping { String::new() } else { left_sentence(&daemon) };
+        writeln!(std::io::stdout(), "the daemon has left (pid {}){goes_on}", daemon.pid)?;
+        return Ok(exit_code::SUCCESS);
+    }
+    Err(CliError::Own(format!(
+        "{LEAVING_DAEMONS_MAX} daemons in a row were asked by somebody else to leave their sessions \
+         first: they go on"
+    )))
 }
 
 /// Says what becomes of the sessions that the daemon has left.

@@ -18,6 +18,10 @@ const LOOK_EACH_MS: u64 = 50;
 /// How often in a row a daemon that serves may break an answer off before that is told as an error.
 const BROKEN_MAX: u32 = 20;
 
+/// How often in a row a daemon may say that it leaves before that is told as an error: for a minute
+/// and more, since it may first wait for what is under way.
+const LEAVING_MAX: u32 = 1_200;
+
 /// The daemon of a home, whichever has it by now.
 pub(super) struct Reach {
     home: Home,
@@ -47,17 +51,22 @@ impl Reach {
         &self,
         mut ask: impl AsyncFnMut(&Client, &mut Progress) -> Result<T, CliError>,
     ) -> Result<T, CliError> {
-        let mut broken = 0;
+        let (mut broken, mut leaving) = (0, 0);
         loop {
             let mut progress = Progress::default();
             match ask(&self.client, &mut progress).await {
-                Err(CliError::Client(error)) if error.is_absence() && broken < BROKEN_MAX => {
+                Err(CliError::Client(error)) if error.is_leaving() && leaving < LEAVING_MAX => {
+                    leaving += 1;
+                }
+                Err(CliError::Client(error))
+                    if error.is_absence() && !error.is_leaving() && broken < BROKEN_MAX =>
+                {
                     broken = if progress.0 { 0 } else { broken + 1 };
-                    if self.await_daemon().await? == Wait::WasAway {
-                        broken = 0;
-                    }
                 }
                 answer => return answer,
+            }
+            if self.await_daemon().await? == Wait::WasAway {
+                (broken, leaving) = (0, 0);
             }
         }
     }

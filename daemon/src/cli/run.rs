@@ -6,13 +6,15 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use candor_core::bytes::ByteString;
 use candor_core::session::StandardInput;
 use candor_core::status::Status;
 use candor_core::stop::Graces;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::arguments::Run;
 use super::reach::Reach;
@@ -22,6 +24,14 @@ use crate::api::{LaunchRequest, SessionView, StopAnswer, StopReply};
 use crate::client::Client;
 use crate::config::Config;
 use crate::exit_code;
+
+/// How long a daemon may take to answer a launch after Ctrl-C, in milliseconds: with the answer it can
+/// be asked to interrupt the session, and without it nobody knows which one that is.
+const LAUNCH_PATIENCE_MS: u64 = 2_000;
+
+/// How long a daemon may take to answer what Ctrl-C asks of it, in milliseconds. What is shown stands
+/// still meanwhile.
+const STOP_PATIENCE_MS: u64 = 5_000;
 
 pub(super) async fn main(arguments: Run) -> Result<u8, CliError> {
     let detach = arguments.detach;
@@ -33,13 +43,23 @@ pub(super) async fn main(arguments: Run) -> Result<u8, CliError> {
         return launch_and_leave(client, &request, json).await;
     }
     let mut presses = signal(SignalKind::interrupt())?;
-    let session: SessionView = client.post_json("/v1/sessions", &request).await?;
-    let id = session.id;
+    let (id, mut is_pressed) = launch(client, &request, &mut presses).await?;
     let showing = show_to_the_end(&reach, &id, request.input);
     tokio::pin!(showing);
     let mut press = Press::Interrupts;
     let mut telling: Option<JoinHandle<()>> = None;
     loop {
+        if is_pressed {
+            let verb = match press {
+                Press::Interrupts => "interrupt",
+                Press::Kills => "kill",
+                Press::Leaves(exit_code) => return Ok(exit_code),
+            };
+            let sentence;
+            (press, sentence) = stop(&id, verb).await;
+            // Nobody may read standard error, and the next Ctrl-C must be heard all the same.
+            telling = Some(tokio::task::spawn_blocking(move || complain(&sentence)));
+        }
         tokio::select! {
             ended = &mut showing => {
                 if let Some(telling) = telling {
@@ -47,19 +67,43 @@ pub(super) async fn main(arguments: Run) -> Result<u8, CliError> {
                 }
                 return finish(&ended?, json);
             }
-            _ = presses.recv() => {
-                let verb = match press {
-                    Press::Interrupts => "interrupt",
-                    Press::Kills => "kill",
-                    Press::Leaves(exit_code) => return Ok(exit_code),
-                };
-                let sentence;
-                (press, sentence) = stop(&id, verb).await;
-                // Nobody may read standard error, and the next Ctrl-C must be heard all the same.
-                telling = Some(tokio::task::spawn_blocking(move || complain(&sentence)));
-            }
+            _ = presses.recv() => is_pressed = true,
         }
     }
+}
+
+/// Launches the session, and returns its id and whether Ctrl-C was pressed meanwhile, which then means
+/// the session.
+///
+/// # Errors
+///
+/// As [`Client::post_json`], and when the daemon does not answer after Ctrl-C.
+async fn launch(
+    client: &Client,
+    request: &LaunchRequest,
+    presses: &mut Signal,
+) -> Result<(String, bool), CliError> {
+    let launching = client.post_json::<SessionView>("/v1/sessions", request);
+    tokio::pin!(launching);
+    tokio::select! {
+        biased;
+        launched = &mut launching => return Ok((launched?.id, false)),
+        _ = presses.recv() => {}
+    }
+    let patience = Duration::from_millis(LAUNCH_PATIENCE_MS);
+    let launched = tokio::select! {
+        biased;
+        launched = timeout(patience, launching) => launched.ok(),
+        _ = presses.recv() => None,
+    };
+    let Some(launched) = launched else {
+        return Err(CliError::Own(
+            "the daemon does not answer, and it is not known whether it has launched the session: \
+             `candor ls` tells once it answers"
+                .to_owned(),
+        ));
+    };
+    Ok((launched?.id, true))
 }
 
 /// What Ctrl-C does when it comes the next time.
@@ -78,7 +122,15 @@ async fn stop(id: &str, verb: &str) -> (Press, String) {
         let client = client().await?;
         Ok::<_, CliError>(client.post::<StopReply>(&format!("/v1/sessions/{id}/{verb}")).await?)
     };
-    match asking.await {
+    let Ok(answer) = timeout(Duration::from_millis(STOP_PATIENCE_MS), asking).await else {
+        return (
+            Press::Leaves(exit_code::OWN_ERROR),
+            "the daemon does not answer, and it is not known whether the session will end; Ctrl-C \
+             again leaves"
+                .to_owned(),
+        );
+    };
+    match answer {
         Ok(StopReply { answer: StopAnswer::AlreadyEnded, session, .. }) => (
             Press::Leaves(session.exit_code.unwrap_or(exit_code::OWN_ERROR)),
             "it has already ended; Ctrl-C again leaves without the rest of its output".to_owned(),

@@ -10,55 +10,91 @@ use super::{CliError, complain, path_of};
 use crate::api::SessionView;
 use crate::exit_code;
 
+/// How long a daemon may take to tell what has become of a session by now, in milliseconds, when the
+/// time is over that somebody was ready to wait.
+const LAST_LOOK_MS: u64 = 1_000;
+
 pub(super) async fn main(arguments: Wait) -> Result<u8, CliError> {
+    let deadline = arguments.timeout.map(|ms| Instant::now() + Duration::from_millis(ms));
+    // One that has to be started has a limit of its own.
     let reach = Reach::open().await?;
+    let (mut live, mut unanswered) = (Vec::new(), Vec::new());
     // An unknown id is told at once, not when the ones before it have ended.
     let mut ids = Vec::new();
-    for id in &arguments.ids {
-        let session: SessionView = reach.get(&path_of(id)).await?;
-        ids.push(session.id);
+    let looking = deadline.map(|deadline| deadline.max(last_look()));
+    for id in arguments.ids {
+        match within(looking, reach.get::<SessionView>(&path_of(&id))).await {
+            Some(session) => ids.push(session?.id),
+            None => unanswered.push(id),
+        }
     }
-    let deadline = arguments.timeout.map(|ms| Instant::now() + Duration::from_millis(ms));
     let mut verdict = exit_code::SUCCESS;
-    let mut waiting = Vec::new();
     for id in ids {
-        match ended(&reach, &id, deadline).await? {
-            Some(session) => {
+        // Who has not answered once is not asked about each of the others.
+        let is_deaf = !unanswered.is_empty();
+        match look(&reach, &id, deadline, is_deaf).await? {
+            Look::Ended(session) => {
                 print(&session)?;
                 if verdict == exit_code::SUCCESS {
                     verdict = session.exit_code.unwrap_or(exit_code::OWN_ERROR);
                 }
             }
-            None => waiting.push(id),
+            Look::Live => live.push(id),
+            Look::Unanswered => unanswered.push(id),
         }
     }
-    if waiting.is_empty() {
+    if live.is_empty() && unanswered.is_empty() {
         return Ok(verdict);
     }
-    complain(&format!("the time is over, and still live: {}", waiting.join(" ")));
+    for (what, ids) in [("still live", live), ("no daemon answers for", unanswered)] {
+        if !ids.is_empty() {
+            complain(&format!("the time is over, and {what}: {}", ids.join(" ")));
+        }
+    }
     Ok(exit_code::TIMED_OUT)
 }
 
-/// Returns the session when it has ended, or `None` when the time is over first.
-async fn ended(
+/// What is known of a session when it has ended, or the time is over.
+enum Look {
+    Ended(Box<SessionView>),
+    Live,
+    /// The time is over, and nobody is there who could say.
+    Unanswered,
+}
+
+/// Returns when the session has ended, or the time is over.
+async fn look(
     reach: &Reach,
     id: &str,
     deadline: Option<Instant>,
-) -> Result<Option<SessionView>, CliError> {
-    let path = format!("{}/wait", path_of(id));
-    let ending = reach.get(&path);
-    let Some(deadline) = deadline else {
-        return Ok(Some(ending.await?));
-    };
-    if let Ok(session) = timeout_at(deadline, ending).await {
-        return Ok(Some(session?));
+    is_deaf: bool,
+) -> Result<Look, CliError> {
+    let path = path_of(id);
+    if let Some(session) = within(deadline, reach.get(&format!("{path}/wait"))).await {
+        return Ok(Look::Ended(session?));
+    }
+    if is_deaf {
+        return Ok(Look::Unanswered);
     }
     // It may have ended while another one was waited for.
-    match reach.client().get::<SessionView>(&path_of(id)).await {
-        Ok(session) => Ok(session.outcome.is_some().then_some(session)),
-        // The time is over, and nobody is there who could say.
-        Err(error) if error.is_absence() => Ok(None),
-        Err(error) => Err(error.into()),
+    match timeout_at(last_look(), reach.client().get::<Box<SessionView>>(&path)).await {
+        Ok(Ok(session)) if session.outcome.is_some() => Ok(Look::Ended(session)),
+        Ok(Ok(_)) => Ok(Look::Live),
+        Ok(Err(error)) if !error.is_absence() => Err(error.into()),
+        Ok(Err(_)) | Err(_) => Ok(Look::Unanswered),
+    }
+}
+
+/// Returns when an answer to a last look must be there.
+fn last_look() -> Instant {
+    Instant::now() + Duration::from_millis(LAST_LOOK_MS)
+}
+
+/// Returns the answer, or `None` when the time is over first.
+async fn within<T>(deadline: Option<Instant>, asking: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, asking).await.ok(),
+        None => Some(asking.await),
     }
 }
 

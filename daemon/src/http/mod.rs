@@ -112,6 +112,6 @@ async fn stop_daemon(
 ) -> Result<&'static str, ApiError> {
     let Query(StopParameters { sessions }) = parameters?;
     let parting = if sessions { Parting::StopsSessions } else { Parting::LeavesSessions };
-    app.shutdown.ask(peer.actor(), parting);
+    app.shutdown.ask(peer.actor(), parting)?;
     Ok("stopping\n")
 }

@@ -51,6 +51,7 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let (status, kind) = match &refusal {
             Refusal::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            Refusal::LeavesSessions => (StatusCode::CONFLICT, "leaves_sessions"),
             Refusal::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too_many_sessions"),
             Refusal::StoreUnavailable(_) => (StatusCode::INSUFFICIENT_STORAGE, "store_unavailable"),
             Refusal::InDoubt(_) => (StatusCode::SERVICE_UNAVAILABLE, "in_doubt"),

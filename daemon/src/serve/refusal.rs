@@ -15,6 +15,11 @@ pub(crate) enum Refusal {
     #[error("the daemon is stopping: start it again with `candor daemon start`")]
     Stopping,
     #[error(
+        "the daemon is already leaving, and its sessions go on: only the next daemon can stop them, \
+         with `candor daemon stop --sessions`"
+    )]
+    LeavesSessions,
+    #[error(
         "{LIVE_SESSIONS_MAX} sessions are live, which is the most at one time: stop one, or wait \
          for one to end"
     )]

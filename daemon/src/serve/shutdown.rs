@@ -9,7 +9,7 @@ use candor_core::stop::{Actor, StopKind};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::Registry;
+use super::{Refusal, Registry};
 
 /// How long the daemon waits beyond the longest ladder for processes that even `SIGKILL` does not
 /// end, such as those in uninterruptible sleep, in milliseconds. What is left then is taken up by
@@ -37,7 +37,8 @@ pub(crate) struct Shutdown {
     asked: CancellationToken,
     /// Cancelled when nothing changes any more, so that streams end.
     quiet: CancellationToken,
-    wish: Mutex<(Actor, Parting)>,
+    /// The first, which holds.
+    wish: Mutex<Option<(Actor, Parting)>>,
     sessions_outlive: bool,
 }
 
@@ -47,18 +48,27 @@ impl Shutdown {
         Self {
             asked: CancellationToken::new(),
             quiet: CancellationToken::new(),
-            wish: Mutex::new((Actor::Daemon, Parting::LeavesSessions)),
+            wish: Mutex::new(None),
             sessions_outlive,
         }
     }
 
     /// Asks the daemon to leave. The first who asks is named in the intents of sessions that are
-    /// stopped for it.
-    pub(crate) fn ask(&self, by: Actor, parting: Parting) {
-        if !self.is_asked() {
-            *self.wish.lock().unwrap_or_else(PoisonError::into_inner) = (by, parting);
-        }
+    /// stopped for it, and the parting is the one that was wished first: the sessions may be left
+    /// already.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::LeavesSessions`] when the sessions should be stopped, and are left.
+    pub(crate) fn ask(&self, by: Actor, parting: Parting) -> Result<(), Refusal> {
+        let mut wish = self.wish.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, holds) = *wish.get_or_insert((by, parting));
+        drop(wish);
         self.asked.cancel();
+        if self.sessions_outlive && holds < parting {
+            return Err(Refusal::LeavesSessions);
+        }
+        Ok(())
     }
 
     pub(crate) fn is_asked(&self) -> bool {
@@ -79,7 +89,8 @@ impl Shutdown {
     pub(crate) async fn part(&self, registry: &Arc<Registry>, signals: &mut Signals) {
         registry.close().await;
         failpoint!(ShutdownBegun);
-        let (by, parting) = *self.wish.lock().unwrap_or_else(PoisonError::into_inner);
+        let wish = *self.wish.lock().unwrap_or_else(PoisonError::into_inner);
+        let (by, parting) = wish.unwrap_or((Actor::Daemon, Parting::LeavesSessions));
         match parting {
             Parting::LeavesSessions if self.sessions_outlive => leave(registry, signals).await,
             Parting::LeavesSessions | Parting::StopsSessions => stop(registry, by, signals).await,
@@ -155,6 +166,31 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candor_core::stop::Actor;
+
+    use super::{Parting, Refusal, Shutdown};
+
+    #[test]
+    fn the_first_wish_holds_and_a_greater_one_is_told_so() {
+        let (first, second) = (Actor::User(1), Actor::User(2));
+        for (outlive, holds, wished, is_refused) in [
+            (true, Parting::LeavesSessions, Parting::StopsSessions, true),
+            (true, Parting::StopsSessions, Parting::LeavesSessions, false),
+            (true, Parting::LeavesSessions, Parting::LeavesSessions, false),
+            // They are stopped in any case.
+            (false, Parting::LeavesSessions, Parting::StopsSessions, false),
+        ] {
+            let shutdown = Shutdown::new(outlive);
+            assert!(shutdown.ask(first, holds).is_ok());
+            let answer = shutdown.ask(second, wished);
+            assert_eq!(matches!(answer, Err(Refusal::LeavesSessions)), is_refused, "{answer:?}");
+            assert_eq!(*shutdown.wish.lock().unwrap(), Some((first, holds)));
         }
     }
 }

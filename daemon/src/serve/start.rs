@@ -132,7 +132,10 @@ async fn serve(
     announce();
     let usurped = app.registry.usurped();
     tokio::select! {
-        () = signals.next() => app.shutdown.ask(Actor::Daemon, Parting::LeavesSessions),
+        () = signals.next() => {
+            // Nobody waits for an answer, and this wish is the least there is.
+            let _holds = app.shutdown.ask(Actor::Daemon, Parting::LeavesSessions);
+        }
         () = app.shutdown.asked() => {}
         () = usurped.cancelled() => {}
     }

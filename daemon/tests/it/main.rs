@@ -27,6 +27,8 @@ mod logs;
 mod ls;
 #[cfg(target_os = "linux")]
 mod outlive;
+#[cfg(target_os = "linux")]
+mod outlive_hung;
 mod permissions;
 mod promise;
 mod prune;

@@ -61,14 +61,19 @@ struct Post {
 }
 
 impl ShimProcess {
-    /// Makes the process, and what speaks for it with its shim. Nothing happens before
-    /// [`Driver::run`] is polled. Once the process is dropped, the driver leaves.
-    pub(super) fn new(place: Place, registry: Weak<Registry>, ward: Ward) -> (Self, Driver) {
+    /// Makes the process, and what speaks for it with its shim over `link`. Nothing happens before
+    /// [`Driver::run`] is polled, with this link. Once the process is dropped, the driver leaves.
+    pub(super) fn new(
+        place: Place,
+        registry: Weak<Registry>,
+        ward: Ward,
+        link: &Link,
+    ) -> (Self, Driver) {
         let (signals, orders) = mpsc::channel(SIGNALS_MAX);
         let (messages, posts) = mpsc::channel(POSTS_MAX);
         let (tell, end) = watch::channel(None);
         let is_told = AtomicBool::new(false);
-        let (shows, supervision) = watch::channel(Supervision::Ok);
+        let (shows, supervision) = watch::channel(supervision_by(link));
         let session = place.session();
         let process = Self { session, signals, messages, end, is_told, supervision };
         let beside = Beside { handle: None, reason: LostReason::ShimKilled };
@@ -181,15 +186,10 @@ impl Driver {
     pub(super) async fn run(mut self, mut link: Link) {
         self.hold_process(&link).await;
         loop {
+            self.shows.send_replace(supervision_by(&link));
             let parting = match link {
-                Link::Shim(connection) => {
-                    self.shows.send_replace(Supervision::Ok);
-                    self.listen(connection).await
-                }
-                Link::Orphan(orphan) => {
-                    self.shows.send_replace(Supervision::Unsupervised);
-                    self.stand_by(orphan).await
-                }
+                Link::Shim(connection) => self.listen(connection).await,
+                Link::Orphan(orphan) => self.stand_by(orphan).await,
             };
             let found = match parting {
                 Parting::Over(fact) => return self.end(fact),
@@ -232,14 +232,22 @@ impl Driver {
                 // signal.
                 biased;
                 heard = connection.next() => match heard {
-                    Ok(FromShim::Delivered { id, delivery }) => pending.delivered(id, delivery),
-                    Ok(FromShim::Taken { id, sent }) => pending.taken(id, sent),
+                    Ok(FromShim::Delivered { id, delivery }) => {
+                        self.shows.send_replace(Supervision::Ok);
+                        pending.delivered(id, delivery);
+                    }
+                    Ok(FromShim::Taken { id, sent }) => {
+                        self.shows.send_replace(Supervision::Ok);
+                        pending.taken(id, sent);
+                    }
                     Ok(FromShim::Ended(ending)) => {
                         // The shim has left without looking at them.
                         pending.answer_all(Delivery::AlreadyEnded, Sent::AlreadyEnded);
                         return Parting::Over(Fact::Ended(ending));
                     }
-                    Ok(FromShim::Up) => {}
+                    Ok(FromShim::Up) => {
+                        self.shows.send_replace(Supervision::Ok);
+                    }
                     Ok(FromShim::Refused(_)) | Err(_) => {
                         pending.answer_all(Delivery::Unknown, Sent::Unknown);
                         return Parting::Broken;
@@ -255,6 +263,11 @@ impl Driver {
                     Some(post) => pending.send(&mut connection, post),
                     None => return Parting::Unwanted,
                 },
+                // Until the shim says anything again, nobody knows whether it still can.
+                () = pending.first_signal_is_given_up() => {
+                    pending.signals.pop_front();
+                    self.shows.send_replace(Supervision::Unreachable);
+                }
             }
         }
     }
@@ -310,6 +323,14 @@ impl Driver {
     }
 }
 
+/// Returns how well a process is watched that is reached in this way.
+const fn supervision_by(link: &Link) -> Supervision {
+    match link {
+        Link::Shim(_) => Supervision::Ok,
+        Link::Orphan(_) => Supervision::Unsupervised,
+    }
+}
+
 /// What one shim was asked for and has not answered yet.
 #[derive(Default)]
 struct Pending {
@@ -329,7 +350,6 @@ impl Pending {
     /// Asks for a signal.
     fn ask(&mut self, connection: &Connection, order: Order) {
         let Order { target, signal, answer } = order;
-        self.signals.retain(|(_, answer)| !answer.is_closed());
         if answer.is_closed() {
             // Nobody waits any more: it was said that nothing is known of it, and it is not sent late.
             return;
@@ -357,13 +377,21 @@ impl Pending {
         self.message = Some((id, answer));
     }
 
-    /// They are answered in their order. One before it got none.
+    /// They are answered in their order, so those before it got no answer. One that was given up is
+    /// not among them any more.
     fn delivered(&mut self, id: u64, delivery: Delivery) {
-        while let Some((asked, answer)) = self.signals.pop_front() {
+        while let Some((asked, answer)) = self.signals.pop_front_if(|(asked, _)| *asked <= id) {
             if asked == id {
                 let _ = answer.send(delivery);
-                return;
             }
+        }
+    }
+
+    /// Waits until nobody waits any more for the answer to the first signal. Cancel safe.
+    async fn first_signal_is_given_up(&mut self) {
+        match self.signals.front_mut() {
+            Some((_, answer)) => answer.closed().await,
+            None => std::future::pending().await,
         }
     }
 

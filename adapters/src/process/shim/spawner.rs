@@ -192,7 +192,7 @@ async fn is_stood_in(place: &Place) -> bool {
 
 /// Makes a process of what was found or launched.
 fn up(claim: Claim, ward: Ward, place: Place, link: Link) -> Arc<ShimProcess> {
-    let (process, driver) = ShimProcess::new(place, Arc::downgrade(claim.registry()), ward);
+    let (process, driver) = ShimProcess::new(place, Arc::downgrade(claim.registry()), ward, &link);
     let process = Arc::new(process);
     // First known, and then spoken for: its end must find it there.
     claim.up(Arc::clone(&process) as _);

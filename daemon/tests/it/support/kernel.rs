@@ -43,8 +43,13 @@ pub(crate) fn contains(bytes: &[u8], needle: &[u8]) -> bool {
     bytes.windows(needle.len()).any(|window| window == needle)
 }
 
-/// Returns the numbers of the children that a process with one thread has now.
+/// Returns the numbers of the children that a process has now, zombies among them: the kernel has
+/// them by the thread that they fell to.
 pub(crate) fn children(pid: Pid) -> String {
-    let number = pid.as_raw_nonzero();
-    fs::read_to_string(format!("/proc/{number}/task/{number}/children")).unwrap()
+    let threads = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).unwrap();
+    // A thread that ends meanwhile leaves its children to another one, which may have been read.
+    let of_thread = |thread: std::io::Result<fs::DirEntry>| {
+        fs::read_to_string(thread.unwrap().path().join("children")).unwrap_or_default()
+    };
+    threads.map(of_thread).collect()
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use candor_core::ports::{Attach, Delivery, Target};
+use candor_core::ports::{Attach, Delivery, Process, Supervision, Target};
 use candor_core::stop::Signal;
 use candor_core::verdict::Exit;
 use rustix::process::{self, Pid, Resource, Rlimit, getrlimit, kill_process, prlimit};
@@ -28,13 +28,24 @@ async fn shim_that_hangs_is_out_of_reach_until_it_goes_on() {
     let delivery = process.signal(Target::Process, Signal::Continue).await;
     assert_eq!(delivery, Delivery::Unknown);
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    shows(&*process, Supervision::Unreachable).await;
 
     kill_process(shim, process::Signal::CONT).unwrap();
+    // The answer that comes late shows that it is there.
+    shows(&*process, Supervision::Ok).await;
     let found = attached(&*later, session).await;
     assert_eq!(found.signal(Target::Process, Signal::Interrupt).await, Delivery::Delivered);
     let interrupted = Exit::Signal { number: 2, core_dumped: false };
     assert_eq!(exit(&*found).await, interrupted);
     assert_eq!(exit(&*process).await, interrupted);
+}
+
+/// Waits until a process is shown to be watched like this.
+async fn shows(process: &dyn Process, wanted: Supervision) {
+    // What is shown tells nobody that it has changed. The runner ends this if it never does.
+    while process.supervision() != wanted {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
