@@ -143,7 +143,10 @@ pub(crate) const FAULTS: &[Fault] = &[
     there(
         "P10",
         "a zombie looks alive",
-        &[("adapters/tests/it/process/shim/orphan.rs", "process_that_died_with_its_shim_is_lost")],
+        &[(
+            "adapters/tests/it/process/shim/orphan.rs",
+            "process_that_died_with_its_shim_is_not_guessed",
+        )],
     ),
     here("P11", "a process that cannot be killed (state D)"),
     there(
@@ -382,7 +385,10 @@ pub(crate) const FAULTS: &[Fault] = &[
     there(
         "C11",
         "the shim breaks off by itself",
-        &[("adapters/tests/it/process/shim/orphan.rs", "orphan_is_signalled_and_its_exit_is_lost")],
+        &[(
+            "adapters/tests/it/process/shim/orphan.rs",
+            "orphan_is_signalled_and_its_exit_is_never_guessed",
+        )],
     ),
     here("C12", "a record is damaged"),
     there(
@@ -393,7 +399,10 @@ pub(crate) const FAULTS: &[Fault] = &[
     there(
         "C14",
         "nobody reaps",
-        &[("adapters/tests/it/process/shim/orphan.rs", "process_that_died_with_its_shim_is_lost")],
+        &[(
+            "adapters/tests/it/process/shim/orphan.rs",
+            "process_that_died_with_its_shim_is_not_guessed",
+        )],
     ),
     there(
         "C15",
