@@ -116,7 +116,7 @@ async fn cgroup_goes_with_the_files_of_its_session() {
     while members(&cgroup) > 0 {
         tokio::task::yield_now().await;
     }
-    assert!(cgroup.exists(), "no shim is there to remove it");
+    // No shim is there to remove it. Whoever holds the orphan may be as quick.
     Remains::new(stage.sessions()).remove(session).unwrap();
     assert!(!cgroup.exists());
 }
