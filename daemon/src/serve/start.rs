@@ -146,9 +146,10 @@ async fn serve(
         }
     }
     app.shutdown.quiet().cancel();
-    server.finish().await;
-    // The lock is still held, so that nobody else's socket is taken away.
+    // Before anybody is refused, who would take this daemon for one that was killed. The lock is still
+    // held, so that nobody else's socket is taken away.
     let _already_gone = fs::remove_file(home.socket());
+    server.finish().await;
     if usurped.is_cancelled() {
         return Err(StartError::Usurped);
     }
