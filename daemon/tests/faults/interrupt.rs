@@ -91,7 +91,9 @@ fn i11_git_has_the_time_to_remove_its_lock_when_it_is_interrupted() {
             assert_eq!(place.session(&id)["exit"]["signal"], "SIGINT");
             left.extend(locks(&folder.join(".git")));
         }
-        assert!(left.len() <= 1 + stops / LOCKS_EACH, "{left:?}");
+        // A few tell nothing of a rate.
+        let most = Tier::of_this_run().of(stops / 2, 1 + stops / LOCKS_EACH);
+        assert!(left.len() <= most, "{left:?}");
         place.tell(format!("{stops} stops, {} locks left", left.len()));
     });
 }
