@@ -41,7 +41,7 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
         let wrapper = folder.join("as-rustc");
         // By its name: the file may have been built anew since this process was started from it.
         let this = env::args_os().next().context("this program was started without a name")?;
-        shell.copy_file(this, &wrapper)?;
+        shell.copy_file(std::path::absolute(this)?, &wrapper)?;
         let _environment =
             as_rustc(shell, &wrapper, "candor_previous", &folder.join("target"), &build);
         cmd!(shell, "cargo build --package candor --bin candor --test it").run()?;
