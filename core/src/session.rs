@@ -17,27 +17,41 @@ use crate::stop::{Actor, Intent};
 use crate::time::Timestamp;
 use crate::verdict::{Evidence, Exit, Verdict, Witness};
 
-/// Identifies one session for as long as its row exists.
-///
-/// The value is a UUID version 7, so ids sort by the time of creation to the millisecond. Core
-/// never mints one: see [`IdSource`](crate::ports::IdSource).
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(transparent)]
-pub struct SessionId(Uuid);
+/// Makes the type of an id that is a UUID and nothing else.
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// Wraps a UUID that was minted for this, or that a store kept.
+            #[must_use]
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// Returns the UUID.
+            #[must_use]
+            pub const fn as_uuid(&self) -> &Uuid {
+                &self.0
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// Identifies one session for as long as its row exists.
+    ///
+    /// The value is a UUID version 7, so ids sort by the time of creation to the millisecond. Core
+    /// never mints one: see [`IdSource`](crate::ports::IdSource).
+    SessionId
+}
 
 impl SessionId {
-    /// Wraps a UUID that an [`IdSource`](crate::ports::IdSource) minted or a store kept.
-    #[must_use]
-    pub const fn from_uuid(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-
-    /// Returns the UUID.
-    #[must_use]
-    pub const fn as_uuid(&self) -> &Uuid {
-        &self.0
-    }
-
     /// Returns the short form for people: the last 8 hex digits, which differ where the first ones
     /// of sessions that were launched together do not.
     #[must_use]
@@ -53,42 +67,14 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// Identifies one change, so that a writer can tell its own from somebody else's.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(transparent)]
-pub struct EventId(Uuid);
-
-impl EventId {
-    /// Wraps a UUID that an [`IdSource`](crate::ports::IdSource) minted or a store kept.
-    #[must_use]
-    pub const fn from_uuid(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-
-    /// Returns the UUID.
-    #[must_use]
-    pub const fn as_uuid(&self) -> &Uuid {
-        &self.0
-    }
+uuid_id! {
+    /// Identifies one change, so that a writer can tell its own from somebody else's.
+    EventId
 }
 
-/// Identifies one message to a process, so that it is written once, however often it is sent.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(transparent)]
-pub struct MessageId(Uuid);
-
-impl MessageId {
-    /// Wraps a UUID that a sender minted.
-    #[must_use]
-    pub const fn from_uuid(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-
-    /// Returns the UUID.
-    #[must_use]
-    pub const fn as_uuid(&self) -> &Uuid {
-        &self.0
-    }
+uuid_id! {
+    /// Identifies one message to a process, so that it is written once, however often it is sent.
+    MessageId
 }
 
 impl fmt::Display for MessageId {

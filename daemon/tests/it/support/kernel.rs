@@ -4,31 +4,31 @@ use std::fs;
 
 use rustix::process::Pid;
 
+/// Returns the numbers of all processes.
+fn numbers() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
 /// Returns the processes that have `text` in their environment.
 pub(crate) fn with_in_environment(text: &str) -> Vec<i32> {
-    let numbers = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        entry.ok().and_then(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-    });
     // One that ends meanwhile, or is another user's, cannot be read, and is none of ours.
     let has = |pid: &i32| {
         fs::read(format!("/proc/{pid}/environ"))
             .is_ok_and(|environment| contains(&environment, text.as_bytes()))
     };
-    numbers.filter(has).collect()
+    numbers().filter(has).collect()
 }
 
 /// Returns the shim of a session, which must have one.
 #[track_caller]
 pub(crate) fn shim_of(session: &str) -> Pid {
-    let numbers = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        entry.ok().and_then(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-    });
     let is_it = |pid: &i32| {
         fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
             line.starts_with(b"candor-shim\0") && contains(&line, session.as_bytes())
         })
     };
-    let found: Vec<i32> = numbers.filter(is_it).collect();
+    let found: Vec<i32> = numbers().filter(is_it).collect();
     let [pid] = found[..] else { panic!("the shims of {session} are {found:?}") };
     Pid::from_raw(pid).unwrap()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use candor_adapters::ids::UuidV7Source;
-use candor_adapters::process::Stream;
+use candor_adapters::process::{Outputs, Stream};
 use candor_core::ports::{
     Delivery, INPUT_BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGES_REMEMBERED_MAX, Message, Process, Sent,
     Target,
@@ -58,13 +58,30 @@ async fn copying_later(stage: &Stage) -> (SessionId, Arc<dyn Process>, PathBuf) 
 
 /// Waits until a program has printed so much.
 async fn printed(stage: &Stage, session: SessionId, count: usize) {
+    let outputs = Outputs::new(stage.sessions());
+    let follower = outputs.follow(&outputs.open(session, Stream::Stdout).unwrap());
     let enough = async {
-        // The file grows by itself.
-        while stage.printed(session, Stream::Stdout).len() < count {
-            sleep(LOOK_EACH).await;
+        let mut size = 0;
+        while size < count as u64 {
+            size = follower.grown_beyond(size).await.unwrap();
         }
     };
     timeout(PATIENCE, enough).await.unwrap();
+}
+
+/// Sends a message again and again until it is accepted.
+async fn accepted(process: &dyn Process, message: &Message) {
+    let sending = async {
+        loop {
+            match process.send(message).await {
+                Sent::Accepted => return,
+                // Neither room nor a shim that goes on makes an event here.
+                Sent::Full | Sent::Unknown => sleep(LOOK_EACH).await,
+                Sent::AlreadyEnded => panic!("nobody reads any more"),
+            }
+        }
+    };
+    timeout(PATIENCE, sending).await.unwrap();
 }
 
 #[tokio::test]
@@ -116,9 +133,7 @@ async fn message_whose_sender_goes_in_the_midst_is_written_whole_or_not_at_all()
         let patience = Duration::from_micros(u64::from(round) * 30);
         drop(timeout(patience, process.send(&message)).await);
         process = attached(&*stage.later(), session).await;
-        while process.send(&message).await != Sent::Accepted {
-            sleep(LOOK_EACH).await;
-        }
+        accepted(&*process, &message).await;
         expected.extend(message.bytes);
     }
     end(&*process).await;
@@ -150,9 +165,7 @@ async fn full_input_takes_none_of_a_message_and_the_next_when_there_is_room() {
     expected.extend(b"small");
     line_to(&go).await;
     let large = message(&vec![b'!'; MESSAGE_BYTES_MAX], false);
-    while process.send(&large).await == Sent::Full {
-        sleep(LOOK_EACH).await;
-    }
+    accepted(&*process, &large).await;
     expected.extend(large.bytes);
     end(&*process).await;
     assert_eq!(exit(&*process).await, Exit::Code(0));
@@ -194,9 +207,7 @@ async fn shim_that_hangs_answers_nothing_and_takes_what_is_repeated_once() {
     let message = message(&vec![b'x'; MESSAGE_BYTES_MAX], false);
     assert_eq!(process.send(&message).await, Sent::Unknown);
     process::kill_process(shim, process::Signal::CONT).unwrap();
-    while process.send(&message).await != Sent::Accepted {
-        sleep(LOOK_EACH).await;
-    }
+    accepted(&*process, &message).await;
     end(&*process).await;
     assert_eq!(exit(&*process).await, Exit::Code(0));
     assert_eq!(stage.printed(session, Stream::Stdout).len(), MESSAGE_BYTES_MAX);
@@ -250,9 +261,7 @@ async fn shim_keeps_no_memory_of_what_is_written() {
     let mut count = 1;
     for _ in 0..20 {
         let next = message(&large, false);
-        while process.send(&next).await == Sent::Full {
-            sleep(LOOK_EACH).await;
-        }
+        accepted(&*process, &next).await;
         count += large.len();
     }
     printed(&stage, session, count).await;
