@@ -97,6 +97,9 @@ impl Reader {
                 return Ok(Some(lines));
             }
             if self.is_left && self.is_at_end && !self.is_over {
+                // What breaks off an answer also throws away what of it was not sent yet. While
+                // nothing is to be had here, it is sent.
+                tokio::task::yield_now().await;
                 return Err(ReadError::Unavailable { reason: "the daemon leaves".to_owned() });
             }
             if self.is_over || (self.is_at_end && !self.woken().await) {
