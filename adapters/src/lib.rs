@@ -11,6 +11,7 @@
 //!
 //! [`remains`] removes what they leave on disk of a session that was deleted.
 
+pub mod agents;
 pub mod bus;
 pub mod clock;
 pub mod failpoint;

@@ -64,6 +64,12 @@ pub enum Cause {
     RequestClosed,
     /// The agent gave its final report.
     Reported,
+    /// The agent has ended a turn, and waits for the next message.
+    TurnEnded,
+    /// The agent has taken a further message, and works on it.
+    TurnBegan,
+    /// Somebody changed what the agent may do without asking.
+    SettingsChanged,
     /// Somebody asked for the end, or asked for more after that.
     Stop(StopKind),
     /// The grace of the rung below was over.
@@ -76,7 +82,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause with the word that stands for it in the store and in the API.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 26] = [
         Self::Launched,
         Self::Queued,
         Self::ParentEnded,
@@ -92,7 +98,13 @@ impl Cause {
         Self::Stop(StopKind::Timeout),
         Self::Stop(StopKind::Shutdown),
         Self::Stop(StopKind::Superseded),
+        Self::Stop(StopKind::Finish),
+        Self::TurnEnded,
+        Self::TurnBegan,
+        Self::SettingsChanged,
+        Self::Climbed(Rung::Ask),
         Self::Climbed(Rung::Interrupt),
+        Self::Climbed(Rung::InterruptAgain),
         Self::Climbed(Rung::Terminate),
         Self::Climbed(Rung::Kill),
         Self::Exited,
@@ -113,7 +125,12 @@ impl Cause {
             Self::RequestOpened => "request_opened",
             Self::RequestClosed => "request_closed",
             Self::Reported => "reported",
+            Self::TurnEnded => "turn_ended",
+            Self::TurnBegan => "turn_began",
+            Self::SettingsChanged => "settings_changed",
             Self::Stop(kind) => kind.as_str(),
+            Self::Climbed(Rung::Ask) => "rung_ask",
+            Self::Climbed(Rung::InterruptAgain) => "rung_interrupt_again",
             Self::Climbed(Rung::Interrupt) => "rung_interrupt",
             Self::Climbed(Rung::Terminate) => "rung_terminate",
             Self::Climbed(Rung::Kill) => "rung_kill",

@@ -6,10 +6,12 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
+use crate::agent::{Asked, Decision, REQUESTS_CLOSED_MAX, Request, RequestState};
 use crate::input::{Deadline, Input};
 use crate::ports::{Attach, Ending, Fact, Launch, Process};
 use crate::session::{Report, Session, Sighting};
 use crate::stop::{Actor, StopKind};
+use crate::time::Timestamp;
 use crate::verdict::End;
 
 /// One thing that happened to the session, with all that came with it.
@@ -31,9 +33,30 @@ pub enum Happening {
     /// A deadline was reached.
     Due(Deadline),
     /// The agent asks the user for something.
-    RequestOpened,
-    /// A request was answered or withdrawn.
-    RequestClosed,
+    RequestOpened(Box<Asked>),
+    /// The agent needs no answer to a request any more.
+    RequestWithdrawn {
+        /// Which one.
+        number: u32,
+    },
+    /// A command: somebody answers a request.
+    Answered {
+        /// Which one.
+        number: u32,
+        /// How.
+        decision: Box<Decision>,
+    },
+    /// The agent has ended a turn, and waits for the next message.
+    TurnEnded,
+    /// The agent has taken a further message.
+    TurnBegan,
+    /// A command: somebody lets the agent do everything until then, or no more.
+    Bypass {
+        /// Until when.
+        until: Option<Timestamp>,
+        /// Who wants it.
+        by: Actor,
+    },
     /// The agent gave its final report.
     Reported(Report),
     /// The session that this one waits for has ended.
@@ -63,23 +86,29 @@ impl Happening {
             }
             Self::Attached(Attach::NeverRan) => Input::Gone(End::NeverRan),
             Self::Due(deadline) => Input::Due(*deadline),
-            Self::RequestOpened => Input::RequestOpened,
-            Self::RequestClosed => Input::RequestClosed,
+            Self::RequestOpened(_) => Input::RequestOpened,
+            Self::RequestWithdrawn { .. } | Self::Answered { .. } => Input::RequestClosed,
+            Self::TurnEnded => Input::TurnEnded,
+            Self::TurnBegan => Input::TurnBegan,
+            Self::Bypass { .. } => Input::SettingsChanged,
             Self::Reported(report) => Input::FinalReport { success: report.success },
             Self::ParentEnded => Input::ParentEnded,
         }
     }
 
     /// Returns who caused it.
-    pub(crate) const fn by(&self) -> Actor {
+    pub(crate) fn by(&self) -> Actor {
         match self {
-            Self::Stop { by, .. } => *by,
+            Self::Stop { by, .. } | Self::Bypass { by, .. } => *by,
+            Self::Answered { decision, .. } => decision.by,
             Self::Launched(_)
             | Self::Attached(_)
             | Self::Fact(_)
             | Self::Due(_)
-            | Self::RequestOpened
-            | Self::RequestClosed
+            | Self::RequestOpened(_)
+            | Self::RequestWithdrawn { .. }
+            | Self::TurnEnded
+            | Self::TurnBegan
             | Self::Reported(_)
             | Self::ParentEnded => Actor::Daemon,
         }
@@ -89,13 +118,15 @@ impl Happening {
     /// and must be kept.
     pub(crate) const fn is_command(&self) -> bool {
         match self {
-            Self::Stop { .. } => true,
+            Self::Stop { .. } | Self::Answered { .. } | Self::Bypass { .. } => true,
             Self::Launched(_)
             | Self::Attached(_)
             | Self::Fact(_)
             | Self::Due(_)
-            | Self::RequestOpened
-            | Self::RequestClosed
+            | Self::RequestOpened(_)
+            | Self::RequestWithdrawn { .. }
+            | Self::TurnEnded
+            | Self::TurnBegan
             | Self::Reported(_)
             | Self::ParentEnded => false,
         }
@@ -114,16 +145,33 @@ impl Happening {
             | Self::Stop { .. }
             | Self::Fact(_)
             | Self::Due(_)
-            | Self::RequestOpened
-            | Self::RequestClosed
+            | Self::RequestOpened(_)
+            | Self::RequestWithdrawn { .. }
+            | Self::Answered { .. }
+            | Self::TurnEnded
+            | Self::TurnBegan
+            | Self::Bypass { .. }
             | Self::Reported(_)
             | Self::ParentEnded => None,
         }
     }
 
     /// Keeps in the row what came with it and decides nothing.
-    pub(crate) fn keep(self, session: &mut Session) {
+    pub(crate) fn keep(self, session: &mut Session, at: Timestamp) {
         match self {
+            Self::RequestOpened(asked) => open(session, *asked, at),
+            Self::RequestWithdrawn { number } => {
+                close(session, number, RequestState::Withdrawn, None, at);
+            }
+            Self::Answered { number, decision } => {
+                let state = if decision.approved {
+                    RequestState::Approved
+                } else {
+                    RequestState::Denied
+                };
+                close(session, number, state, Some(*decision), at);
+            }
+            Self::Bypass { until, .. } => session.bypass_until = until,
             Self::Attached(Attach::Ended(ending)) | Self::Fact(Fact::Ended(ending)) => {
                 let Ending { witness, output, left_behind, .. } = ending;
                 session.sighting =
@@ -137,9 +185,53 @@ impl Happening {
             )
             | Self::Fact(Fact::Lost(_))
             | Self::Due(_)
-            | Self::RequestOpened
-            | Self::RequestClosed
+            | Self::TurnEnded
+            | Self::TurnBegan
             | Self::ParentEnded => {}
         }
+    }
+}
+
+fn open(session: &mut Session, asked: Asked, at: Timestamp) {
+    session.requests_count += 1;
+    session.requests_read_to = asked.offset + 1;
+    let closed = session.requests.iter().filter(|request| !request.is_open()).count();
+    if closed > REQUESTS_CLOSED_MAX
+        && let Some(oldest) = session.requests.iter().position(|request| !request.is_open())
+    {
+        session.requests.remove(oldest);
+    }
+    session.requests.push(Request {
+        number: session.requests_count,
+        asked,
+        state: RequestState::Open,
+        opened_at: at,
+        closed_at: None,
+        by: None,
+        message: None,
+    });
+}
+
+fn close(
+    session: &mut Session,
+    number: u32,
+    state: RequestState,
+    decision: Option<Decision>,
+    at: Timestamp,
+) {
+    let open = session.requests.iter_mut().filter(|request| request.is_open());
+    for request in open.filter(|request| request.number == number) {
+        request.state = state;
+        request.closed_at = Some(at);
+        request.by = decision.as_ref().map(|decision| decision.by);
+        request.message = decision.as_ref().and_then(|decision| decision.message.clone());
+    }
+}
+
+/// Withdraws all requests that are open: their session waits for nobody any more.
+pub(crate) fn withdraw_all(session: &mut Session, at: Timestamp) {
+    for request in session.requests.iter_mut().filter(|request| request.is_open()) {
+        request.state = RequestState::Withdrawn;
+        request.closed_at = Some(at);
     }
 }

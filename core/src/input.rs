@@ -22,6 +22,12 @@ pub enum Input {
     RequestOpened,
     /// One of its requests was answered or withdrawn.
     RequestClosed,
+    /// The agent has ended a turn, and waits for the next message.
+    TurnEnded,
+    /// The agent has taken a further message.
+    TurnBegan,
+    /// Somebody changes what the agent may do without asking.
+    SettingsChanged,
     /// The agent reported, and no further turn can follow.
     FinalReport {
         /// What it said of itself.
@@ -43,6 +49,8 @@ pub enum Deadline {
     Timeout,
     /// The process lingers after its final report.
     Linger,
+    /// It has waited long enough for a message.
+    Idle,
     /// The process has had its grace after this rung.
     RungOver(Rung),
 }

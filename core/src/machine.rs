@@ -1,6 +1,6 @@
 //! What decides: everything about a session that an input's effect depends on, and nothing else.
 
-use core::num::NonZeroU64;
+use core::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,9 @@ pub struct Policy {
     pub graces: Graces,
     /// How long the session may run, in milliseconds from `running`, not counting suspend.
     pub timeout_ms: Option<NonZeroU64>,
+    /// How long it waits for a message before it is finished, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_ms: Option<NonZeroU32>,
     /// Whether an agent of this kind always reports.
     pub always_reports: bool,
     /// Which exit codes are a success.
@@ -46,6 +49,9 @@ pub struct Machine {
     /// The highest rung that was stored. Its signal may or may not have been sent yet.
     pub(crate) rung: Option<Rung>,
     pub(crate) requests_open: u16,
+    /// Whether a turn has ended and the next message has not been taken.
+    #[serde(default)]
+    pub(crate) awaits_message: bool,
 }
 
 const _: () = assert!(size_of::<Machine>() <= 128, "the harness keeps millions of these");
@@ -66,6 +72,7 @@ impl Machine {
             report: None,
             rung: None,
             requests_open: 0,
+            awaits_message: false,
         }
     }
 
@@ -123,6 +130,12 @@ impl Machine {
         self.requests_open
     }
 
+    /// Says whether a turn has ended and the next message has not been taken.
+    #[must_use]
+    pub const fn awaits_message(&self) -> bool {
+        self.awaits_message
+    }
+
     /// Returns how it ended, or `None` while it lives.
     #[must_use]
     pub const fn verdict(&self) -> Option<Verdict> {
@@ -158,6 +171,7 @@ impl Machine {
         Evidence {
             intent: self.intent,
             report: self.report,
+            rung: self.rung,
             end,
             always_reports: self.policy.always_reports,
             success_codes: self.policy.success_codes,
@@ -180,7 +194,7 @@ impl Machine {
         ended == self.end.is_some()
             && ended == self.status.is_terminal()
             && self.verdict.is_none_or(|verdict| verdict.status() == self.status)
-            && (self.requests_open > 0) == (self.status == Status::WaitingInput)
+            && (self.requests_open > 0 || self.awaits_message) == (self.status == Status::WaitingInput)
             && (self.status != Status::Completing || self.intent.is_some() || self.report.is_some())
             && up_agrees
             && self.revision != Revision::NONE

@@ -10,6 +10,7 @@ use core::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
+use crate::agent::{AgentSpec, Learned, Request, Usage};
 use crate::bytes::ByteString;
 use crate::machine::{Machine, Policy};
 use crate::status::Status;
@@ -75,6 +76,18 @@ uuid_id! {
 uuid_id! {
     /// Identifies one message to a process, so that it is written once, however often it is sent.
     MessageId
+}
+
+impl MessageId {
+    /// Returns the id of the message that a session is sent by `key`: always the same one, so that
+    /// whoever sends it again, after a restart say, does not send it twice.
+    #[must_use]
+    pub fn derived(session: SessionId, key: u64) -> Self {
+        /// Version 8 of RFC 9562, which leaves it to the application: no random id is one.
+        const VERSION: u128 = 0x8 << 76;
+        let bits = session.0.as_u128() & !(0xf << 76);
+        Self(Uuid::from_u128((bits ^ u128::from(key & (u64::MAX >> 2))) | VERSION))
+    }
 }
 
 impl fmt::Display for MessageId {
@@ -150,6 +163,9 @@ pub struct Spec {
     /// What its standard input is. Rows of before there was a choice have none.
     #[serde(default)]
     pub input: StandardInput,
+    /// What was ordered of an agent, if one runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentSpec>,
     /// The numbers that the machine decides by.
     pub policy: Policy,
 }
@@ -163,6 +179,15 @@ pub struct Report {
     pub kind: Option<String>,
     /// The agent's own sentence.
     pub message: Option<String>,
+    /// How many turns it took.
+    #[serde(default)]
+    pub turns: Option<u32>,
+    /// What it has cost, in millionths of a US dollar.
+    #[serde(default)]
+    pub cost_microusd: Option<u64>,
+    /// Tokens.
+    #[serde(default)]
+    pub usage: Option<Usage>,
 }
 
 /// How many bytes each output held when the process was gone. What is beyond was written by
@@ -226,6 +251,22 @@ pub struct Session {
     pub sighting: Sighting,
     /// What else is worth knowing, oldest first.
     pub notes: Vec<Note>,
+    /// What became known of its agent. What was learned since the last change is stored with the
+    /// next one.
+    #[serde(default)]
+    pub learned: Learned,
+    /// What the agent asks its user: what is open, and the last of what is closed, oldest first.
+    #[serde(default)]
+    pub requests: Vec<Request>,
+    /// How many requests there were.
+    #[serde(default)]
+    pub requests_count: u32,
+    /// The offset in standard output up to which requests are known.
+    #[serde(default)]
+    pub requests_read_to: u64,
+    /// Until when its agent may do everything without asking.
+    #[serde(default)]
+    pub bypass_until: Option<Timestamp>,
 }
 
 impl Session {
@@ -257,6 +298,18 @@ impl Session {
     #[must_use]
     pub fn exit(&self) -> Option<Exit> {
         self.machine.exit()
+    }
+
+    /// Says whether it is an agent that is given further messages.
+    #[must_use]
+    pub fn is_interactive(&self) -> bool {
+        self.spec.agent.as_ref().is_some_and(|agent| agent.is_interactive)
+    }
+
+    /// Returns the request of this number, if it is kept.
+    #[must_use]
+    pub fn request(&self, number: u32) -> Option<&Request> {
+        self.requests.iter().find(|request| request.number == number)
     }
 
     /// Appends a note, unless there are [`NOTES_MAX`] already.

@@ -88,10 +88,16 @@ impl Status {
         };
         match from {
             // Failed: the creation was in doubt and refused, so that it must never start.
-            Self::Queued => matches!(to, Self::Starting | Self::Completed | Self::Failed),
-            Self::Starting => matches!(to, Self::Running | Self::Completing) || to.is_terminal(),
+            Self::Queued => {
+                matches!(to, Self::Queued | Self::Starting | Self::Completed | Self::Failed)
+            }
+            // To itself: somebody changed its settings.
+            Self::Starting => {
+                matches!(to, Self::Starting | Self::Running | Self::Completing) || to.is_terminal()
+            }
             Self::Running => {
-                matches!(to, Self::WaitingInput | Self::Completing) || to.is_terminal()
+                matches!(to, Self::Running | Self::WaitingInput | Self::Completing)
+                    || to.is_terminal()
             }
             Self::WaitingInput => {
                 matches!(to, Self::WaitingInput | Self::Running | Self::Completing)

@@ -23,6 +23,8 @@ pub struct Transition {
     pub act: Act,
     /// What to be woken for, and when.
     pub deadline: Option<(Deadline, Monotonic)>,
+    /// When to be woken for [`Deadline::Idle`].
+    pub idle_at: Option<Monotonic>,
     /// What to tell somebody who asked for it.
     pub answer: Answer,
 }
@@ -36,7 +38,7 @@ pub enum Act {
     Launch,
     /// Find out what became of it, by and by.
     Attach,
-    /// Send the rung's signal to the process group.
+    /// Send the rung's signal to the process group, or ask the process on its standard input.
     Signal(Rung),
 }
 
@@ -81,6 +83,9 @@ impl Machine {
             Input::Unreachable => self.unreachable(),
             Input::RequestOpened => self.request_opened(),
             Input::RequestClosed => self.request_closed(),
+            Input::TurnEnded => self.turn_ended(now),
+            Input::TurnBegan => self.turn_began(),
+            Input::SettingsChanged => Some(self.settings_changed()),
             Input::FinalReport { success } => self.reported(success, now),
             Input::Gone(end) => self.gone(end),
         };
@@ -101,6 +106,7 @@ impl Machine {
             Status::Starting | Status::Running | Status::WaitingInput => {
                 next.status = Status::Completing;
                 next.requests_open = 0;
+                next.awaits_message = false;
                 next.intent = Some(kind);
             }
             Status::Completing | Status::Completed | Status::Failed | Status::Lost => {
@@ -111,7 +117,13 @@ impl Machine {
                 next.intent = self.intent.or(Some(kind));
             }
         }
-        next.rung = self.rung.max(Some(kind.first_rung()));
+        let first = self.policy.graces.first(kind);
+        // Whoever interrupts what is being finished does not want to wait for its turn.
+        let first = match self.intent {
+            Some(StopKind::Finish) if kind != StopKind::Finish => first.max(Rung::Interrupt),
+            Some(_) | None => first,
+        };
+        next.rung = self.rung.max(Some(first));
         let answer = self.intent.map_or(Answer::Accepted, Answer::AlreadyStopping);
         if next == *self {
             return self.unchanged().answer(answer);
@@ -125,7 +137,9 @@ impl Machine {
         match deadline {
             Deadline::Timeout => self.stop(StopKind::Timeout, now),
             Deadline::Linger => match (self.status, self.rung) {
-                (Status::Completing, None) => self.climb(Rung::Interrupt, now),
+                (Status::Completing, None) => {
+                    self.climb(self.policy.graces.first(StopKind::Interrupt), now)
+                }
                 (Status::Completing, Some(_))
                 | (
                     Status::Queued
@@ -138,7 +152,20 @@ impl Machine {
                     None | Some(_),
                 ) => self.unchanged(),
             },
-            Deadline::RungOver(rung) => match rung.next() {
+            Deadline::Idle => match self.status {
+                Status::WaitingInput if self.awaits_message && self.requests_open == 0 => {
+                    self.stop(StopKind::Finish, now)
+                }
+                Status::Queued
+                | Status::Starting
+                | Status::Running
+                | Status::WaitingInput
+                | Status::Completing
+                | Status::Completed
+                | Status::Failed
+                | Status::Lost => self.unchanged(),
+            },
+            Deadline::RungOver(rung) => match self.policy.graces.above(rung) {
                 Some(above) if self.rung == Some(rung) && self.is_up => self.climb(above, now),
                 Some(_) | None => self.unchanged(),
             },
@@ -177,7 +204,7 @@ impl Machine {
             return Some(Transition { cause: Some(Cause::Adopted), ..spawned });
         }
         match self.status {
-            Status::Running | Status::WaitingInput => Some(self.unchanged().timeout()),
+            Status::Running | Status::WaitingInput => Some(self.unchanged().timeout().idle(now)),
             Status::Completing if self.rung.is_some() => Some(self.unchanged().signal(now)),
             Status::Completing => Some(self.unchanged().linger(now)),
             Status::Queued
@@ -216,8 +243,7 @@ impl Machine {
         match self.status {
             Status::WaitingInput => {
                 let requests_open = self.requests_open.saturating_sub(1);
-                let status =
-                    if requests_open == 0 { Status::Running } else { Status::WaitingInput };
+                let status = self.status_with(requests_open, self.awaits_message);
                 Some(Self { status, requests_open, ..*self }.changed(Cause::RequestClosed))
             }
             // The answer came too late.
@@ -230,19 +256,78 @@ impl Machine {
         }
     }
 
+    /// Returns whether it waits, as long as it is up and nobody has asked for its end.
+    const fn status_with(&self, requests_open: u16, awaits_message: bool) -> Status {
+        if requests_open > 0 || awaits_message { Status::WaitingInput } else { Status::Running }
+    }
+
+    fn turn_ended(&self, now: Now) -> Option<Transition> {
+        match self.status {
+            Status::Running | Status::WaitingInput => {
+                let next = Self { status: Status::WaitingInput, awaits_message: true, ..*self };
+                Some(next.changed(Cause::TurnEnded).idle(now))
+            }
+            Status::Completing => Some(self.unchanged()),
+            Status::Queued
+            | Status::Starting
+            | Status::Completed
+            | Status::Failed
+            | Status::Lost => None,
+        }
+    }
+
+    fn turn_began(&self) -> Option<Transition> {
+        match self.status {
+            Status::WaitingInput if self.awaits_message => {
+                let status = self.status_with(self.requests_open, false);
+                Some(Self { status, awaits_message: false, ..*self }.changed(Cause::TurnBegan))
+            }
+            Status::Running | Status::WaitingInput | Status::Completing => Some(self.unchanged()),
+            Status::Queued
+            | Status::Starting
+            | Status::Completed
+            | Status::Failed
+            | Status::Lost => None,
+        }
+    }
+
+    /// What the agent may do is of no consequence to one whose end is decided.
+    fn settings_changed(&self) -> Transition {
+        match self.status {
+            Status::Queued | Status::Starting | Status::Running | Status::WaitingInput => {
+                self.changed(Cause::SettingsChanged)
+            }
+            Status::Completing => match self.intent {
+                Some(kind) => self.unchanged().answer(Answer::AlreadyStopping(kind)),
+                None => self.unchanged(),
+            },
+            Status::Completed | Status::Failed | Status::Lost => self.unchanged(),
+        }
+    }
+
+    /// The last report before somebody asked for the end counts, or else the first after it.
     fn reported(&self, success: bool, now: Now) -> Option<Transition> {
-        if !self.is_up {
+        if self.status == Status::Queued {
             return None;
         }
-        if self.report.is_some() {
+        if self.report.is_some() && self.intent.is_some() {
             return Some(self.unchanged());
         }
         let report = ReportMark { success, before_intent: self.intent.is_none() };
-        let next =
-            Self { status: Status::Completing, requests_open: 0, report: Some(report), ..*self };
+        let next = Self {
+            status: Status::Completing,
+            requests_open: 0,
+            awaits_message: false,
+            report: Some(report),
+            // Whoever reports is up, or was.
+            is_up: true,
+            running_since: self.running_since.or(Some(now.monotonic)),
+            ..*self
+        };
         let change = next.changed(Cause::Reported);
-        // With an intent the ladder runs already.
-        Some(if self.intent.is_none() { change.linger(now) } else { change })
+        // With an intent the ladder runs already, and after a first report the linger deadline.
+        let is_first = self.report.is_none() && self.intent.is_none();
+        Some(if is_first { change.linger(now) } else { change })
     }
 
     fn parent_ended(&self) -> Transition {
@@ -285,6 +370,7 @@ impl Machine {
             end: Some(end),
             verdict: Some(verdict),
             requests_open: 0,
+            awaits_message: false,
             ..*self
         };
         next.changed(cause)
@@ -302,6 +388,7 @@ impl Machine {
             cause: None,
             act: Act::Nothing,
             deadline: None,
+            idle_at: None,
             answer: Answer::Accepted,
         }
     }
@@ -334,7 +421,7 @@ impl Transition {
             .next
             .policy
             .graces
-            .after(rung)
+            .after(rung, self.next.intent)
             .map(|grace_ms| (Deadline::RungOver(rung), now.monotonic + u64::from(grace_ms)));
         Self { act: Act::Signal(rung), deadline, ..self }
     }
@@ -346,6 +433,13 @@ impl Transition {
             .zip(policy.timeout_ms)
             .map(|(since, timeout_ms)| (Deadline::Timeout, since + timeout_ms.get()));
         Self { deadline, ..self }
+    }
+
+    /// Waits for a message, no longer than it may.
+    fn idle(self, now: Now) -> Self {
+        let Machine { policy, awaits_message, .. } = self.next;
+        let idle_ms = policy.idle_ms.filter(|_| awaits_message);
+        Self { idle_at: idle_ms.map(|ms| now.monotonic + u64::from(ms.get())), ..self }
     }
 
     /// Waits for the process to go by itself after its final report.

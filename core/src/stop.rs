@@ -1,6 +1,7 @@
 //! How a session is made to end: who asked for what, and the ladder of signals.
 
 use core::fmt;
+use core::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,8 @@ pub enum StopKind {
     Shutdown,
     /// A continuation takes its place.
     Superseded,
+    /// The user has no further message for it. It says nothing about how it ends.
+    Finish,
 }
 
 impl StopKind {
@@ -33,15 +36,7 @@ impl StopKind {
             Self::Timeout => "timeout",
             Self::Shutdown => "shutdown",
             Self::Superseded => "superseded",
-        }
-    }
-
-    /// Returns the rung at which the ladder starts for this kind.
-    #[must_use]
-    pub const fn first_rung(self) -> Rung {
-        match self {
-            Self::Interrupt | Self::Timeout | Self::Shutdown | Self::Superseded => Rung::Interrupt,
-            Self::Kill => Rung::Kill,
+            Self::Finish => "finish",
         }
     }
 }
@@ -79,8 +74,12 @@ pub struct Intent {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rung {
+    /// No signal: the process is told on its standard input, in its own words, or that ends.
+    Ask,
     /// `SIGINT`.
     Interrupt,
+    /// `SIGINT` once more, for those in whom one gets lost.
+    InterruptAgain,
     /// `SIGTERM`.
     Terminate,
     /// `SIGKILL`.
@@ -92,29 +91,22 @@ impl Rung {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Ask => "ask",
             Self::Interrupt => "interrupt",
+            Self::InterruptAgain => "interrupt_again",
             Self::Terminate => "terminate",
             Self::Kill => "kill",
         }
     }
 
-    /// Returns the rung above, or `None` at the top.
+    /// Returns the signal that this rung sends, if it sends one.
     #[must_use]
-    pub const fn next(self) -> Option<Self> {
+    pub const fn signal(self) -> Option<Signal> {
         match self {
-            Self::Interrupt => Some(Self::Terminate),
-            Self::Terminate => Some(Self::Kill),
-            Self::Kill => None,
-        }
-    }
-
-    /// Returns the signal that this rung sends.
-    #[must_use]
-    pub const fn signal(self) -> Signal {
-        match self {
-            Self::Interrupt => Signal::Interrupt,
-            Self::Terminate => Signal::Terminate,
-            Self::Kill => Signal::Kill,
+            Self::Ask => None,
+            Self::Interrupt | Self::InterruptAgain => Some(Signal::Interrupt),
+            Self::Terminate => Some(Signal::Terminate),
+            Self::Kill => Some(Signal::Kill),
         }
     }
 }
@@ -138,29 +130,92 @@ pub enum Signal {
     Continue,
 }
 
-/// How long each rung waits for the process to go, in milliseconds.
+/// The ladder: which rungs there are, and how long each waits for the process to go, in
+/// milliseconds.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Graces {
-    /// From `SIGINT` to `SIGTERM`.
+    /// From being asked to `SIGINT`; `None` where there is nothing to ask with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask_ms: Option<NonZeroU32>,
+    /// From `SIGINT` to the next rung.
     pub interrupt_ms: u32,
+    /// From the second `SIGINT` to `SIGTERM`; `None` where there is no second one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupt_again_ms: Option<NonZeroU32>,
     /// From `SIGTERM` to `SIGKILL`.
     pub terminate_ms: u32,
-    /// From the agent's final report to `SIGINT`, when the process lingers.
+    /// From the agent's final report to the ladder, when the process lingers. It is also what a turn
+    /// has to come to its end when its session is finished.
     pub linger_ms: u32,
 }
 
 impl Graces {
-    /// 10 s, 5 s, and 30 s after a report.
-    pub const DEFAULT: Self = Self { interrupt_ms: 10_000, terminate_ms: 5_000, linger_ms: 30_000 };
+    /// 10 s, 5 s, and 30 s after a report; `SIGINT` once, and nothing before it.
+    pub const DEFAULT: Self = Self {
+        ask_ms: None,
+        interrupt_ms: 10_000,
+        interrupt_again_ms: None,
+        terminate_ms: 5_000,
+        linger_ms: 30_000,
+    };
 
-    /// Returns the grace after `rung`, or `None` where there is nothing above it to climb to.
+    /// Returns the rung at which the ladder starts for this kind of stop.
     #[must_use]
-    pub const fn after(&self, rung: Rung) -> Option<u32> {
+    pub const fn first(&self, kind: StopKind) -> Rung {
+        match kind {
+            StopKind::Interrupt
+            | StopKind::Timeout
+            | StopKind::Shutdown
+            | StopKind::Superseded
+            | StopKind::Finish => {
+                if self.ask_ms.is_some() {
+                    Rung::Ask
+                } else {
+                    Rung::Interrupt
+                }
+            }
+            StopKind::Kill => Rung::Kill,
+        }
+    }
+
+    /// Returns the rung above, or `None` at the top.
+    #[must_use]
+    pub const fn above(&self, rung: Rung) -> Option<Rung> {
         match rung {
-            Rung::Interrupt => Some(self.interrupt_ms),
-            Rung::Terminate => Some(self.terminate_ms),
+            Rung::Ask => Some(Rung::Interrupt),
+            Rung::Interrupt if self.interrupt_again_ms.is_some() => Some(Rung::InterruptAgain),
+            Rung::Interrupt | Rung::InterruptAgain => Some(Rung::Terminate),
+            Rung::Terminate => Some(Rung::Kill),
             Rung::Kill => None,
         }
+    }
+
+    /// Returns the grace after `rung` for a stop of this kind, or `None` where there is nothing above
+    /// it to climb to.
+    #[must_use]
+    pub const fn after(&self, rung: Rung, intent: Option<StopKind>) -> Option<u32> {
+        match (rung, self.ask_ms, self.interrupt_again_ms) {
+            (Rung::Ask, Some(_) | None, Some(_) | None)
+                if matches!(intent, Some(StopKind::Finish)) =>
+            {
+                Some(self.linger_ms)
+            }
+            (Rung::Ask, Some(ask_ms), Some(_) | None) => Some(ask_ms.get()),
+            (Rung::Ask, None, Some(_) | None) => Some(0),
+            (Rung::Interrupt, Some(_) | None, Some(_) | None) => Some(self.interrupt_ms),
+            (Rung::InterruptAgain, Some(_) | None, Some(again_ms)) => Some(again_ms.get()),
+            (Rung::InterruptAgain, Some(_) | None, None) => Some(0),
+            (Rung::Terminate, Some(_) | None, Some(_) | None) => Some(self.terminate_ms),
+            (Rung::Kill, Some(_) | None, Some(_) | None) => None,
+        }
+    }
+
+    /// Returns how long the whole ladder takes at most, in milliseconds.
+    #[must_use]
+    pub fn total_ms(&self) -> u64 {
+        let optional = [self.ask_ms, self.interrupt_again_ms].into_iter().flatten();
+        let rungs = [self.interrupt_ms, self.terminate_ms];
+        rungs.into_iter().chain(optional.map(NonZeroU32::get)).map(u64::from).sum()
     }
 }
 

@@ -12,8 +12,9 @@ use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::agent::{Learned, RequestState};
 use crate::event::{Event, Seq};
-use crate::happening::Happening;
+use crate::happening::{Happening, withdraw_all};
 use crate::input::{Deadline, IllegalInput};
 use crate::machine::Machine;
 use crate::ports::{
@@ -74,6 +75,8 @@ pub struct Orders {
     pub task: Task,
     /// What to be woken for; it takes the place of an earlier deadline of the same kind.
     pub deadline: Option<(Deadline, Monotonic)>,
+    /// The same for [`Deadline::Idle`].
+    pub idle_at: Option<Monotonic>,
     /// What to tell whoever asked.
     pub answer: Answer,
 }
@@ -87,6 +90,8 @@ pub enum Task {
     Launch,
     /// Attach to the process, waiting longer before each further attempt.
     Attach,
+    /// Ask the process to end, in its own words, on its standard input.
+    Ask,
 }
 
 /// Why something that happened was not taken.
@@ -118,6 +123,12 @@ pub enum HandleError {
         /// The session.
         id: SessionId,
     },
+    /// There is no such request, or it was closed before. Nothing has changed.
+    #[error("the request is not open")]
+    RequestNotOpen {
+        /// Where it stands, if it is known.
+        state: Option<RequestState>,
+    },
     /// A bug. The session is as it was.
     #[error(transparent)]
     Illegal(#[from] IllegalInput),
@@ -143,7 +154,8 @@ struct Offer {
 }
 
 impl Orders {
-    const NOTHING: Self = Self { task: Task::Nothing, deadline: None, answer: Answer::Accepted };
+    const NOTHING: Self =
+        Self { task: Task::Nothing, deadline: None, idle_at: None, answer: Answer::Accepted };
 }
 
 impl Supervisor {
@@ -172,6 +184,11 @@ impl Supervisor {
             report: None,
             sighting: Sighting::default(),
             notes: Vec::new(),
+            learned: Learned::default(),
+            requests: Vec::new(),
+            requests_count: 0,
+            requests_read_to: 0,
+            bypass_until: None,
         };
         let protocol = Protocol::create(transition);
         let mut supervisor = Self::with(ports, protocol, session);
@@ -256,7 +273,30 @@ impl Supervisor {
         }
     }
 
+    /// Takes note of what became known of the agent. It is shown at once and stored with the next
+    /// change, since it is none of its own: whoever takes the session over reads it again.
+    pub fn learn(&mut self, learned: &Learned) {
+        if let Some(offer) = &mut self.offer {
+            offer.change.session.learned.clone_from(learned);
+        }
+        self.session.learned.clone_from(learned);
+    }
+
+    /// Says whether what is answered can be answered.
+    fn check(&self, happening: &Happening) -> Result<(), HandleError> {
+        let Happening::Answered { number, .. } = happening else { return Ok(()) };
+        let state = self.session.request(*number).map(|request| request.state);
+        // Once it has ended the machine tells how.
+        if state == Some(RequestState::Open) || self.session.status().is_terminal() {
+            return Ok(());
+        }
+        Err(HandleError::RequestNotOpen { state })
+    }
+
     fn take(&mut self, happening: Happening) -> Result<Next, HandleError> {
+        if !self.protocol.is_blocked() {
+            self.check(&happening)?;
+        }
         let now = self.ports.clock.now();
         let origin = if happening.is_command() { Origin::Command } else { Origin::Fact };
         let input = happening.input();
@@ -343,7 +383,10 @@ impl Supervisor {
             session.ended_at = Some(at);
         }
         if let Some(happening) = happening {
-            happening.keep(&mut session);
+            happening.keep(&mut session, at);
+        }
+        if transition.next.requests_open() == 0 {
+            withdraw_all(&mut session, at);
         }
         let event = Event {
             id: self.ports.ids.event_id(),
@@ -415,18 +458,21 @@ impl Supervisor {
 
     async fn act(&mut self, transition: Transition) -> Orders {
         // The grace of a rung runs from its signal, however long the store took before.
-        let Transition { act, deadline, answer, .. } =
+        let Transition { act, deadline, idle_at, answer, .. } =
             transition.held_up_until(self.ports.clock.now());
-        let orders = Orders { task: Task::Nothing, deadline, answer };
+        let orders = Orders { task: Task::Nothing, deadline, idle_at, answer };
         match act {
             Act::Nothing => orders,
             Act::Launch => Orders { task: Task::Launch, ..orders },
             Act::Attach => Orders { task: Task::Attach, ..orders },
             Act::Signal(rung) => match self.process.clone() {
-                Some(process) => {
-                    self.signal(&*process, rung).await;
-                    orders
-                }
+                Some(process) => match rung.signal() {
+                    Some(signal) => {
+                        self.signal(&*process, rung, signal).await;
+                        orders
+                    }
+                    None => Orders { task: Task::Ask, ..orders },
+                },
                 // It cannot be reached now. The rung is stored; when the process is adopted it is
                 // sent, and its grace begins.
                 None => Orders { deadline: None, ..orders },
@@ -436,8 +482,8 @@ impl Supervisor {
 
     /// Sends the rung's signal, and then `SIGCONT`: a stopped process takes no other signal but
     /// KILL before it is continued.
-    async fn signal(&mut self, process: &dyn Process, rung: Rung) {
-        let delivery = process.signal(Target::Group, rung.signal()).await;
+    async fn signal(&mut self, process: &dyn Process, rung: Rung, signal: Signal) {
+        let delivery = process.signal(Target::Group, signal).await;
         let trouble = match delivery {
             Delivery::Delivered => {
                 process.signal(Target::Group, Signal::Continue).await;

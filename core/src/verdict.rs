@@ -5,7 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::status::Status;
-use crate::stop::StopKind;
+use crate::stop::{Rung, StopKind};
 
 /// How a process ended, as the kernel said it. Never `128 + n`, never `-1`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -201,6 +201,8 @@ pub struct Evidence {
     pub intent: Option<StopKind>,
     /// The final report, if there was one.
     pub report: Option<ReportMark>,
+    /// The highest rung of the ladder that was stored.
+    pub rung: Option<Rung>,
     /// How the process came to be known gone.
     pub end: End,
     /// Whether an agent of this kind always reports.
@@ -330,6 +332,10 @@ impl fmt::Display for Verdict {
 /// | 10 | code in the success set | succeeded |
 /// | 11 | other code | exit code |
 /// | 12 | the exit cannot be known | lost |
+///
+/// The intent to finish decides nothing: the rules from 4 on do, and a signal that was sent for it, or
+/// the exit code that stands for it, is none of its own; without a report it counts as a code of the
+/// success set.
 #[must_use]
 pub const fn judge(evidence: &Evidence) -> Verdict {
     const SUCCEEDED: Verdict = Verdict::Completed(Completion::Succeeded);
@@ -345,7 +351,8 @@ pub const fn judge(evidence: &Evidence) -> Verdict {
             | StopKind::Superseded),
         ) => return Verdict::Completed(Completion::Interrupted(kind)),
         Some(StopKind::Timeout) => return Verdict::Failed(Failure::TimedOut),
-        None => {}
+        // It asks for the end and says nothing about it.
+        Some(StopKind::Finish) | None => {}
     }
     // Rules 5 and 6 speak of a process that ran; a refused spawn has no report, so that asking for
     // the report inside the two arms that can have one keeps rule 4 before them.
@@ -369,6 +376,16 @@ const fn judge_exit(exit: Exit, oom_killed: bool, evidence: &Evidence) -> Verdic
     const SIGKILL: u8 = 9;
 
     match exit {
+        // Who was to finish and did not hear is ended by signals, which are no failure of it.
+        Exit::Signal { core_dumped: true | false, .. } | Exit::Code(_)
+            if is_of_finish(exit, evidence) && !oom_killed =>
+        {
+            if evidence.always_reports {
+                Verdict::Failed(Failure::NoReport)
+            } else {
+                Verdict::Completed(Completion::Succeeded)
+            }
+        }
         Exit::Code(code) => {
             match (evidence.success_codes.contains(code), evidence.always_reports) {
                 (true, true) => Verdict::Failed(Failure::NoReport),
@@ -381,5 +398,40 @@ const fn judge_exit(exit: Exit, oom_killed: bool, evidence: &Evidence) -> Verdic
         }
         Exit::Signal { number, core_dumped: true } => Verdict::Failed(Failure::CoreDump(number)),
         Exit::Signal { number, core_dumped: false } => Verdict::Failed(Failure::Signal(number)),
+    }
+}
+
+/// Says whether a process ended of a signal that was sent to finish it: of the signal itself, or with
+/// the exit code that stands for it.
+const fn is_of_finish(exit: Exit, evidence: &Evidence) -> bool {
+    /// What a shell adds to a signal's number, and what programs that catch one do like it.
+    const SIGNALLED: u8 = 128;
+    const SIGINT: u8 = 2;
+    const SIGKILL: u8 = 9;
+    const SIGTERM: u8 = 15;
+
+    let number = match exit {
+        Exit::Signal { number, core_dumped: true | false } => number,
+        Exit::Code(code) => code.wrapping_sub(SIGNALLED),
+    };
+    match (evidence.intent, evidence.rung) {
+        (Some(StopKind::Finish), Some(Rung::Interrupt | Rung::InterruptAgain)) => number == SIGINT,
+        (Some(StopKind::Finish), Some(Rung::Terminate)) => matches!(number, SIGINT | SIGTERM),
+        (Some(StopKind::Finish), Some(Rung::Kill)) => matches!(number, SIGINT | SIGTERM | SIGKILL),
+        (
+            Some(
+                StopKind::Finish
+                | StopKind::Interrupt
+                | StopKind::Kill
+                | StopKind::Timeout
+                | StopKind::Shutdown
+                | StopKind::Superseded,
+            )
+            | None,
+            Some(
+                Rung::Ask | Rung::Interrupt | Rung::InterruptAgain | Rung::Terminate | Rung::Kill,
+            )
+            | None,
+        ) => false,
     }
 }
