@@ -223,8 +223,8 @@ impl Permissions {
             return Some(false);
         }
         let is_edit = !asked.paths.is_empty() && asked.command.is_none();
-        let is_allowed = self.allow.iter().any(fits)
-            || (self.edits_in_folder && is_edit && paths_are_inside);
+        let is_allowed =
+            self.allow.iter().any(fits) || (self.edits_in_folder && is_edit && paths_are_inside);
         is_allowed.then_some(true)
     }
 }
@@ -288,10 +288,14 @@ impl View {
             | Status::Failed
             | Status::Lost => return None,
         }
-        let is_asked = |request: &&Request| {
-            self.asks.iter().any(|asked| asked.offset == request.asked.offset)
-        };
-        if let Some(gone) = session.requests.iter().filter(|request| request.is_open()).find(|request| !is_asked(request)) {
+        let is_asked =
+            |request: &&Request| self.asks.iter().any(|asked| asked.offset == request.asked.offset);
+        if let Some(gone) = session
+            .requests
+            .iter()
+            .filter(|request| request.is_open())
+            .find(|request| !is_asked(request))
+        {
             return Some(Happening::RequestWithdrawn { number: gone.number });
         }
         let new = self.asks.iter().find(|asked| asked.offset >= session.requests_read_to);
