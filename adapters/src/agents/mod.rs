@@ -6,10 +6,13 @@
 //! where the old one stood. Whatever an agent prints, nothing here panics, grows without bound or
 //! gives up: what cannot be understood is counted.
 
-mod known;
+mod check;
+pub mod claude;
+mod command;
+mod find;
+mod line;
 mod listener;
-
-pub use known::{FindError, all, by_name, find};
+mod registry;
 
 pub use listener::Listener;
 
@@ -21,6 +24,10 @@ use candor_core::bytes::ByteString;
 use candor_core::session::{SessionId, StandardInput};
 use candor_core::stop::Graces;
 use candor_core::time::Timestamp;
+
+pub use command::Command;
+pub use find::{FindError, find, version};
+pub use registry::{all, by_name, of_session};
 
 /// Bytes of a prompt or a further message, at most. What is longer belongs into a file.
 pub const PROMPT_BYTES_MAX: usize = 512 * 1024;

@@ -127,6 +127,7 @@ fn find(
     let path = path.map(|(_, value)| OsStr::from_bytes(value.as_bytes()));
     let setting =
         request.program.as_ref().map(|path| Path::new(OsStr::from_bytes(path.as_bytes())));
-    let found = agents::find(agent, path, setting).map_err(|error| error.to_string())?;
+    let found = agents::find(agent, path.unwrap_or_default(), setting)
+        .map_err(|error| error.to_string())?;
     Ok(agent.instead_of(&found))
 }
