@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use candor_core::agent::{AgentSpec, View};
+use candor_core::bytes::ByteString;
 
 use super::{Agent, Item, Order, Owed, Place, Plan, PlanError, Reader};
 
@@ -32,7 +33,7 @@ impl Agent for Command {
         )))
     }
 
-    fn reader(&self, _spec: &AgentSpec) -> Box<dyn Reader> {
+    fn reader(&self, _spec: &AgentSpec, _cwd: &ByteString) -> Box<dyn Reader> {
         Box::new(CommandReader::default())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -35,7 +36,7 @@ pub enum FindError {
         /// The agent's name.
         agent: &'static str,
         /// The program that was looked for.
-        program: &'static str,
+        program: String,
         /// How to get it.
         installation: &'static str,
     },
@@ -55,7 +56,8 @@ pub enum FindError {
     },
 }
 
-/// Finds an agent's program: where the setting says, or else in the folders of `path_variable`, which
+/// Finds an agent's program: where the setting says, or else `program` itself if it is a path, or else
+/// in the folders of `path_variable`, which
 /// is the caller's `PATH`. Folders in it that are not absolute are left out: which program runs does
 /// not depend on the folder that somebody stands in.
 ///
@@ -64,6 +66,7 @@ pub enum FindError {
 /// [`FindError`] when it is not there, or cannot be run.
 pub fn find(
     agent: &dyn Agent,
+    program: &OsStr,
     path_variable: &OsStr,
     setting: Option<&Path>,
 ) -> Result<PathBuf, FindError> {
@@ -75,13 +78,25 @@ pub fn find(
             Err(FindError::Setting { agent: name, path: path.to_owned(), installation })
         };
     }
-    let program = agent.program();
+    if program.as_bytes().contains(&b'/') {
+        let path = Path::new(program);
+        let is_found = path.is_absolute() && is_program(path);
+        return is_found.then(|| path.to_owned()).ok_or_else(|| not_in_path(agent, program));
+    }
     std::env::split_paths(path_variable)
         .take(PATH_FOLDERS_MAX)
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(program))
         .find(|path| is_program(path))
-        .ok_or(FindError::NotInPath { agent: name, program, installation })
+        .ok_or_else(|| not_in_path(agent, program))
+}
+
+fn not_in_path(agent: &dyn Agent, program: &OsStr) -> FindError {
+    FindError::NotInPath {
+        agent: agent.name(),
+        program: program.to_string_lossy().into_owned(),
+        installation: agent.installation(),
+    }
 }
 
 /// Says whether a path leads to a file that somebody may execute.

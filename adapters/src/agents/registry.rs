@@ -3,9 +3,10 @@
 use super::Agent;
 use super::claude::Claude;
 use super::command::Command;
+use super::{Codex, Gemini, OpenCode};
 
 /// All agents that can be ordered, in the order in which they are shown.
-static AGENTS: [&dyn Agent; 1] = [&Claude];
+static AGENTS: [&dyn Agent; 4] = [&Claude, &Codex, &Gemini, &OpenCode];
 
 /// Returns all agents that can be ordered.
 #[must_use]
