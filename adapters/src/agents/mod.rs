@@ -6,6 +6,10 @@
 //! where the old one stood. Whatever an agent prints, nothing here panics, grows without bound or
 //! gives up: what cannot be understood is counted.
 
+mod listener;
+
+pub use listener::Listener;
+
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
