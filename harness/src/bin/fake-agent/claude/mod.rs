@@ -12,7 +12,6 @@ mod tool;
 mod voice;
 
 use std::convert::Infallible;
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::path::Path;

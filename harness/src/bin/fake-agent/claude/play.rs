@@ -19,6 +19,9 @@ use crate::steps::{ready, wait_for};
 /// How long a task in the background has to its end, once input has ended.
 const BACKGROUND_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long the end of what was killed is waited for.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What the model is told of a tool that its user did not want.
 const REJECTED: &str = "The user doesn't want to proceed with this tool use.";
 
@@ -410,6 +413,19 @@ impl Play {
         Heard::Nothing
     }
 
+    /// Waits for the end of what was killed, and leaves all else for later. What has left its group
+    /// may hold its output open.
+    fn await_killed(&mut self, killed: u64) {
+        let mut others = Vec::new();
+        while let Some(event) = self.ears.next_within(KILL_PATIENCE) {
+            if matches!(&event, Event::Ended { token, .. } if *token == killed) {
+                break;
+            }
+            others.push(event);
+        }
+        self.ears.put_back(others);
+    }
+
     /// Breaks off the turn, with the lines that the real program prints, in their order.
     fn break_off(&mut self, request: Option<&str>, phase: Phase) {
         let requests = std::mem::take(&mut self.requests);
@@ -419,6 +435,7 @@ impl Play {
         let tool = self.tool.take();
         if let Some((_, tool)) = &tool {
             tool.kill();
+            self.await_killed(tool.token);
         }
         if let Some(request) = request {
             self.voice.respond(request, None);

@@ -34,7 +34,7 @@ impl Tool {
     /// Kills the command and what it started. It may have ended, and then there is nothing to do.
     pub(crate) fn kill(&self) {
         // First the leader: as long as it leads no group yet, it has no children either.
-        drop(kill_process(self.leader, Signal::KILL));
-        drop(kill_process_group(self.leader, Signal::KILL));
+        let _ended = kill_process(self.leader, Signal::KILL);
+        let _ended = kill_process_group(self.leader, Signal::KILL);
     }
 }
