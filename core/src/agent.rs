@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bytes::ByteString;
 use crate::happening::Happening;
 use crate::session::{Report, Session};
 use crate::status::Status;
@@ -35,6 +36,18 @@ pub struct AgentSpec {
     pub forks: bool,
     /// The agent's own name for its session, where it is chosen before the start.
     pub agent_session: Option<String>,
+    /// Which model it was to use.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// How it was to ask for permission, in its own word.
+    #[serde(default)]
+    pub permission_mode: Option<String>,
+    /// After how many turns it was to stop.
+    #[serde(default)]
+    pub max_turns: Option<u32>,
+    /// Further arguments, as they were given.
+    #[serde(default)]
+    pub arguments: Vec<ByteString>,
     /// What it may do without being asked about.
     #[serde(default)]
     pub permissions: Permissions,

@@ -7,11 +7,16 @@
 //! gives up: what cannot be understood is counted.
 
 mod check;
-pub mod claude;
-mod command;
-mod find;
+mod claude;
+mod known;
 mod line;
-mod registry;
+mod listener;
+mod version;
+
+pub use claude::Claude;
+pub use known::{FindError, all, by_name, find};
+pub use listener::Listener;
+pub use version::version;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -21,10 +26,6 @@ use candor_core::bytes::ByteString;
 use candor_core::session::{SessionId, StandardInput};
 use candor_core::stop::Graces;
 use candor_core::time::Timestamp;
-
-pub use command::Command;
-pub use find::{FindError, find, version};
-pub use registry::{all, by_name, of_session};
 
 /// Bytes of a prompt or a further message, at most. What is longer belongs into a file.
 pub const PROMPT_BYTES_MAX: usize = 512 * 1024;
@@ -146,7 +147,7 @@ pub struct Answer {
 }
 
 /// Reads what one session prints.
-pub trait Reader: Send {
+pub trait Reader: Send + Sync {
     /// Takes the next line of standard output, without its end. What of it belongs into the
     /// conversation is appended to `items`.
     fn line(&mut self, place: Place, line: &[u8], items: &mut Vec<Item>);
