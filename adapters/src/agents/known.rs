@@ -62,7 +62,7 @@ pub fn find(
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(program))
         .find(|candidate| is_program(candidate))
-        .ok_or(FindError::NotInPath { program, installation: agent.installation() })
+        .ok_or_else(|| FindError::NotInPath { program, installation: agent.installation() })
 }
 
 fn is_program(path: &Path) -> bool {
