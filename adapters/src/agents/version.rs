@@ -59,8 +59,10 @@ async fn version_within(
         (!is_failure).then_some(bytes)
     };
     let Ok(answer) = timeout(deadline, answer).await else {
-        // It was not waited for, so the number is still its own. Launchers have a child.
-        let _ = kill_process_group(group, Signal::KILL);
+        // While it is there and not waited for, the number is its own. Launchers have a child.
+        if matches!(child.try_wait(), Ok(None)) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         return None;
     };
     let answer = answer?;
