@@ -17,6 +17,7 @@ mod wire;
 use std::path::Path;
 
 use candor_core::agent::{AgentSpec, Asked, View};
+use candor_core::bytes::ByteString;
 use serde::Serialize;
 use serde_json::json;
 
@@ -43,11 +44,11 @@ impl Agent for Claude {
         plan::plan(order, program)
     }
 
-    fn reader(&self, spec: &AgentSpec) -> Box<dyn Reader> {
+    fn reader(&self, spec: &AgentSpec, _cwd: &ByteString) -> Box<dyn Reader> {
         Box::new(reader::ClaudeReader::new(spec))
     }
 
-    fn message(&self, text: &str) -> Option<Vec<u8>> {
+    fn message(&self, _view: &View, text: &str) -> Option<Vec<u8>> {
         Some(user_line(text))
     }
 
