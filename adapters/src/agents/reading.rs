@@ -54,8 +54,10 @@ pub(super) fn item(place: Place, role: Role, kind: ItemKind, mut text: String) -
 
 /// Makes the piece that ends a turn.
 pub(super) fn turn_end(place: Place, report: &Report, usage: TurnUsage) -> Item {
-    let text = report.message.clone().or_else(|| report.kind.clone()).unwrap_or_default();
     let is_error = !report.success;
+    // What was said at a good end stands before it.
+    let text = if is_error { report.message.clone() } else { None };
+    let text = text.or_else(|| report.kind.clone()).unwrap_or_default();
     let usage = Some(usage);
     Item { is_error, usage, ..item(place, Role::System, ItemKind::TurnEnd, text) }
 }
