@@ -61,7 +61,8 @@ fn is_fresh(agent: &Path) -> bool {
         return false;
     };
     let folders = [source.join("claude"), source];
-    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+    let files =
+        folders.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
     let newest = files.filter_map(|file| changed(&file.path()).ok()).max();
     newest.unwrap_or(SystemTime::UNIX_EPOCH) <= built
 }

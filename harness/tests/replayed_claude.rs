@@ -168,7 +168,8 @@ fn an_interrupt_while_the_model_is_awaited_is_answered_before_the_report() {
     agent.turn("hang");
     agent.expect(&["system/init"]);
     agent.interrupt();
-    let report = agent.expect(&["control_response/success", "user", "result/error_during_execution"]);
+    let report =
+        agent.expect(&["control_response/success", "user", "result/error_during_execution"]);
     assert_eq!(report["terminal_reason"], "aborted_streaming");
     agent.turn("say on");
     agent.expect(&["system/init", "assistant", "result/success"]);
@@ -183,8 +184,12 @@ fn an_interrupt_kills_the_tool_and_its_report_is_of_an_error() {
     agent.expect(&["system/init", "assistant"]);
     let tool = read_pid(&pid);
     agent.interrupt();
-    let report =
-        agent.expect(&["control_response/success", "user", "user", "result/error_during_execution"]);
+    let report = agent.expect(&[
+        "control_response/success",
+        "user",
+        "user",
+        "result/error_during_execution",
+    ]);
     assert_eq!(report["terminal_reason"], "aborted_tools");
     assert_eq!(agent.end(&[]).code(), Some(1), "the last report counts");
     assert!(test_kill_process(tool).is_err(), "the tool is still there");
@@ -283,7 +288,11 @@ fn an_interrupting_signal_kills_the_tool_and_a_terminating_one_leaves_it() {
 fn a_swallowed_interrupt_is_lost_and_the_next_is_not() {
     let mut agent = Agent::start();
     let (ready, go) = (agent.fifo("ready"), agent.fifo("go"));
-    agent.turn(&format!("swallow\nready {}\nawait {}\ninit\nsay alive", ready.display(), go.display()));
+    agent.turn(&format!(
+        "swallow\nready {}\nawait {}\ninit\nsay alive",
+        ready.display(),
+        go.display()
+    ));
     fs::read(ready).unwrap();
     agent.signal(Signal::INT);
     fs::write(go, "go\n").unwrap();

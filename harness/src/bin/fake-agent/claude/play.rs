@@ -28,12 +28,8 @@ const REJECTED: &str = "The user doesn't want to proceed with this tool use.";
 /// What the model is told of a request that nobody can answer any more.
 const STREAM_CLOSED: &str = "Tool permission stream closed before response received";
 
-const SUCCESS: Report<'_> = Report {
-    subtype: "success",
-    is_error: false,
-    terminal_reason: "completed",
-    api_status: None,
-};
+const SUCCESS: Report<'_> =
+    Report { subtype: "success", is_error: false, terminal_reason: "completed", api_status: None };
 
 /// What it is doing, which decides what a signal does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -389,7 +385,9 @@ impl Play {
                 self.break_off(Some(request), phase);
                 return Heard::BrokenOff;
             }
-            "initialize" => self.voice.respond(request, Some(json!({"commands": [], "models": []}))),
+            "initialize" => {
+                self.voice.respond(request, Some(json!({"commands": [], "models": []})))
+            }
             "interrupt" | "set_permission_mode" | "set_model" => self.voice.respond(request, None),
             _ => self.voice.refuse(request, subtype),
         }
@@ -440,7 +438,8 @@ impl Play {
         if let Some(request) = request {
             self.voice.respond(request, None);
         }
-        for call in requests.iter().map(|open| &open.call).chain(tool.iter().map(|(call, _)| call)) {
+        for call in requests.iter().map(|open| &open.call).chain(tool.iter().map(|(call, _)| call))
+        {
             self.voice.denied(call, REJECTED);
         }
         let in_tool = matches!(phase, Phase::Tool | Phase::Permission);

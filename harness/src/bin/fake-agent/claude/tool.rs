@@ -21,7 +21,8 @@ impl Tool {
     pub(crate) fn start(command: &str, ears: &mut Ears) -> io::Result<Self> {
         let mut tool = Command::new(env::current_exe()?);
         tool.arg0("fake-agent").args(["--detach", "--shell", command]);
-        let tool = tool.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let tool =
+            tool.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let leader = Pid::from_child(&tool);
         let token = ears.begin(move || {
             let output = tool.wait_with_output()?;
