@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bytes::ByteString;
 use crate::happening::Happening;
 use crate::session::{Report, Session};
 use crate::status::Status;
@@ -35,6 +36,18 @@ pub struct AgentSpec {
     pub forks: bool,
     /// The agent's own name for its session, where it is chosen before the start.
     pub agent_session: Option<String>,
+    /// Which model it was to use.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// How it was to ask for permission, in its own word.
+    #[serde(default)]
+    pub permission_mode: Option<String>,
+    /// After how many turns it was to stop.
+    #[serde(default)]
+    pub max_turns: Option<u32>,
+    /// Further arguments, as they were given.
+    #[serde(default)]
+    pub arguments: Vec<ByteString>,
     /// What it may do without being asked about.
     #[serde(default)]
     pub permissions: Permissions,
@@ -223,8 +236,8 @@ impl Permissions {
             return Some(false);
         }
         let is_edit = !asked.paths.is_empty() && asked.command.is_none();
-        let is_allowed = self.allow.iter().any(fits)
-            || (self.edits_in_folder && is_edit && paths_are_inside);
+        let is_allowed =
+            self.allow.iter().any(fits) || (self.edits_in_folder && is_edit && paths_are_inside);
         is_allowed.then_some(true)
     }
 }
@@ -288,10 +301,14 @@ impl View {
             | Status::Failed
             | Status::Lost => return None,
         }
-        let is_asked = |request: &&Request| {
-            self.asks.iter().any(|asked| asked.offset == request.asked.offset)
-        };
-        if let Some(gone) = session.requests.iter().filter(|request| request.is_open()).find(|request| !is_asked(request)) {
+        let is_asked =
+            |request: &&Request| self.asks.iter().any(|asked| asked.offset == request.asked.offset);
+        if let Some(gone) = session
+            .requests
+            .iter()
+            .filter(|request| request.is_open())
+            .find(|request| !is_asked(request))
+        {
             return Some(Happening::RequestWithdrawn { number: gone.number });
         }
         let new = self.asks.iter().find(|asked| asked.offset >= session.requests_read_to);

@@ -164,11 +164,8 @@ impl Happening {
                 close(session, number, RequestState::Withdrawn, None, at);
             }
             Self::Answered { number, decision } => {
-                let state = if decision.approved {
-                    RequestState::Approved
-                } else {
-                    RequestState::Denied
-                };
+                let state =
+                    if decision.approved { RequestState::Approved } else { RequestState::Denied };
                 close(session, number, state, Some(*decision), at);
             }
             Self::Bypass { until, .. } => session.bypass_until = until,

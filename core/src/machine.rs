@@ -194,7 +194,8 @@ impl Machine {
         ended == self.end.is_some()
             && ended == self.status.is_terminal()
             && self.verdict.is_none_or(|verdict| verdict.status() == self.status)
-            && (self.requests_open > 0 || self.awaits_message) == (self.status == Status::WaitingInput)
+            && (self.requests_open > 0 || self.awaits_message)
+                == (self.status == Status::WaitingInput)
             && (self.status != Status::Completing || self.intent.is_some() || self.report.is_some())
             && up_agrees
             && self.revision != Revision::NONE

@@ -154,7 +154,8 @@ struct Offer {
 }
 
 impl Orders {
-    const NOTHING: Self =
+    /// There is nothing to do.
+    pub const NOTHING: Self =
         Self { task: Task::Nothing, deadline: None, idle_at: None, answer: Answer::Accepted };
 }
 

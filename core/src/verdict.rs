@@ -428,9 +428,7 @@ const fn is_of_finish(exit: Exit, evidence: &Evidence) -> bool {
                 | StopKind::Superseded,
             )
             | None,
-            Some(
-                Rung::Ask | Rung::Interrupt | Rung::InterruptAgain | Rung::Terminate | Rung::Kill,
-            )
+            Some(Rung::Ask | Rung::Interrupt | Rung::InterruptAgain | Rung::Terminate | Rung::Kill)
             | None,
         ) => false,
     }

@@ -125,6 +125,11 @@ impl Home {
         self.folder.join(Self::SESSIONS)
     }
 
+    /// Returns the folder of the temporary files of agents.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.folder.join("tmp")
+    }
+
     pub(crate) fn backups(&self) -> PathBuf {
         self.folder.join(Self::BACKUPS)
     }

@@ -3,8 +3,9 @@
 //! Nothing here may be taken from core, or core would be compared with itself.
 
 use candor_core::event::Cause;
+use candor_core::machine::Policy;
 use candor_core::status::Status;
-use candor_core::stop::StopKind;
+use candor_core::stop::{Graces, Rung, StopKind};
 use candor_core::verdict::{
     Completion, End, Evidence, Exit, Failure, LostReason, ReportMark, Verdict,
 };
@@ -30,10 +31,20 @@ pub(crate) fn is_edge(from: Option<Status>, cause: Cause, to: Status) -> bool {
         Cause::RequestClosed => {
             from == Status::WaitingInput && matches!(to, Status::WaitingInput | Status::Running)
         }
-        Cause::Reported => (is_up || from == Status::Completing) && to == Status::Completing,
+        // Whoever reports was up, whatever else is known of it.
+        Cause::Reported => is_live && to == Status::Completing,
+        Cause::TurnEnded => is_up && to == Status::WaitingInput,
+        Cause::TurnBegan => {
+            from == Status::WaitingInput && matches!(to, Status::WaitingInput | Status::Running)
+        }
+        Cause::SettingsChanged => {
+            (is_up || matches!(from, Status::Queued | Status::Starting)) && from == to
+        }
         Cause::Climbed(_) => (from, to) == (Status::Completing, Status::Completing),
         // The time limit counts from running, and means nothing once the end is decided.
         Cause::Stop(StopKind::Timeout) => is_up && to == Status::Completing,
+        // To finish what never ran is no success of it.
+        Cause::Stop(StopKind::Finish) if from == Status::Queued => to == Status::Failed,
         Cause::Stop(_) if from == Status::Queued => to == Status::Completed,
         Cause::Stop(_) => is_live && to == Status::Completing,
         Cause::SpawnRefused => {
@@ -45,6 +56,24 @@ pub(crate) fn is_edge(from: Option<Status>, cause: Cause, to: Status) -> bool {
             matches!(from, Status::Starting | Status::Completing) && to.is_terminal()
         }
         Cause::Exited | Cause::Gone => is_live && to.is_terminal(),
+    }
+}
+
+/// Says whether the grace of one rung leads to another: with what there is of ask, INT, INT again,
+/// TERM and KILL, in this order. A process that lingers after its report is asked first.
+pub(crate) fn climbs(policy: &Policy, below: Option<Rung>, above: Rung) -> bool {
+    let Graces { ask_ms, interrupt_again_ms, .. } = policy.graces;
+    let ladder = [
+        ask_ms.map(|_| Rung::Ask),
+        Some(Rung::Interrupt),
+        interrupt_again_ms.map(|_| Rung::InterruptAgain),
+        Some(Rung::Terminate),
+        Some(Rung::Kill),
+    ];
+    let mut rungs = ladder.into_iter().flatten();
+    match below {
+        None => rungs.next() == Some(above),
+        Some(below) => rungs.find(|rung| *rung == below).is_some() && rungs.next() == Some(above),
     }
 }
 
@@ -75,9 +104,9 @@ pub(crate) fn verdict(evidence: &Evidence) -> Verdict {
         (report == Some(true) && reported_first).then_some(SUCCEEDED),
         evidence
             .intent
-            .filter(|kind| *kind != StopKind::Timeout)
+            .filter(|kind| !matches!(kind, StopKind::Timeout | StopKind::Finish))
             .map(|kind| Verdict::Completed(Completion::Interrupted(kind))),
-        evidence.intent.map(|_| Verdict::Failed(Failure::TimedOut)),
+        (evidence.intent == Some(StopKind::Timeout)).then_some(Verdict::Failed(Failure::TimedOut)),
         match evidence.end {
             End::Refused { stage, errno } => Some(Verdict::Failed(Failure::Spawn { stage, errno })),
             End::NeverRan => Some(Verdict::Failed(Failure::NeverRan)),
@@ -98,9 +127,28 @@ const fn is_signal(exit: Exit, wanted: u8) -> bool {
     matches!(exit, Exit::Signal { number, .. } if number == wanted)
 }
 
+/// Says whether an end is of our own making, and so no failure of the process: it was to finish, and
+/// a signal of a rung that was reached ended it, or it left with what a shell makes of that signal.
+fn is_our_doing(exit: Exit, evidence: &Evidence) -> bool {
+    const SENT: [(Rung, u8); 3] = [(Rung::Interrupt, 2), (Rung::Terminate, 15), (Rung::Kill, 9)];
+
+    evidence.intent == Some(StopKind::Finish)
+        && SENT
+            .iter()
+            .filter(|(rung, _)| evidence.rung >= Some(*rung))
+            .any(|(_, number)| is_signal(exit, *number) || exit == Exit::Code(128 + *number))
+}
+
 /// Rules 7 to 11.
-const fn classify_exit(exit: Exit, was_oom: bool, evidence: &Evidence) -> Option<Verdict> {
+fn classify_exit(exit: Exit, was_oom: bool, evidence: &Evidence) -> Option<Verdict> {
     Some(match exit {
+        _ if is_our_doing(exit, evidence) && !was_oom => {
+            if evidence.always_reports {
+                Verdict::Failed(Failure::NoReport)
+            } else {
+                Verdict::Completed(Completion::Succeeded)
+            }
+        }
         Exit::Code(code) if !evidence.success_codes.contains(code) => {
             Verdict::Failed(Failure::ExitCode(code))
         }

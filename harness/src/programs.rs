@@ -126,6 +126,7 @@ impl RealPrograms {
             environment_names: Vec::new(),
             umask: UMASK,
             input: StandardInput::None,
+            agent: None,
             policy: Policy::default(),
         };
         Program { spec, environment: Environment::default() }

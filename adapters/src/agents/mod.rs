@@ -6,6 +6,13 @@
 //! where the old one stood. Whatever an agent prints, nothing here panics, grows without bound or
 //! gives up: what cannot be understood is counted.
 
+mod known;
+mod listener;
+
+pub use known::{FindError, all, by_name, find};
+
+pub use listener::Listener;
+
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
@@ -135,7 +142,7 @@ pub struct Answer {
 }
 
 /// Reads what one session prints.
-pub trait Reader: Send {
+pub trait Reader: Send + Sync {
     /// Takes the next line of standard output, without its end. What of it belongs into the
     /// conversation is appended to `items`.
     fn line(&mut self, place: Place, line: &[u8], items: &mut Vec<Item>);

@@ -41,7 +41,7 @@ impl Stream {
 }
 
 /// The outputs of all sessions below one folder.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Outputs {
     sessions: PathBuf,
     watches: Arc<Watches>,

@@ -1,6 +1,8 @@
 //! The daemon: the one place that names the adapters and puts them together.
 
+mod agents;
 mod backups;
+mod continuation;
 mod input;
 mod refusal;
 mod registry;
@@ -10,6 +12,8 @@ mod shutdown;
 mod spawner;
 mod start;
 
+pub(crate) use agents::{AgentRequest, check_prompt, message, plan};
+pub(crate) use continuation::{ContinueRequest, accept, continue_session, with};
 pub(crate) use input::send;
 pub(crate) use refusal::Refusal;
 pub(crate) use registry::Registry;
@@ -35,6 +39,7 @@ pub(crate) struct App {
     pub(crate) store: SqliteStore,
     pub(crate) bus: Arc<dyn candor_core::ports::EventBus>,
     pub(crate) outputs: Outputs,
+    folders: Arc<agents::TemporaryFolders>,
     pub(crate) recorder: Arc<FileRecorder>,
     pub(crate) remains: Remains,
     pub(crate) clock: Arc<dyn candor_core::ports::Clock>,

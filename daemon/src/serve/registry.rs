@@ -1,25 +1,29 @@
 //! The sessions that have a task, and the only door to them.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use candor_core::bytes::ByteString;
+use candor_core::happening::Happening;
 use candor_core::ports::{Environment, ProcessSpawner, ReadError};
 use candor_core::recovery::Recovery;
 use candor_core::session::{Session, SessionId};
+use candor_core::status::Status;
 use candor_core::step::Answer;
 use candor_core::stop::{Actor, StopKind};
-use candor_core::supervisor::{Birth, HandleError, Ports, Start, Supervisor};
+use candor_core::supervisor::{Birth, HandleError, Ports, Supervisor};
 use futures_util::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Refusal;
-use super::session_task::{
-    Doors, MAILBOX_COMMANDS_MAX, Outcome, SessionTask, Snapshot, StopCommand,
-};
+use super::agents::Desks;
+use super::session_task::{Command, Doors, MAILBOX_COMMANDS_MAX, Outcome, SessionTask, Snapshot};
 use crate::api::Supervision;
 
 /// Sessions that may live at the same time. A launch beyond that is refused.
@@ -29,6 +33,9 @@ pub(crate) const LIVE_SESSIONS_MAX: usize = 1_000;
 /// milliseconds. What is known by then is shown right from the first answer on; the rest is shown as
 /// being looked for.
 const RECONCILED_MS: u64 = 60;
+
+/// How long it is waited before a queued session is tried to be brought to its start again.
+const ESCORT_AGAIN: Duration = Duration::from_millis(500);
 
 /// How often a session whose task panicked is taken up again.
 const PANICS_MAX: u32 = 3;
@@ -44,7 +51,7 @@ enum Found {
 /// How to reach a session's task.
 #[derive(Clone)]
 struct Handle {
-    mailbox: mpsc::Sender<StopCommand>,
+    mailbox: mpsc::Sender<Command>,
     snapshot: watch::Receiver<Snapshot>,
 }
 
@@ -52,6 +59,9 @@ struct Handle {
 pub(crate) struct Registry {
     ports: Ports,
     spawner: Arc<dyn ProcessSpawner>,
+    desks: Option<Desks>,
+    /// Held while a session is continued, so that of two who want it one is first.
+    pub(super) continuing: tokio::sync::Mutex<()>,
     handles: Mutex<HashMap<SessionId, Handle>>,
     /// One for each session that may live. Those that are taken over get one where one is left.
     places: Arc<Semaphore>,
@@ -67,11 +77,14 @@ impl Registry {
     pub(crate) fn new(
         ports: Ports,
         spawner: Arc<dyn ProcessSpawner>,
+        desks: Option<Desks>,
         live_max: usize,
     ) -> Arc<Self> {
         Arc::new(Self {
             ports,
             spawner,
+            desks,
+            continuing: tokio::sync::Mutex::default(),
             handles: Mutex::default(),
             places: Arc::new(Semaphore::new(live_max)),
             accepts: RwLock::new(true),
@@ -103,7 +116,6 @@ impl Registry {
             return Err(Refusal::Stopping);
         }
         let place = self.place().ok_or(Refusal::TooMany)?;
-        debug_assert_eq!(birth.start, Start::AtOnce, "nothing queues sessions yet");
         let (supervisor, created) = Supervisor::create(self.ports.clone(), birth).await;
         let refusal = created.as_ref().err().cloned().map(Refusal::from);
         if supervisor.is_over() {
@@ -147,7 +159,14 @@ impl Registry {
         match Recovery::of(stored.session.status()) {
             Recovery::Nothing => {}
             Recovery::AwaitParent => {
-                tracing::error!(session = %id, "is queued, and this version queues none: left");
+                let parent = stored.session.parent;
+                let supervisor = Supervisor::resume(self.ports.clone(), stored.session);
+                // What it was to have in its environment was in the memory of an earlier daemon.
+                let (task, _snapshot) = self.enrol(supervisor, own_environment(), Supervision::Ok);
+                self.drive(id, self.place(), task.run_queued());
+                if let Some(parent) = parent {
+                    self.escort(id, parent);
+                }
             }
             Recovery::Attach => {
                 let supervisor = Supervisor::resume(self.ports.clone(), stored.session);
@@ -172,7 +191,8 @@ impl Registry {
         let spawner = Arc::clone(&self.spawner);
         let leaving = self.leaving.clone();
         let doors = Doors { mailbox: commands, snapshot: shown, leaving };
-        let task = SessionTask::new(supervisor, spawner, clock, environment, doors);
+        let desk = self.desks.as_ref().and_then(|desks| desks.of(supervisor.session()));
+        let task = SessionTask::new(supervisor, spawner, clock, environment, doors, desk);
         self.handles().insert(id, Handle { mailbox, snapshot: snapshot.clone() });
         (task, snapshot)
     }
@@ -271,10 +291,25 @@ impl Registry {
         kind: StopKind,
         by: Actor,
     ) -> Result<Answer, Refusal> {
+        self.command(id, Happening::Stop { kind, by }).await
+    }
+
+    /// Asks something of a session, and returns when that is durable.
+    ///
+    /// Cancel safe: once the command is in the mailbox it counts.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refusal`].
+    pub(crate) async fn command(
+        &self,
+        id: SessionId,
+        happening: Happening,
+    ) -> Result<Answer, Refusal> {
         let session = match self.find(id).await? {
             Found::Driven(handle) => {
                 let (reply, answer) = oneshot::channel();
-                if handle.mailbox.send(StopCommand { kind, by, reply }).await.is_ok()
+                if handle.mailbox.send(Command { happening, reply }).await.is_ok()
                     && let Ok(answer) = answer.await
                 {
                     return Ok(answer?);
@@ -288,6 +323,54 @@ impl Registry {
             Some(verdict) => Ok(Answer::AlreadyEnded(verdict)),
             None => Err(self.why_not_driven(id).await),
         }
+    }
+
+    /// Returns all live sessions as they are shown now.
+    pub(crate) fn live(&self) -> Vec<Session> {
+        let handles = self.handles();
+        let mut live: Vec<Session> =
+            handles.values().map(|handle| handle.snapshot.borrow().session.clone()).collect();
+        live.sort_unstable_by_key(|session| session.id);
+        live
+    }
+
+    /// Sees to it that a queued session starts when its parent has ended, and that its parent ends.
+    ///
+    /// It is begun again for each queued session that a daemon finds, so that nothing hangs on its
+    /// coming through.
+    pub(super) fn escort(self: &Arc<Self>, child: SessionId, parent: SessionId) {
+        let registry = Arc::clone(self);
+        let leaving = self.leaving.clone();
+        self.tasks.spawn(async move {
+            let bring = async {
+                while let Err(refusal) = registry.bring_to_start(child, parent).await {
+                    tracing::warn!(session = %child, %parent, %refusal, "cannot go on yet");
+                    // Nobody tells when the store takes changes again.
+                    tokio::time::sleep(ESCORT_AGAIN).await;
+                }
+            };
+            tokio::select! {
+                () = bring => {}
+                () = leaving.cancelled() => {}
+                () = registry.usurped.cancelled() => {}
+            }
+        });
+    }
+
+    async fn bring_to_start(&self, child: SessionId, parent: SessionId) -> Result<(), Refusal> {
+        match self.stop(parent, StopKind::Superseded, Actor::Session(child)).await {
+            Ok(_) => {
+                let mut shown = self.follow(child).await?;
+                tokio::select! {
+                    ended = self.wait(parent) => { ended?; }
+                    // It was stopped itself while it waited.
+                    () = left_queue(&mut shown) => return Ok(()),
+                }
+            }
+            Err(Refusal::Unknown(_)) => {}
+            Err(refusal) => return Err(refusal),
+        }
+        self.command(child, Happening::ParentEnded).await.map(drop)
     }
 
     /// Returns what is shown of a live session from now on, or `None` when it has ended.
@@ -380,6 +463,18 @@ impl Registry {
         Ok(Found::Stored(Box::new(self.load(id).await?)))
     }
 
+    /// Returns a session as it stands: with what is known of a live one beyond its row.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refusal`].
+    pub(super) async fn look(&self, id: SessionId) -> Result<Session, Refusal> {
+        match self.find(id).await? {
+            Found::Driven(handle) => Ok(handle.snapshot.borrow().session.clone()),
+            Found::Stored(session) => Ok(*session),
+        }
+    }
+
     async fn load(&self, id: SessionId) -> Result<Session, Refusal> {
         let stored = self.ports.repository.load(id).await?;
         stored.map(|stored| stored.session).ok_or(Refusal::Unknown(id))
@@ -407,7 +502,7 @@ impl Registry {
         let handles = self.handles();
         let ladders = handles.values().map(|handle| {
             let graces = handle.snapshot.borrow().session.spec.policy.graces;
-            u64::from(graces.interrupt_ms) + u64::from(graces.terminate_ms)
+            graces.total_ms()
         });
         ladders.max().unwrap_or(0)
     }
@@ -428,6 +523,21 @@ impl Registry {
     }
 }
 
+/// Waits until a session that was queued is so no more.
+async fn left_queue(shown: &mut Option<watch::Receiver<Snapshot>>) {
+    let Some(shown) = shown else { return };
+    let _gone = shown.wait_for(|shown| shown.session.status() != Status::Queued).await.map(drop);
+}
+
+/// Returns the daemon's own environment.
+fn own_environment() -> Environment {
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        let bytes = |text: OsString| ByteString::new(text.into_vec()).ok();
+        Some((bytes(name)?, bytes(value)?))
+    });
+    Environment::new(variables.collect())
+}
+
 /// Waits for the end of a session, or returns `None` when its task is gone without one.
 async fn end_of(mut snapshot: watch::Receiver<Snapshot>) -> Option<Session> {
     let ended = snapshot.wait_for(|shown| shown.session.verdict().is_some()).await;
@@ -439,6 +549,8 @@ mod tests {
     use std::sync::Arc;
 
     use candor_core::bytes::ByteString;
+    use candor_core::bytes::ByteString;
+    use candor_core::happening::Happening;
     use candor_core::machine::Policy;
     use candor_core::ports::{Environment, IdSource as _, NoRecorder};
     use candor_core::session::{Spec, StandardInput};
@@ -456,6 +568,7 @@ mod tests {
             environment_names: Vec::new(),
             umask: 0o022,
             input: StandardInput::None,
+            agent: None,
             policy: Policy::default(),
         };
         let (id, by) = (stage.ids().session_id(), Actor::User(1_000));
@@ -472,7 +585,7 @@ mod tests {
             ids: Arc::new(stage.ids()),
             recorder: Arc::new(NoRecorder),
         };
-        let registry = Registry::new(ports, Arc::new(stage.spawner()), 3);
+        let registry = Registry::new(ports, Arc::new(stage.spawner()), None, 3);
         let launches = (0..10).map(|_| {
             let registry = Arc::clone(&registry);
             tokio::spawn(registry.launch(birth(&stage), Environment::default()))

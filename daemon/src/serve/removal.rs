@@ -102,6 +102,20 @@ pub(super) async fn sweep(app: Arc<App>) {
     }
 }
 
+/// Removes the temporary files of sessions that have ended without their daemon.
+///
+/// It looks for folders first and for live sessions then, so that it meets no launch.
+pub(super) async fn sweep_folders(app: Arc<App>) {
+    let folders = Arc::clone(&app.folders);
+    let Ok(found) = tokio::task::spawn_blocking(move || folders.all()).await else { return };
+    let live: Vec<SessionId> = app.registry.live().iter().map(|session| session.id).collect();
+    let folders = Arc::clone(&app.folders);
+    let swept = tokio::task::spawn_blocking(move || folders.sweep(found, &live)).await;
+    if let Err(error) = swept {
+        tracing::error!(%error, "a bug");
+    }
+}
+
 async fn left_behind(app: &Arc<App>) -> io::Result<Vec<SessionId>> {
     let files = Arc::clone(app);
     let found = tokio::task::spawn_blocking(move || files.remains.sessions()).await??;

@@ -19,6 +19,7 @@ use candor_core::stop::Actor;
 use candor_core::supervisor::Ports;
 use tokio::net::UnixListener;
 
+use super::agents::{Desks, TemporaryFolders};
 use super::registry::LIVE_SESSIONS_MAX;
 use super::shutdown::{Parting, Shutdown, Signals};
 use super::spawner::Spawning;
@@ -129,6 +130,7 @@ async fn serve(
     let server = http::Server::start(listener, Arc::clone(&app));
     tracing::info!(recovered, pid = std::process::id(), "serving");
     tokio::spawn(removal::sweep(Arc::clone(&app)));
+    tokio::spawn(removal::sweep_folders(Arc::clone(&app)));
     announce();
     let usurped = app.registry.usurped();
     tokio::select! {
@@ -177,12 +179,16 @@ fn assemble(home: &Home, store: SqliteStore, output_quota: Option<OutputQuota>) 
     };
     let Spawning { spawner, outlives_daemon } =
         Spawning::of(home, !store.was_closed(), output_quota);
-    let registry = Registry::new(ports, spawner, LIVE_SESSIONS_MAX);
+    let outputs = Outputs::new(home.sessions());
+    let folders = Arc::new(TemporaryFolders::new(home.temporary()));
+    let desks = Desks { outputs: outputs.clone(), folders: Arc::clone(&folders) };
+    let registry = Registry::new(ports, spawner, Some(desks), LIVE_SESSIONS_MAX);
     Arc::new(App {
         registry,
         store,
         bus,
-        outputs: Outputs::new(home.sessions()),
+        outputs,
+        folders,
         remains: Remains::new(home.sessions()),
         clock,
         ids,

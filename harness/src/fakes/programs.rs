@@ -30,6 +30,7 @@ impl Programs for FakePrograms {
             environment_names: Vec::new(),
             umask: 0o022,
             input: StandardInput::None,
+            agent: None,
             policy: Policy::default(),
         };
         Program { spec, environment: Environment::default() }

@@ -19,9 +19,12 @@ pub(super) enum Fate {
     FoundAlive,
 }
 
-/// Returns the exit of a process that a rung's signal kills.
+/// Returns the exit of a process that a rung's signal kills, or that leaves when it is asked to.
 pub(super) const fn death_by(rung: Rung) -> Exit {
-    Exit::Signal { number: signal_number(rung.signal()), core_dumped: false }
+    match rung.signal() {
+        Some(signal) => Exit::Signal { number: signal_number(signal), core_dumped: false },
+        None => Exit::Code(0),
+    }
 }
 
 /// Returns, in the words of the format, how a commit of this revision ended whose answer left that

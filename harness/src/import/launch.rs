@@ -9,7 +9,7 @@ use crate::timeline::choice::LaunchOptions;
 /// Returns the options of a launch with this policy, without what is usual. `None` where the format
 /// has no word for it: a session that no exit code is a success for.
 pub(super) fn options(policy: &Policy) -> Option<LaunchOptions> {
-    let Policy { graces, timeout_ms, always_reports, success_codes } = *policy;
+    let Policy { graces, timeout_ms, idle_ms: _, always_reports, success_codes } = *policy;
     let usual = Graces::DEFAULT;
     let grace_ms = (graces.interrupt_ms, graces.terminate_ms);
     let codes: Vec<u8> = (0..=u8::MAX).filter(|code| success_codes.contains(*code)).collect();

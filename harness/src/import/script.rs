@@ -246,7 +246,7 @@ impl<'a> Script<'a> {
             Input::Stop(StopKind::Interrupt) => format!("user interrupt {session}"),
             Input::Stop(StopKind::Kill) => format!("user kill {session}"),
             Input::Stop(StopKind::Shutdown) => "shutdown".to_owned(),
-            Input::Stop(kind @ (StopKind::Timeout | StopKind::Superseded)) => {
+            Input::Stop(kind @ (StopKind::Timeout | StopKind::Superseded | StopKind::Finish)) => {
                 return Stuck::because(format!("nobody can ask for a {kind}"));
             }
             Input::Spawned => format!("spawn ok {session} -> {process}"),
@@ -258,6 +258,9 @@ impl<'a> Script<'a> {
             }
             Input::Unreachable => format!("spawn unknown {session}"),
             Input::Adopted => format!("attach {session} up"),
+            Input::TurnEnded | Input::TurnBegan | Input::SettingsChanged => {
+                return Stuck::because(format!("the format has no word for {input:?}"));
+            }
             Input::RequestOpened => format!("request {process} opened"),
             Input::RequestClosed => format!("request {process} closed"),
             Input::FinalReport { success: true } => format!("report {process} success"),
@@ -265,6 +268,7 @@ impl<'a> Script<'a> {
             Input::Gone(end) => return self.gone(at, at_ms, end),
             Input::Due(Deadline::Timeout) => format!("due {session} timeout"),
             Input::Due(Deadline::Linger) => format!("due {session} linger"),
+            Input::Due(Deadline::Idle) => format!("due {session} idle"),
             Input::Due(Deadline::RungOver(_)) => format!("due {session} rung"),
             Input::ParentEnded => {
                 return Stuck::because("the session that it waits for has not ended");
@@ -404,7 +408,9 @@ impl<'a> Script<'a> {
         let is_alive = self.offers(&format!("exit {process} "));
         let effect = match rung {
             _ if !is_alive => "gone".to_owned(),
-            Rung::Interrupt | Rung::Terminate => inferred::effect_of(self.coming(at), rung),
+            Rung::Ask | Rung::Interrupt | Rung::InterruptAgain | Rung::Terminate => {
+                inferred::effect_of(self.coming(at), rung)
+            }
             Rung::Kill => match inferred::fate_of_process(self.coming(at)) {
                 Fate::FoundAlive => "unknown".to_owned(),
                 Fate::Ended(exit, oom_killed) if exit != death_by(rung) || oom_killed => {

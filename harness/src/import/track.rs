@@ -386,7 +386,7 @@ impl Effect {
 
 impl Step {
     fn of(transition: &Transition, at: Monotonic) -> Self {
-        let Transition { next, cause, act, deadline, answer } = transition;
+        let Transition { next, cause, act, deadline, idle_at: _, answer } = transition;
         let distance = |moment: Monotonic| i128::from(moment.as_ms()) - i128::from(at.as_ms());
         let deadline = deadline.map(|(kind, moment)| (kind, distance(moment)));
         Self { next: Outline::of(next), cause: *cause, act: *act, deadline, answer: *answer }

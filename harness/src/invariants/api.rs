@@ -44,9 +44,11 @@ pub(super) fn accepted_is_durable(history: &History, entry: &Entry) -> Finding {
 const fn first_rung(kind: StopKind) -> Rung {
     match kind {
         StopKind::Kill => Rung::Kill,
-        StopKind::Interrupt | StopKind::Timeout | StopKind::Shutdown | StopKind::Superseded => {
-            Rung::Interrupt
-        }
+        StopKind::Interrupt
+        | StopKind::Timeout
+        | StopKind::Shutdown
+        | StopKind::Superseded
+        | StopKind::Finish => Rung::Ask,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Processes, signals and the ladder.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use candor_core::event::Cause;
 use candor_core::input::Deadline;
@@ -99,9 +99,9 @@ pub(super) fn ladder(history: &History, entry: &Entry) -> Finding {
     let Cause::Climbed(rung) = change.event.cause else {
         return None;
     };
-    let below = [Rung::Interrupt, Rung::Terminate].into_iter().find(|r| r.next() == Some(rung))?;
+    let below = before?.machine.rung()?;
     let known = history.sessions.get(&change.session.id)?;
-    let grace_ms = grace_ms(before?.machine.policy(), below);
+    let grace_ms = grace_ms(before?.machine.policy(), below, before?.machine.intent());
     let sent = known.signals.iter().rev().find(|sent| sent.rung == below);
     let Some(since_ms) = sent.map(|sent| sent.at_ms) else {
         return Some(format!("{} climbs to {rung}, and {below} was never sent", name(change)));
@@ -153,7 +153,7 @@ pub(super) fn ladder_is_armed(history: &History, rest: &Rest) -> Finding {
                 let known = history.sessions.get(&session.id())?;
                 let sent = known.signals.last().filter(|sent| machine.rung() == Some(sent.rung))?;
                 let waits_ms = at_ms.saturating_sub(sent.at_ms);
-                let grace_ms = grace_ms(machine.policy(), sent.rung);
+                let grace_ms = grace_ms(machine.policy(), sent.rung, machine.intent());
                 (waits_ms < grace_ms)
                     .then(|| format!("{name}: {} gets {waits_ms} ms, not {grace_ms}", sent.rung))
             }
@@ -162,9 +162,14 @@ pub(super) fn ladder_is_armed(history: &History, rest: &Rest) -> Finding {
 }
 
 /// Returns how long a rung waits, or 0 for the last.
-fn grace_ms(policy: &Policy, rung: Rung) -> u64 {
+fn grace_ms(policy: &Policy, rung: Rung, intent: Option<StopKind>) -> u64 {
+    let optional_ms = |grace_ms: Option<NonZeroU32>| grace_ms.map_or(0, NonZeroU32::get);
     u64::from(match rung {
+        // A turn may come to its end.
+        Rung::Ask if intent == Some(StopKind::Finish) => policy.graces.linger_ms,
+        Rung::Ask => optional_ms(policy.graces.ask_ms),
         Rung::Interrupt => policy.graces.interrupt_ms,
+        Rung::InterruptAgain => optional_ms(policy.graces.interrupt_again_ms),
         Rung::Terminate => policy.graces.terminate_ms,
         Rung::Kill => 0,
     })

@@ -2,7 +2,7 @@
 
 use candor_core::event::Cause;
 use candor_core::machine::Machine;
-use candor_core::stop::{Rung, StopKind};
+use candor_core::stop::StopKind;
 use candor_core::verdict::{Completion, Verdict};
 
 use crate::plan;
@@ -80,8 +80,7 @@ fn touches_its_own(before: &Machine, after: &Machine, cause: Cause) -> bool {
 fn climbs_one_rung(before: Option<&Machine>, after: &Machine, cause: Cause) -> bool {
     let below = before.and_then(Machine::rung);
     match cause {
-        Cause::Climbed(Rung::Interrupt) => below.is_none(),
-        Cause::Climbed(rung) => below.and_then(Rung::next) == Some(rung),
+        Cause::Climbed(rung) => plan::climbs(after.policy(), below, rung),
         Cause::Stop(_) => below <= after.rung(),
         _ => below == after.rung() || before.is_none(),
     }

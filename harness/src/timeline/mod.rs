@@ -15,7 +15,7 @@
 //! @+1     exit p1 code N · exit p1 signal N [core] [oom]            it ends, unseen
 //! @+1     reap p1 [lost REASON]                                     the daemon sees it
 //! @+1     report p1 success|error · request p1 opened|closed
-//! @+1     due s1 timeout|linger|rung|retry
+//! @+1     due s1 timeout|linger|idle|rung|retry
 //! @+1     crash · crash lose|keep · crash keep s1#3                 of the commits on their way
 //! @+1     boot same|other                                           daemon alone, or machine too
 //! @+1     attach s1 up|ended|lost REASON|never_ran|unreachable

@@ -241,6 +241,7 @@ fn signal(words: &mut Words<'_>) -> Read<Choice> {
     const EFFECTS: &str = "kills, exits, reports, ignored, gone, denied or unknown";
     let process = words.name("a process")?;
     let signal = match words.next("INT, TERM or KILL")? {
+        "ASK" => Rung::Ask,
         "INT" => Rung::Interrupt,
         "TERM" => Rung::Terminate,
         "KILL" => Rung::Kill,
@@ -333,10 +334,11 @@ fn request(words: &mut Words<'_>) -> Read<Choice> {
 }
 
 fn due(words: &mut Words<'_>) -> Read<DueKind> {
-    const EXPECTED: &str = "timeout, linger, rung or retry";
+    const EXPECTED: &str = "timeout, linger, idle, rung or retry";
     match words.next(EXPECTED)? {
         "timeout" => Ok(DueKind::Timeout),
         "linger" => Ok(DueKind::Linger),
+        "idle" => Ok(DueKind::Idle),
         "rung" => Ok(DueKind::Rung),
         "retry" => Ok(DueKind::Retry),
         other => Err(unexpected(EXPECTED, other)),

@@ -136,9 +136,12 @@ impl World {
         if let SignalEffect::Exits { report: Some(success), .. } = effect {
             self.report(process, success);
         }
+        let Some(sent) = signal.signal() else {
+            return Refusal::because("to ask is no signal");
+        };
         let delivery = match effect {
             SignalEffect::Kills => {
-                let number = signal_number(signal.signal());
+                let number = signal_number(sent);
                 let exit = Exit::Signal { number, core_dumped: false };
                 self.stage.lock().die(process, exit, false);
                 Delivery::Delivered
@@ -153,7 +156,7 @@ impl World {
             SignalEffect::Unknown => Delivery::Unknown,
         };
         let mut state = self.stage.lock();
-        state.signal_taken(process, signal.signal(), delivery);
+        state.signal_taken(process, sent, delivery);
         let at = state.signal_call(process, signal);
         if let Some(Call::Signal { answer, .. }) = at.map(|at| state.calls.remove(at)) {
             answer.give(delivery);

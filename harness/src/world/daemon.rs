@@ -196,6 +196,7 @@ pub(super) fn spec(options: &LaunchOptions) -> Spec {
     let policy = Policy {
         graces,
         timeout_ms: options.timeout_ms,
+        idle_ms: None,
         always_reports: options.always_reports,
         success_codes,
     };
@@ -206,6 +207,7 @@ pub(super) fn spec(options: &LaunchOptions) -> Spec {
         environment_names: Vec::new(),
         umask: 0o022,
         input: StandardInput::None,
+        agent: None,
         policy,
     }
 }

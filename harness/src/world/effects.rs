@@ -7,6 +7,7 @@ use candor_core::stop::{Actor, StopKind};
 use candor_core::verdict::Exit;
 
 use super::daemon::{Daemon, USER};
+use super::task::OLDEST;
 use super::{Refusal, World};
 use crate::ghost::Record;
 use crate::timeline::Choice;
@@ -50,8 +51,11 @@ impl World {
                     return Refusal::because(format!("what {process} asks has names"));
                 }
                 self.stage.lock().note_names(*process, false);
-                let happening =
-                    if *opened { Happening::RequestOpened } else { Happening::RequestClosed };
+                let happening = if *opened {
+                    self.request_opened(None)
+                } else {
+                    Happening::RequestWithdrawn { number: OLDEST }
+                };
                 self.post(*process, happening);
                 Ok(())
             }

@@ -16,7 +16,7 @@ use candor_core::supervisor::{Birth, Start};
 
 use super::daemon::{Daemon, USER, spec};
 use super::effects::Effect;
-use super::task::{Asked, SessionTask};
+use super::task::{Asked, OLDEST, SessionTask};
 use super::{Refusal, World};
 use crate::ghost::{Record, Reply, Request, Standing, Ticket, Writer};
 use crate::mutant::Mutant;
@@ -104,7 +104,8 @@ impl World {
             must_ask
         };
         if must_ask {
-            self.post(process, Happening::RequestOpened);
+            let happening = self.request_opened(Some(name));
+            self.post(process, happening);
         }
         Ok(())
     }
@@ -135,10 +136,28 @@ impl World {
         Ok(())
     }
 
+    /// Returns what an agent asks for, as it was read: each request is a line of its own.
+    pub(super) fn request_opened(&mut self, name: Option<ApprovalName>) -> Happening {
+        let offset = self.lines_read;
+        self.lines_read += 1;
+        let agent_id = name.map_or_else(|| format!("line {offset}"), |name| name.to_string());
+        let digest = format!("{offset:064x}");
+        Happening::RequestOpened(Box::new(candor_core::agent::Asked {
+            agent_id,
+            tool: "Bash".to_owned(),
+            summary: "true".to_owned(),
+            command: Some("true".to_owned()),
+            paths: Vec::new(),
+            digest,
+            offset,
+            length: 1,
+        }))
+    }
+
     fn close_request(&mut self, session: SessionId) {
         let tasks = self.daemon.as_mut().map(|daemon| &mut daemon.tasks);
         if let Some(task) = tasks.and_then(|tasks| tasks.get_mut(&session)) {
-            task.post(Happening::RequestClosed);
+            task.post(Happening::RequestWithdrawn { number: OLDEST });
         }
     }
 

@@ -102,7 +102,9 @@ impl State {
 
     pub(crate) fn signal_call(&self, wanted: ProcessName, rung: Rung) -> Option<usize> {
         self.calls.iter().position(|call| match call {
-            Call::Signal { process, signal, .. } => *process == wanted && *signal == rung.signal(),
+            Call::Signal { process, signal, .. } => {
+                *process == wanted && Some(*signal) == rung.signal()
+            }
             Call::Commit { .. } | Call::Load { .. } | Call::Launch { .. } | Call::Attach { .. } => {
                 false
             }

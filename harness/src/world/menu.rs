@@ -18,7 +18,8 @@ const BYPASS_MS: u64 = 5_000;
 /// The error number for "no such file or directory".
 const ENOENT: i32 = 2;
 
-const DUE_KINDS: [DueKind; 4] = [DueKind::Timeout, DueKind::Linger, DueKind::Rung, DueKind::Retry];
+const DUE_KINDS: [DueKind; 5] =
+    [DueKind::Timeout, DueKind::Linger, DueKind::Idle, DueKind::Rung, DueKind::Retry];
 
 /// A choice that can be made.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -175,7 +176,7 @@ impl State {
             Call::Attach { session, .. } => self.offer_attach(SessionName::of(*session), menu),
             Call::Signal { process, signal, .. } => {
                 let rungs = [Rung::Interrupt, Rung::Terminate, Rung::Kill];
-                if let Some(rung) = rungs.into_iter().find(|rung| rung.signal() == *signal) {
+                if let Some(rung) = rungs.into_iter().find(|rung| rung.signal() == Some(*signal)) {
                     self.offer_signal(*process, rung, menu);
                 }
             }

@@ -42,6 +42,8 @@ pub struct World {
     clients: Clients,
     drafts: Vec<SessionId>,
     tickets: u32,
+    /// Lines in which an agent asks for something, so far.
+    lines_read: u64,
 }
 
 /// Why a choice cannot be made now.
@@ -67,7 +69,14 @@ impl World {
     pub fn of(mutants: Mutants) -> Self {
         let stage = Stage::held(mutants);
         let daemon = Some(Daemon::boot(stage.clone()));
-        Self { stage, daemon, clients: Clients::default(), drafts: Vec::new(), tickets: 0 }
+        Self {
+            stage,
+            daemon,
+            clients: Clients::default(),
+            drafts: Vec::new(),
+            tickets: 0,
+            lines_read: 0,
+        }
     }
 
     /// Returns the time that has passed, in milliseconds.

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use candor_core::happening::Happening;
 use candor_core::input::Deadline;
-use candor_core::ports::{Attach, Environment, Fact, Launch, Process, ProcessSpawner};
-use candor_core::session::{Revision, Session, SessionId};
+use candor_core::ports::{Attach, Environment, Fact, Launch, Message, Process, ProcessSpawner};
+use candor_core::session::{MessageId, Revision, Session, SessionId};
 use candor_core::step::Answer;
 use candor_core::stop::{Actor, StopKind};
 use candor_core::supervisor::{HandleError, Orders, Supervisor, Task};
@@ -24,6 +24,12 @@ use crate::fakes::{FakeSpawner, Stage};
 use crate::ghost::{Record, Reply, Request, Ticket};
 use crate::mutant::Mutant;
 use crate::timeline::choice::DueKind;
+
+/// Names the message by which a process is asked to end.
+const ASK_KEY: u64 = 0;
+
+/// Stands for the request that is the oldest of the open ones when it is taken: an agent counts none.
+pub(super) const OLDEST: u32 = 0;
 
 /// What the daemon's task of one session holds.
 pub(crate) struct SessionTask {
@@ -169,7 +175,7 @@ impl SessionTask {
         match kind {
             DueKind::Retry if self.has(Mutant::M53) => None,
             DueKind::Retry => self.waits_for_retry().then_some(Monotonic::default()),
-            DueKind::Timeout | DueKind::Linger | DueKind::Rung => {
+            DueKind::Timeout | DueKind::Linger | DueKind::Idle | DueKind::Rung => {
                 self.deadline(kind).map(|(_, at)| at)
             }
         }
@@ -303,6 +309,7 @@ impl SessionTask {
 
     fn begin(&mut self, mut supervisor: Supervisor, mail: Mail) {
         let Mail { happening, for_whom, is_signalled: _ } = mail;
+        let happening = numbered(happening, supervisor.session());
         let future = Box::pin(async move {
             let result = supervisor.handle(happening).await;
             (supervisor, result)
@@ -327,6 +334,7 @@ impl SessionTask {
             Err(HandleError::StoreUnavailable { .. } | HandleError::Blocked { .. }) => {
                 self.reply(for_whom, Reply::Unavailable);
             }
+            Err(HandleError::RequestNotOpen { .. }) => self.reply(for_whom, Reply::TooLate),
             Err(HandleError::InDoubt { .. }) => self.reply(for_whom, Reply::Unclear),
             Err(HandleError::Illegal(error)) => {
                 self.stage.lock().log.push(Record::Bug { message: error.to_string() });
@@ -359,6 +367,10 @@ impl SessionTask {
             Task::Nothing => {}
             Task::Launch => self.launch(),
             Task::Attach => self.attach(),
+            Task::Ask => self.ask_process(),
+        }
+        if let Some(at) = orders.idle_at {
+            self.deadlines.insert(Deadline::Idle, at);
         }
     }
 
@@ -371,6 +383,18 @@ impl SessionTask {
             let launch: Launch = spawner.launch(id, &spec, &Environment::default()).await;
             Happening::Launched(launch)
         }));
+    }
+
+    /// Closes the standard input. What its process makes of that is a choice of the world.
+    fn ask_process(&mut self) {
+        let Some(process) = self.supervisor.as_ref().and_then(Supervisor::process).map(Arc::clone)
+        else {
+            return;
+        };
+        let id = MessageId::derived(self.id, ASK_KEY);
+        let message = Message { id, bytes: Vec::new(), is_last: true };
+        let mut asking = Box::pin(async move { process.send(&message).await });
+        let _sent = poll_once(&mut asking);
     }
 
     fn attach(&mut self) {
@@ -423,10 +447,22 @@ impl SessionTask {
     }
 }
 
+/// Names the request that is the oldest now, where one of that name is meant.
+fn numbered(happening: Happening, session: &Session) -> Happening {
+    match happening {
+        Happening::RequestWithdrawn { number: OLDEST } => {
+            let oldest = session.requests.iter().find(|request| request.is_open());
+            Happening::RequestWithdrawn { number: oldest.map_or(OLDEST, |request| request.number) }
+        }
+        happening => happening,
+    }
+}
+
 const fn due_kind(deadline: Deadline) -> DueKind {
     match deadline {
         Deadline::Timeout => DueKind::Timeout,
         Deadline::Linger => DueKind::Linger,
+        Deadline::Idle => DueKind::Idle,
         Deadline::RungOver(_) => DueKind::Rung,
     }
 }

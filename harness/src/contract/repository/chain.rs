@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use candor_core::agent::Learned;
 use candor_core::bytes::ByteString;
 use candor_core::event::Event;
 use candor_core::input::Input;
@@ -84,6 +85,11 @@ impl Chain {
             report: None,
             sighting: Sighting::default(),
             notes: Vec::new(),
+            learned: Learned::default(),
+            requests: Vec::new(),
+            requests_count: 0,
+            requests_read_to: 0,
+            bypass_until: None,
         };
         let event = event(&session, None, transition, USER, 0);
         Self { changes: vec![Change { expected: Revision::NONE, session, event }], writer: 0 }
@@ -174,8 +180,12 @@ fn follow(before: &Session, input: Input, machine: &Machine, wall: Timestamp) ->
     match input {
         Input::FinalReport { success } => {
             let message = Some("its own \"words\",\n\u{1f980} and\u{0} all".to_owned());
-            session.report =
-                Some(Box::new(Report { success, kind: Some("result".to_owned()), message }));
+            session.report = Some(Box::new(Report {
+                success,
+                kind: Some("result".to_owned()),
+                message,
+                ..Report::default()
+            }));
         }
         Input::Gone(End::Exited { .. }) => {
             let output = OutputSizes { stdout_bytes: u64::MAX, stderr_bytes: 0 };
@@ -253,6 +263,7 @@ pub fn spec(policy: Policy) -> Spec {
         environment_names: vec![bytes(b"PATH"), bytes(b"\xf0\x9f")],
         umask: 0o022,
         input: StandardInput::None,
+        agent: None,
         policy,
     }
 }

@@ -342,6 +342,7 @@ impl Listener {
         let place = match kind {
             DueKind::Timeout => 0,
             DueKind::Linger => 1,
+            DueKind::Idle => return Err(Deaf::Feature),
             DueKind::Rung => (armed & !0b11).trailing_zeros() as u8,
             DueKind::Retry if self.follower.view(at).is_blocked => {
                 return self.choose(Verb::Retry, at, 0);

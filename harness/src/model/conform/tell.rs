@@ -455,6 +455,7 @@ const fn due_kind(place: u8) -> DueKind {
     match DEADLINES[place as usize] {
         Deadline::Timeout => DueKind::Timeout,
         Deadline::Linger => DueKind::Linger,
+        Deadline::Idle => DueKind::Idle,
         Deadline::RungOver(_) => DueKind::Rung,
     }
 }

@@ -82,7 +82,10 @@ impl Trace {
     }
 
     pub(super) fn climb(&mut self, process: ProcessName, rung: Rung) {
-        self.signal(process, rung.signal());
+        match rung.signal() {
+            Some(signal) => self.signal(process, signal),
+            None => self.effects.push(format!("ASK {process}")),
+        }
     }
 
     pub(super) fn attach(&mut self, session: SessionName) {

@@ -306,6 +306,8 @@ pub enum DueKind {
     Timeout,
     /// The grace after a final report.
     Linger,
+    /// The time that it may wait for a message.
+    Idle,
     /// The grace after a signal.
     Rung,
     /// The next attempt to store what waits for the store.
@@ -355,7 +357,8 @@ pub(crate) const SPAWN_STAGES: [SpawnStage; 4] =
 #[must_use]
 pub const fn signal_word(rung: Rung) -> &'static str {
     match rung {
-        Rung::Interrupt => "INT",
+        Rung::Ask => "ASK",
+        Rung::Interrupt | Rung::InterruptAgain => "INT",
         Rung::Terminate => "TERM",
         Rung::Kill => "KILL",
     }

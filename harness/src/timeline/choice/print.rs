@@ -180,6 +180,7 @@ impl fmt::Display for DueKind {
         formatter.write_str(match self {
             Self::Timeout => "timeout",
             Self::Linger => "linger",
+            Self::Idle => "idle",
             Self::Rung => "rung",
             Self::Retry => "retry",
         })
