@@ -133,6 +133,7 @@ mod tests {
             umask: 0o7777,
             input: StandardInput::None,
             policy: candor_core::machine::Policy::default(),
+            agent: None,
         };
         let pairs = variables.iter().map(|(name, value)| (bytes(name), bytes(value))).collect();
         Plan::new(&spec, &Environment::new(pairs))

@@ -34,7 +34,7 @@ fn session_row(
                 read_to: number(row, 1)?,
                 last_seq: number(row, 2)?,
                 text_bytes: number(row, 3)?,
-                is_removed: row.get(4)?,
+                is_removed: row.get::<_, i64>(4)? != 0,
             })
         })
         .optional()
@@ -101,10 +101,11 @@ fn add_items(connection: &Connection, batch: &Batch, row: &mut SessionRow) -> ru
     Ok(())
 }
 
-/// Says that a session is removed: nobody reads it any more. Its items are there until
-/// [`remove_some`] has removed them.
+/// Says that a session is removed: nobody reads it any more, and nothing is added. Its items are
+/// there until [`remove_some`] has removed them.
 pub(super) fn mark_removed(connection: &Connection, session: &SessionId) -> rusqlite::Result<()> {
-    const SQL: &str = "UPDATE sessions SET is_removed = 1 WHERE id = ?1";
+    const SQL: &str = "INSERT INTO sessions (id, read_to, last_seq, text_bytes, is_removed) \
+         VALUES (?1, 0, 0, 0, 1) ON CONFLICT (id) DO UPDATE SET is_removed = max(is_removed, 1)";
     connection.prepare_cached(SQL)?.execute([id_bytes(session)]).map(|_rows| ())
 }
 
@@ -114,7 +115,14 @@ pub(super) fn has_removed(connection: &Connection) -> rusqlite::Result<bool> {
     connection.prepare_cached(SQL)?.query_row([], |row| row.get(0))
 }
 
-/// Removes at most so many items of a session that was removed, and its row with the last of them.
+/// Removes the rows of sessions that nothing is left of. Until a restart they keep away what comes
+/// late: afterwards nobody is there who could bring it.
+pub(super) fn forget_removed(connection: &Connection) -> rusqlite::Result<()> {
+    const SQL: &str = "DELETE FROM sessions WHERE is_removed = 2";
+    connection.prepare_cached(SQL)?.execute([]).map(|_rows| ())
+}
+
+/// Removes at most so many items of a session that was removed.
 pub(super) fn remove_some(connection: &Connection, items_max: u32) -> rusqlite::Result<()> {
     const KEY: &str = "SELECT key FROM sessions WHERE is_removed = 1 LIMIT 1";
     const LAST: &str = "SELECT max(id), count(*) FROM \
@@ -123,7 +131,7 @@ pub(super) fn remove_some(connection: &Connection, items_max: u32) -> rusqlite::
     const WORDS: &str = "INSERT INTO words (words, rowid, text) \
          SELECT 'delete', id, text FROM items WHERE id BETWEEN ?1 AND ?2";
     const ITEMS: &str = "DELETE FROM items WHERE id BETWEEN ?1 AND ?2";
-    const SESSION: &str = "DELETE FROM sessions WHERE key = ?1";
+    const SESSION: &str = "UPDATE sessions SET is_removed = 2 WHERE key = ?1";
 
     let key = connection.prepare_cached(KEY)?.query_row([], |row| row.get(0)).optional()?;
     let Some(key): Option<i64> = key else { return Ok(()) };

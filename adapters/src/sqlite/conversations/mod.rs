@@ -26,6 +26,7 @@ mod schema;
 mod wakeups;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::path::{Path, absolute};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -64,7 +65,7 @@ pub struct Conversations(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     requests: mpsc::Sender<Request>,
-    is_ready: watch::Receiver<bool>,
+    files: watch::Receiver<u64>,
     readers: Arc<Readers>,
     wakeups: Arc<Wakeups>,
 }
@@ -200,9 +201,9 @@ impl Conversations {
         let path = absolute(path).map_err(|error| file_error(path, &error))?;
         let readers = Arc::new(Readers::of(&CONVERSATIONS, path.clone()));
         let wakeups = Arc::new(Wakeups::default());
-        let (requests, is_ready) =
+        let (requests, files) =
             Thread::start(path, aside.to_owned(), Arc::clone(&readers), Arc::clone(&wakeups))?;
-        Ok(Self(Arc::new(Shared { requests, is_ready, readers, wakeups })))
+        Ok(Self(Arc::new(Shared { requests, files, readers, wakeups })))
     }
 
     /// Adds a batch. The same may be added again, and whoever reads from the beginning once more adds
@@ -313,6 +314,22 @@ impl Conversations {
         self.read(session, job).await
     }
 
+    /// Returns the sessions of which something is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`].
+    pub async fn sessions(&self) -> Result<BTreeSet<SessionId>, ReadError> {
+        self.read(None, read::sessions).await
+    }
+
+    /// Returns a number that changes when the file has given its place to an empty one, so that all
+    /// sessions are to be read again. It is 0 until the file was looked at.
+    #[must_use]
+    pub fn files(&self) -> watch::Receiver<u64> {
+        self.0.files.clone()
+    }
+
     /// Begins to listen for what is added to a session's conversation. Whoever reads to the end
     /// afterwards and waits then, misses nothing.
     #[must_use]
@@ -350,8 +367,8 @@ impl Conversations {
         job: impl FnOnce(&Connection) -> Result<T, ReadFailure> + Send + 'static,
     ) -> Result<T, ReadError> {
         let deadline = Instant::now() + Duration::from_millis(READ_MS_MAX);
-        let mut is_ready = self.0.is_ready.clone();
-        match timeout_at(deadline.into(), is_ready.wait_for(|is_ready| *is_ready)).await {
+        let mut files = self.0.files.clone();
+        match timeout_at(deadline.into(), files.wait_for(|files| *files > 0)).await {
             Ok(Ok(_ready)) => {}
             Ok(Err(_closed)) => return Err(unavailable("the conversations are closed")),
             Err(_elapsed) => return Err(unavailable("the conversations are being looked at")),

@@ -10,6 +10,7 @@ use candor_core::time::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 use tracing::warn;
 
+use super::append::forget_removed;
 use super::schema::CONVERSATIONS;
 use crate::sqlite::connection::{Role, open_as};
 use crate::sqlite::errors::{OpenError, file_error, migration_error, open_error};
@@ -71,6 +72,7 @@ fn open(path: &Path) -> Result<Connection, OpenError> {
     if let Some(detail) = schema::difference(&CONVERSATIONS, &connection).map_err(migration)? {
         return Err(corrupt(detail));
     }
+    forget_removed(&connection).map_err(sql)?;
     upkeep::mark_open(&connection).map_err(sql)?;
     file::remove_drafts(path);
     Ok(connection)

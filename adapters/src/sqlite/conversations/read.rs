@@ -1,5 +1,7 @@
 //! What is read of conversations.
 
+use std::collections::BTreeSet;
+
 use candor_core::agent::Usage;
 use candor_core::session::SessionId;
 use rusqlite::{Connection, params};
@@ -98,6 +100,14 @@ pub(super) fn last(
 /// Returns up to which offset a session is complete.
 pub(super) fn read_to(connection: &Connection, session: &SessionId) -> Result<u64, ReadFailure> {
     Ok(find(connection, session)?.map_or(0, |row| row.read_to))
+}
+
+/// Returns the sessions of which something is kept.
+pub(super) fn sessions(connection: &Connection) -> Result<BTreeSet<SessionId>, ReadFailure> {
+    let mut statement = connection.prepare("SELECT id FROM sessions WHERE is_removed = 0")?;
+    let rows = statement.query_map([], |row| row.get::<_, [u8; 16]>(0))?;
+    let ids = rows.map(|id| Ok(SessionId::from_uuid(Uuid::from_bytes(id?))));
+    ids.collect()
 }
 
 /// Adds up what a session's turns have used.

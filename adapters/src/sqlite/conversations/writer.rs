@@ -67,8 +67,8 @@ pub(super) struct Thread {
     pub(super) readers: Arc<Readers>,
     pub(super) wakeups: Arc<Wakeups>,
     inbox: mpsc::Receiver<Request>,
-    /// Set once the database was looked at, whatever came of it.
-    ready: watch::Sender<bool>,
+    /// Counts the files that have had the name, once the database was looked at.
+    files: watch::Sender<u64>,
     connection: Option<Connection>,
     /// When it could not be opened, and why.
     failed: Option<(Instant, String)>,
@@ -84,22 +84,22 @@ impl Thread {
         aside: PathBuf,
         readers: Arc<Readers>,
         wakeups: Arc<Wakeups>,
-    ) -> Result<(mpsc::Sender<Request>, watch::Receiver<bool>), OpenError> {
+    ) -> Result<(mpsc::Sender<Request>, watch::Receiver<u64>), OpenError> {
         let (requests, inbox) = mpsc::channel(QUEUE_MAX);
-        let (ready, is_ready) = watch::channel(false);
+        let (files, told) = watch::channel(0);
         let (connection, failed, has_removed) = (None, None, false);
         let thread =
-            Self { path, aside, readers, wakeups, inbox, ready, connection, failed, has_removed };
+            Self { path, aside, readers, wakeups, inbox, files, connection, failed, has_removed };
         thread::Builder::new()
             .name(THREAD_NAME.to_owned())
             .spawn(move || thread.run())
             .map_err(|error| OpenError::NoThread { reason: error.to_string() })?;
-        Ok((requests, is_ready))
+        Ok((requests, told))
     }
 
     fn run(mut self) {
         self.open();
-        self.ready.send_replace(true);
+        self.files.send_replace(1);
         // While something is to be removed it does not sleep, and is asked between two steps.
         while let Some(first) = self.next_request() {
             let mut batches = Vec::new();
@@ -250,6 +250,7 @@ impl Thread {
         }
         self.open();
         self.readers.begin_anew();
+        self.files.send_modify(|files| *files += 1);
     }
 
     fn check(&mut self) {

@@ -3,6 +3,7 @@
 PRAGMA application_id = 1130458740; -- "Cant"
 
 -- One row a session. `read_to` says up to which byte of its standard output it is complete.
+-- `is_removed` is 0, or 1 while items are left that nobody reads any more, and then 2.
 -- AUTOINCREMENT: a key is never given twice, since a removed session's items may still be there.
 CREATE TABLE sessions (
     key        INTEGER PRIMARY KEY AUTOINCREMENT,

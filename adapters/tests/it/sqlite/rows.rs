@@ -1,7 +1,7 @@
 //! Whatever the machine can produce comes back as it was written.
 
 use std::cell::Cell;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use candor_core::bytes::ByteString;
 use candor_core::event::{Seq, StoredEvent};
@@ -27,15 +27,24 @@ fn bytes() -> impl Strategy<Value = ByteString> {
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
-    let graces = (any::<u32>(), any::<u32>(), any::<u32>()).prop_map(
-        |(interrupt_ms, terminate_ms, linger_ms)| Graces { interrupt_ms, terminate_ms, linger_ms },
+    let (asks, again) = (any::<Option<NonZeroU32>>(), any::<Option<NonZeroU32>>());
+    let graces = (asks, any::<u32>(), again, any::<u32>(), any::<u32>()).prop_map(
+        |(ask_ms, interrupt_ms, interrupt_again_ms, terminate_ms, linger_ms)| Graces {
+            ask_ms,
+            interrupt_ms,
+            interrupt_again_ms,
+            terminate_ms,
+            linger_ms,
+        },
     );
     let codes = vec(any::<u8>(), 0..5)
         .prop_map(|codes| codes.into_iter().fold(SuccessCodes::none(), SuccessCodes::with));
-    (graces, any::<Option<NonZeroU64>>(), any::<bool>(), codes).prop_map(
-        |(graces, timeout_ms, always_reports, success_codes)| Policy {
+    let times = (any::<Option<NonZeroU64>>(), any::<Option<NonZeroU32>>());
+    (graces, times, any::<bool>(), codes).prop_map(
+        |(graces, (timeout_ms, idle_ms), always_reports, success_codes)| Policy {
             graces,
             timeout_ms,
+            idle_ms,
             always_reports,
             success_codes,
         },
@@ -53,6 +62,7 @@ fn any_spec() -> impl Strategy<Value = Spec> {
             umask,
             input: if umask % 2 == 0 { StandardInput::None } else { StandardInput::Held },
             policy,
+            agent: None,
         },
     )
 }
