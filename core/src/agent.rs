@@ -16,7 +16,7 @@ use crate::bytes::ByteString;
 use crate::happening::Happening;
 use crate::session::{Report, Session};
 use crate::status::Status;
-use crate::stop::Actor;
+use crate::stop::{Actor, StopKind};
 use crate::time::Timestamp;
 
 /// What was ordered of an agent. Fixed at the launch.
@@ -180,7 +180,8 @@ pub struct Request {
     pub message: Option<String>,
 }
 
-/// Requests that are kept in a row after they were closed: the last so many.
+/// Requests that are kept in a row after they were closed: the last so many, from when the next one
+/// is opened. Until then an answer may still have to be sent.
 pub const REQUESTS_CLOSED_MAX: usize = 16;
 
 /// Requests of one session that may be open at the same time. What is asked beyond that is denied.
@@ -220,7 +221,7 @@ pub struct View {
     pub report: Option<Report>,
     /// Whether no further turn can follow on the report. It stays so once it was.
     pub report_is_final: bool,
-    /// What else became known.
+    /// What else became known. Its [`turns`](Learned::turns) tell turns apart.
     pub learned: Learned,
 }
 
@@ -231,45 +232,90 @@ impl Permissions {
     /// links followed.
     #[must_use]
     pub fn decide(&self, asked: &Asked, paths_are_inside: bool) -> Option<bool> {
-        let fits = |pattern: &String| fits(pattern, asked);
-        if self.deny.iter().any(fits) {
+        let subjects = subjects(asked);
+        let is_of_tool = |pattern: &&Pattern<'_>| pattern.tool == asked.tool;
+        let deny: Vec<_> = self.deny.iter().filter_map(|text| Pattern::of(text)).collect();
+        if deny.iter().any(|pattern| pattern.is_begun_by(asked, &subjects)) {
             return Some(false);
         }
+        // What is denied may hide behind what comes first.
+        let may_hide = !subjects.iter().all(|subject| is_simple(subject));
+        if may_hide && deny.iter().any(|pattern| is_of_tool(&pattern)) {
+            return None;
+        }
+        let mut allow = self.allow.iter().filter_map(|text| Pattern::of(text));
         let is_edit = !asked.paths.is_empty() && asked.command.is_none();
-        let is_allowed =
-            self.allow.iter().any(fits) || (self.edits_in_folder && is_edit && paths_are_inside);
+        let is_allowed = allow.any(|pattern| pattern.fits_all(asked, &subjects))
+            || (self.edits_in_folder && is_edit && paths_are_inside);
         is_allowed.then_some(true)
     }
 }
 
-/// Says whether a pattern fits: `Tool` any use of the tool, `Tool(text)` the command or the one file
-/// that is exactly this, `Tool(text*)` those that begin like this.
-///
-/// A command that a shell would take for more than one fits no pattern with a star: what is allowed
-/// to begin is not allowed to go on as something else.
-fn fits(pattern: &str, asked: &Asked) -> bool {
-    let Some((tool, rest)) = pattern.split_once('(') else {
-        return pattern == asked.tool || pattern == "*";
-    };
-    let Some(text) = rest.strip_suffix(')') else { return false };
-    let subject = match (&asked.command, asked.paths.as_slice()) {
-        (Some(command), _) => command,
-        (None, [path]) => path,
-        (None, _) => return false,
-    };
-    if tool != asked.tool {
-        return false;
+/// What is denied or allowed: `Tool` any use of the tool, `*` of any, `Tool(text)` the command or the
+/// files that are exactly this, `Tool(text*)` those that begin like this.
+struct Pattern<'a> {
+    tool: &'a str,
+    /// The text, and whether more may follow.
+    subject: Option<(&'a str, bool)>,
+}
+
+impl<'a> Pattern<'a> {
+    /// Returns what a text means, or `None` where it means nothing.
+    fn of(text: &'a str) -> Option<Self> {
+        let Some((tool, rest)) = text.split_once('(') else {
+            return (!text.is_empty()).then_some(Self { tool: text, subject: None });
+        };
+        let subject = rest.strip_suffix(')')?;
+        let is_open = subject.ends_with('*');
+        let subject = Some((subject.strip_suffix('*').unwrap_or(subject), is_open));
+        Some(Self { tool, subject })
     }
-    match text.strip_suffix('*') {
-        Some(beginning) => subject.starts_with(beginning) && is_simple(subject),
-        None => subject == text,
+
+    /// Says whether one of the subjects is, or begins with, what is meant.
+    fn is_begun_by(&self, asked: &Asked, subjects: &[&str]) -> bool {
+        match self.subject {
+            None => self.tool == "*" || self.tool == asked.tool,
+            Some((text, is_open)) => {
+                let begins = |subject: &&str| {
+                    let subject = subject.trim();
+                    if is_open { subject.starts_with(text) } else { subject == text }
+                };
+                self.tool == asked.tool && subjects.iter().any(begins)
+            }
+        }
+    }
+
+    /// Says whether all of the subjects are what is meant, and nothing else besides.
+    ///
+    /// A command that a shell would take for more than one fits no pattern with a star: what is
+    /// allowed to begin is not allowed to go on as something else.
+    fn fits_all(&self, asked: &Asked, subjects: &[&str]) -> bool {
+        match self.subject {
+            None => self.tool == "*" || self.tool == asked.tool,
+            Some((text, is_open)) => {
+                let fits = |subject: &&str| {
+                    let begins = subject.starts_with(text) && is_simple(subject);
+                    if is_open { begins } else { *subject == text }
+                };
+                self.tool == asked.tool && !subjects.is_empty() && subjects.iter().all(fits)
+            }
+        }
     }
 }
 
-/// Says whether a shell would take a command for one simple command.
+/// Returns what a pattern with a text is compared with: the command, or else the files.
+fn subjects(asked: &Asked) -> Vec<&str> {
+    match &asked.command {
+        Some(command) => Vec::from([command.as_str()]),
+        None => asked.paths.iter().map(String::as_str).collect(),
+    }
+}
+
+/// Says whether a shell would take a command for one simple command that leads to no parent folder.
 fn is_simple(command: &str) -> bool {
+    let parts = |text: char| !(text.is_alphanumeric() || matches!(text, '.' | '_' | '-'));
     !command.contains([';', '&', '|', '<', '>', '`', '$', '(', ')', '{', '}', '\n', '\r', '\\'])
-        && !command.split('/').any(|part| part == "..")
+        && !command.split(parts).any(|part| part.ends_with(".."))
 }
 
 impl Request {
@@ -284,7 +330,9 @@ impl View {
     /// Returns what is to be handed in next, so that the session comes to say what its agent has
     /// said, or `None` when it does. Each is to be handed in before the next is asked for.
     ///
-    /// `is_over` says that the process has ended and all that it printed was read.
+    /// `is_over` says that the process has ended and all that it printed was read. Hand in what was
+    /// [learned](crate::supervisor::Supervisor::learn) before, and ask only when all is read that
+    /// there was at the start: what is not asked yet counts as withdrawn.
     #[must_use]
     pub fn next(&self, session: &Session, is_over: bool) -> Option<Happening> {
         let machine = &session.machine;
@@ -319,6 +367,10 @@ impl View {
         }
         match (self.turn, machine.awaits_message()) {
             (Turn::Ended, false) if session.is_interactive() => return Some(Happening::TurnEnded),
+            // One more came and went between two looks; its end is where the waiting begins.
+            (Turn::Ended, true) if session.learned.turns > session.turns_ended => {
+                return Some(Happening::TurnEnded);
+            }
             (Turn::Begun, true) => return Some(Happening::TurnBegan),
             (Turn::NotBegun | Turn::Begun | Turn::Ended, true | false) => {}
         }
@@ -340,7 +392,18 @@ impl View {
         }
         let report = self.report.as_ref()?;
         let is_known = session.report.as_deref() == Some(report);
-        let is_settled = session.machine.report().is_some() && session.machine.intent().is_some();
+        let mark = session.machine.report();
+        let is_settled = mark.is_some()
+            && matches!(
+                session.machine.intent(),
+                Some(
+                    StopKind::Interrupt
+                        | StopKind::Kill
+                        | StopKind::Timeout
+                        | StopKind::Shutdown
+                        | StopKind::Superseded
+                )
+            );
         (!is_known && !is_settled).then(|| report.clone())
     }
 }

@@ -132,6 +132,24 @@ impl Happening {
         }
     }
 
+    /// Returns the number of the request that it closes, if it closes one.
+    pub(crate) const fn closes(&self) -> Option<u32> {
+        match self {
+            Self::RequestWithdrawn { number } | Self::Answered { number, .. } => Some(*number),
+            Self::Stop { .. }
+            | Self::Launched(_)
+            | Self::Attached(_)
+            | Self::Fact(_)
+            | Self::Due(_)
+            | Self::RequestOpened(_)
+            | Self::TurnEnded
+            | Self::TurnBegan
+            | Self::Bypass { .. }
+            | Self::Reported(_)
+            | Self::ParentEnded => None,
+        }
+    }
+
     /// Returns the process that came with it.
     pub(crate) const fn process(&self) -> Option<&Arc<dyn Process>> {
         match self {
@@ -169,6 +187,7 @@ impl Happening {
                 close(session, number, state, Some(*decision), at);
             }
             Self::Bypass { until, .. } => session.bypass_until = until,
+            Self::TurnEnded => session.turns_ended = session.learned.turns,
             Self::Attached(Attach::Ended(ending)) | Self::Fact(Fact::Ended(ending)) => {
                 let Ending { witness, output, left_behind, .. } = ending;
                 session.sighting =
@@ -182,7 +201,6 @@ impl Happening {
             )
             | Self::Fact(Fact::Lost(_))
             | Self::Due(_)
-            | Self::TurnEnded
             | Self::TurnBegan
             | Self::ParentEnded => {}
         }
@@ -193,11 +211,12 @@ fn open(session: &mut Session, asked: Asked, at: Timestamp) {
     session.requests_count += 1;
     session.requests_read_to = asked.offset + 1;
     let closed = session.requests.iter().filter(|request| !request.is_open()).count();
-    if closed > REQUESTS_CLOSED_MAX
-        && let Some(oldest) = session.requests.iter().position(|request| !request.is_open())
-    {
-        session.requests.remove(oldest);
-    }
+    let mut surplus = closed.saturating_sub(REQUESTS_CLOSED_MAX);
+    session.requests.retain(|request| {
+        let goes = surplus > 0 && !request.is_open();
+        surplus -= usize::from(goes);
+        !goes
+    });
     session.requests.push(Request {
         number: session.requests_count,
         asked,

@@ -264,12 +264,44 @@ pub struct Session {
     /// The offset in standard output up to which requests are known.
     #[serde(default)]
     pub requests_read_to: u64,
+    /// How many turns its agent had ended when it was last handed in that one had.
+    #[serde(default)]
+    pub turns_ended: u32,
     /// Until when its agent may do everything without asking.
     #[serde(default)]
     pub bypass_until: Option<Timestamp>,
 }
 
 impl Session {
+    /// Returns the row of a session of which nothing is stored yet.
+    pub(crate) fn unborn(
+        id: SessionId,
+        parent: Option<SessionId>,
+        spec: Arc<Spec>,
+        machine: Machine,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            parent,
+            spec,
+            machine,
+            created_at,
+            started_at: None,
+            ended_at: None,
+            intent: None,
+            report: None,
+            sighting: Sighting::default(),
+            notes: Vec::new(),
+            learned: Learned::default(),
+            requests: Vec::new(),
+            requests_count: 0,
+            requests_read_to: 0,
+            turns_ended: 0,
+            bypass_until: None,
+        }
+    }
+
     /// Returns where the session stands.
     #[must_use]
     pub const fn status(&self) -> Status {

@@ -82,7 +82,7 @@ impl Machine {
             Input::Adopted => self.adopted(now),
             Input::Unreachable => self.unreachable(),
             Input::RequestOpened => self.request_opened(),
-            Input::RequestClosed => self.request_closed(),
+            Input::RequestClosed => self.request_closed(now),
             Input::TurnEnded => self.turn_ended(now),
             Input::TurnBegan => self.turn_began(),
             Input::SettingsChanged => Some(self.settings_changed()),
@@ -100,6 +100,8 @@ impl Machine {
                 return self.unchanged();
             }
             Status::Queued => {
+                // What was not begun cannot be brought to its end: it is called off.
+                let kind = if kind == StopKind::Finish { StopKind::Interrupt } else { kind };
                 next.intent = Some(kind);
                 return next.settle(End::NeverRan, Cause::Stop(kind));
             }
@@ -114,7 +116,7 @@ impl Machine {
                     // The end is decided, and the ladder or the linger deadline brings it about.
                     return self.unchanged();
                 }
-                next.intent = self.intent.or(Some(kind));
+                next.intent = self.decided().or(Some(kind));
             }
         }
         let first = self.policy.graces.first(kind);
@@ -124,13 +126,23 @@ impl Machine {
             Some(_) | None => first,
         };
         next.rung = self.rung.max(Some(first));
-        let answer = self.intent.map_or(Answer::Accepted, Answer::AlreadyStopping);
+        let is_first = next.intent != self.intent;
+        let answer = match self.intent {
+            Some(kind) if !is_first => Answer::AlreadyStopping(kind),
+            Some(_) | None => Answer::Accepted,
+        };
         if next == *self {
             return self.unchanged().answer(answer);
         }
         let climbed = next.rung != self.rung;
         let change = next.changed(Cause::Stop(kind)).answer(answer);
         if climbed { change.signal(now) } else { change }
+    }
+
+    /// Returns the intent that decides, if anybody had one. To finish decides nothing, and so gives
+    /// way to whatever else is asked for.
+    fn decided(&self) -> Option<StopKind> {
+        self.intent.filter(|kind| *kind != StopKind::Finish)
     }
 
     fn due(&self, deadline: Deadline, now: Now) -> Transition {
@@ -229,7 +241,7 @@ impl Machine {
                 };
                 Some(next.changed(Cause::RequestOpened))
             }
-            // It is stored as withdrawn, and that is no change of the session.
+            // Nobody will answer it, and nothing is stored of it.
             Status::Completing => Some(self.unchanged()),
             Status::Queued
             | Status::Starting
@@ -239,15 +251,18 @@ impl Machine {
         }
     }
 
-    fn request_closed(&self) -> Option<Transition> {
+    fn request_closed(&self, now: Now) -> Option<Transition> {
         match self.status {
-            Status::WaitingInput => {
-                let requests_open = self.requests_open.saturating_sub(1);
+            Status::WaitingInput if self.requests_open > 0 => {
+                let requests_open = self.requests_open - 1;
                 let status = self.status_with(requests_open, self.awaits_message);
-                Some(Self { status, requests_open, ..*self }.changed(Cause::RequestClosed))
+                let next = Self { status, requests_open, ..*self };
+                let change = next.changed(Cause::RequestClosed);
+                // An idle deadline that came while it was open has passed without an effect.
+                Some(if requests_open == 0 { change.idle(now) } else { change })
             }
             // The answer came too late.
-            Status::Running | Status::Completing => Some(self.unchanged()),
+            Status::Running | Status::WaitingInput | Status::Completing => Some(self.unchanged()),
             Status::Queued
             | Status::Starting
             | Status::Completed
@@ -305,15 +320,17 @@ impl Machine {
         }
     }
 
-    /// The last report before somebody asked for the end counts, or else the first after it.
+    /// The last report before the intent that decides counts, or else the first after it; for one that
+    /// only finishes, the last.
     fn reported(&self, success: bool, now: Now) -> Option<Transition> {
         if self.status == Status::Queued {
             return None;
         }
-        if self.report.is_some() && self.intent.is_some() {
+        let before_intent = self.decided().is_none();
+        if self.report.is_some() && !before_intent {
             return Some(self.unchanged());
         }
-        let report = ReportMark { success, before_intent: self.intent.is_none() };
+        let report = ReportMark { success, before_intent };
         let next = Self {
             status: Status::Completing,
             requests_open: 0,

@@ -10,7 +10,6 @@
 use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use crate::agent::{Learned, RequestState};
 use crate::event::{Event, Seq};
@@ -23,7 +22,7 @@ use crate::ports::{
 };
 use crate::protocol::{CommitAnswer, Next, Origin, Protocol, RowSeen, TakeError};
 use crate::recording::{Call, Entry, fingerprint};
-use crate::session::{Revision, Session, SessionId, Sighting, Spec};
+use crate::session::{Revision, Session, SessionId, Spec};
 use crate::step::{Act, Answer, Transition};
 use crate::stop::{Actor, Intent, Rung, Signal};
 use crate::time::{Monotonic, Now, Timestamp};
@@ -173,24 +172,8 @@ impl Supervisor {
             Start::AtOnce => Machine::launch(birth.spec.policy),
             Start::AfterParent => Machine::queue(birth.spec.policy),
         };
-        let session = Session {
-            id: birth.id,
-            parent: birth.parent,
-            machine: Machine::unborn(birth.spec.policy, transition.next.status()),
-            spec: birth.spec,
-            created_at: now.wall,
-            started_at: None,
-            ended_at: None,
-            intent: None,
-            report: None,
-            sighting: Sighting::default(),
-            notes: Vec::new(),
-            learned: Learned::default(),
-            requests: Vec::new(),
-            requests_count: 0,
-            requests_read_to: 0,
-            bypass_until: None,
-        };
+        let machine = Machine::unborn(birth.spec.policy, transition.next.status());
+        let session = Session::unborn(birth.id, birth.parent, birth.spec, machine, now.wall);
         let protocol = Protocol::create(transition);
         let mut supervisor = Self::with(ports, protocol, session);
         supervisor.offer(transition, None, birth.by, now.wall);
@@ -250,6 +233,9 @@ impl Supervisor {
     ///
     /// See [`HandleError`]: each says what the driver must do.
     pub async fn handle(&mut self, happening: Happening) -> Result<Orders, HandleError> {
+        if let Some(void) = self.is_void(&happening) {
+            return void;
+        }
         let next = self.take(happening)?;
         self.follow(next).await
     }
@@ -283,21 +269,22 @@ impl Supervisor {
         self.session.learned.clone_from(learned);
     }
 
-    /// Says whether what is answered can be answered.
-    fn check(&self, happening: &Happening) -> Result<(), HandleError> {
-        let Happening::Answered { number, .. } = happening else { return Ok(()) };
-        let state = self.session.request(*number).map(|request| request.state);
-        // Once it has ended the machine tells how.
-        if state == Some(RequestState::Open) || self.session.status().is_terminal() {
-            return Ok(());
+    /// Returns the answer to what would close a request that is not open, if it is that. Nobody waits
+    /// for one where the agent needs none any more. Once the session has ended the machine tells how.
+    fn is_void(&self, happening: &Happening) -> Option<Result<Orders, HandleError>> {
+        let state = self.session.request(happening.closes()?).map(|request| request.state);
+        if self.is_blocked() || self.is_over() || state == Some(RequestState::Open) {
+            return None;
         }
-        Err(HandleError::RequestNotOpen { state })
+        let is_asked = happening.is_command();
+        Some(if is_asked {
+            Err(HandleError::RequestNotOpen { state })
+        } else {
+            Ok(Orders::NOTHING)
+        })
     }
 
     fn take(&mut self, happening: Happening) -> Result<Next, HandleError> {
-        if !self.protocol.is_blocked() {
-            self.check(&happening)?;
-        }
         let now = self.ports.clock.now();
         let origin = if happening.is_command() { Origin::Command } else { Origin::Fact };
         let input = happening.input();

@@ -11,6 +11,7 @@ mod session_task;
 mod shutdown;
 mod spawner;
 mod start;
+mod stash;
 
 pub(crate) use agents::{AgentRequest, check_prompt, message, plan};
 pub(crate) use continuation::{ContinueRequest, accept, continue_session, with};

@@ -21,9 +21,9 @@ use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, mpsc, oneshot, watch}
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Refusal;
 use super::agents::Desks;
 use super::session_task::{Command, Doors, MAILBOX_COMMANDS_MAX, Outcome, SessionTask, Snapshot};
+use super::{Refusal, stash};
 use crate::api::Supervision;
 
 /// Sessions that may live at the same time. A launch beyond that is refused.
@@ -124,8 +124,11 @@ impl Registry {
             }
             return Err(refusal.unwrap_or(Refusal::Stopping));
         }
+        let id = supervisor.session().id;
+        if supervisor.session().status() == Status::Queued {
+            stash::keep(id, &environment);
+        }
         let (task, snapshot) = self.enrol(supervisor, environment, Supervision::Ok);
-        let id = snapshot.borrow().session.id;
         self.drive(id, Some(place), task.run_new(created));
         refusal.map_or(Ok(snapshot), Err)
     }
@@ -161,8 +164,9 @@ impl Registry {
             Recovery::AwaitParent => {
                 let parent = stored.session.parent;
                 let supervisor = Supervisor::resume(self.ports.clone(), stored.session);
-                // What it was to have in its environment was in the memory of an earlier daemon.
-                let (task, _snapshot) = self.enrol(supervisor, own_environment(), Supervision::Ok);
+                // Without what was kept of it, this daemon's own is the next best.
+                let environment = stash::take(id).unwrap_or_else(own_environment);
+                let (task, _snapshot) = self.enrol(supervisor, environment, Supervision::Ok);
                 self.drive(id, self.place(), task.run_queued());
                 if let Some(parent) = parent {
                     self.escort(id, parent);
@@ -350,7 +354,7 @@ impl Registry {
                 }
             };
             tokio::select! {
-                () = bring => {}
+                () = bring => stash::forget(child),
                 () = leaving.cancelled() => {}
                 () = registry.usurped.cancelled() => {}
             }
@@ -549,8 +553,6 @@ mod tests {
     use std::sync::Arc;
 
     use candor_core::bytes::ByteString;
-    use candor_core::bytes::ByteString;
-    use candor_core::happening::Happening;
     use candor_core::machine::Policy;
     use candor_core::ports::{Environment, IdSource as _, NoRecorder};
     use candor_core::session::{Spec, StandardInput};

@@ -72,7 +72,7 @@ impl Desk {
             session: session.id,
             spec: spec.clone(),
             agent,
-            listener: Listener::new(agent.reader(spec)),
+            listener: Listener::new(agent.reader(spec, &session.spec.cwd)),
             output: None,
             sent: BTreeSet::new(),
             decided: BTreeMap::new(),

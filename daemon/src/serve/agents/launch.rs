@@ -64,7 +64,6 @@ pub(crate) fn plan(
         format!("there is no agent {:?}: use one of {}", request.kind, known.join(", "))
     })?;
     check_prompt(&request.prompt)?;
-    let program = find(agent, &request, environment)?;
     let order = Order {
         session,
         prompt: request.prompt.clone(),
@@ -78,6 +77,7 @@ pub(crate) fn plan(
         arguments: arguments.clone(),
         environment_names: environment.iter().map(|(name, _)| name.clone()).collect(),
     };
+    let program = find(agent, &request, &order, environment)?;
     let plan = agent.plan(&order, &program).map_err(|error| error.to_string())?;
     let spec = AgentSpec {
         kind: request.kind,
@@ -121,12 +121,16 @@ pub(crate) fn check_prompt(prompt: &str) -> Result<(), String> {
 fn find(
     agent: &dyn Agent,
     request: &AgentRequest,
+    order: &Order,
     environment: &[(ByteString, ByteString)],
 ) -> Result<PathBuf, String> {
     let path = environment.iter().find(|(name, _)| name.as_bytes() == b"PATH");
     let path = path.map(|(_, value)| OsStr::from_bytes(value.as_bytes()));
     let setting =
         request.program.as_ref().map(|path| Path::new(OsStr::from_bytes(path.as_bytes())));
-    let found = agents::find(agent, path, setting).map_err(|error| error.to_string())?;
+    let program = agent.program_of(order).map_err(|error| error.to_string())?;
+    let program = OsStr::from_bytes(program.as_bytes());
+    let found = agents::find(agent, program, path.unwrap_or_default(), setting)
+        .map_err(|error| error.to_string())?;
     Ok(agent.instead_of(&found))
 }

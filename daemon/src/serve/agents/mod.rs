@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use candor_adapters::agents;
 use candor_adapters::process::Outputs;
+use candor_core::agent::View;
 use candor_core::session::Session;
 
 /// What all desks share.
@@ -47,7 +48,8 @@ pub(crate) fn message(session: &Session, text: &str) -> Result<Vec<u8>, String> 
     };
     check_prompt(text)?;
     let takes = spec.is_interactive.then(|| agents::by_name(&spec.kind)).flatten();
-    takes.and_then(|agent| agent.message(text)).ok_or_else(|| {
+    let view = View { learned: session.learned.clone(), ..View::default() };
+    takes.and_then(|agent| agent.message(&view, text)).ok_or_else(|| {
         format!(
             "session {} takes no further message, since it was launched without `--interactive`: \
              `candor continue` goes on with it in a new session",

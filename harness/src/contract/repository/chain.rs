@@ -89,6 +89,7 @@ impl Chain {
             requests: Vec::new(),
             requests_count: 0,
             requests_read_to: 0,
+            turns_ended: 0,
             bypass_until: None,
         };
         let event = event(&session, None, transition, USER, 0);
