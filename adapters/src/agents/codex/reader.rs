@@ -7,7 +7,7 @@ use candor_core::session::Report;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::{Item, ItemKind, Owed, Place, Reader, Role, TurnUsage, reading};
+use super::super::{Item, ItemKind, Owed, Place, Reader, Role, TurnUsage, line, reading};
 
 /// Calls that are remembered as begun, at most. Of what is begun beyond that, the call is told again
 /// with its result.
@@ -325,11 +325,11 @@ const SIGNS: [(&str, &str); 8] = [
 ];
 
 impl Reader for CodexReader {
-    fn line(&mut self, place: Place, line: &[u8], items: &mut Vec<Item>) {
-        if reading::is_blank(line) {
+    fn line(&mut self, place: Place, bytes: &[u8], items: &mut Vec<Item>) {
+        if line::is_blank(bytes) {
             return;
         }
-        let is_known = reading::parse(line).is_some_and(|said| self.take(place, said, items));
+        let is_known = reading::parse(bytes).is_some_and(|said| self.take(place, said, items));
         if is_known {
             self.is_heard = true;
         } else {

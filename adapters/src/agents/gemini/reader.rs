@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::talk::Talk;
-use super::super::{Item, ItemKind, Owed, Place, Reader, Role, TurnUsage, reading};
+use super::super::{Item, ItemKind, Owed, Place, Reader, Role, TurnUsage, line, reading};
 
 /// Reads what Gemini CLI prints.
 pub(super) struct GeminiReader {
@@ -229,11 +229,11 @@ const SIGNS: [(&str, &str); 9] = [
 ];
 
 impl Reader for GeminiReader {
-    fn line(&mut self, place: Place, line: &[u8], items: &mut Vec<Item>) {
-        if reading::is_blank(line) {
+    fn line(&mut self, place: Place, bytes: &[u8], items: &mut Vec<Item>) {
+        if line::is_blank(bytes) {
             return;
         }
-        let is_known = reading::parse(line).is_some_and(|said| self.take(place, said, items));
+        let is_known = reading::parse(bytes).is_some_and(|said| self.take(place, said, items));
         if is_known {
             self.is_heard = true;
         } else {

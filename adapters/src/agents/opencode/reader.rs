@@ -10,7 +10,7 @@ use candor_core::time::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::{Item, ItemKind, Owed, Place, Reader, Role, TurnUsage, reading};
+use super::super::{Item, ItemKind, Owed, Place, Reader, Role, TurnUsage, line, reading};
 
 /// Millionths of a dollar in one.
 const MICROUSD_PER_USD: f64 = 1e6;
@@ -301,11 +301,11 @@ const SIGNS: [(&str, &str); 4] = [
 ];
 
 impl Reader for OpenCodeReader {
-    fn line(&mut self, place: Place, line: &[u8], items: &mut Vec<Item>) {
-        if reading::is_blank(line) {
+    fn line(&mut self, place: Place, bytes: &[u8], items: &mut Vec<Item>) {
+        if line::is_blank(bytes) {
             return;
         }
-        let is_known = reading::parse(line).is_some_and(|said| self.take(place, said, items));
+        let is_known = reading::parse(bytes).is_some_and(|said| self.take(place, said, items));
         if is_known {
             self.is_heard = true;
         } else {

@@ -12,7 +12,7 @@ use candor_core::bytes::ByteString;
 use candor_core::session::StandardInput;
 use candor_core::stop::Graces;
 
-use super::{Agent, Order, Plan, PlanError, Reader, order};
+use super::{Agent, Order, Plan, PlanError, Reader, check, order};
 use reader::GeminiReader;
 
 /// Gemini CLI.
@@ -48,6 +48,7 @@ impl Agent for Gemini {
     }
 
     fn plan(&self, order: &Order, program: &Path) -> Result<Plan, PlanError> {
+        check::prompt(&order.prompt)?;
         order::without_turns_and_talk(order, "Gemini CLI")?;
         let mut command = order::Command::new(program)?;
         // What the caller adds comes first, so that an option of many values takes none of the others.
@@ -55,11 +56,9 @@ impl Agent for Gemini {
         command.push("--output-format=stream-json")?;
         // Who starts it in a folder trusts the folder; nobody could be asked.
         command.push("--skip-trust")?;
-        if let Some(model) = &order.model {
-            command.push(&format!("--model={}", order::word("model", model)?))?;
-        }
+        command.push_model(order.model.as_deref())?;
         if let Some(mode) = &order.permission_mode {
-            let mode = order::one_of("permission mode of Gemini CLI", mode, &APPROVAL_MODES)?;
+            let mode = order::mode(mode, &APPROVAL_MODES)?;
             command.push(&format!("--approval-mode={mode}"))?;
         }
         let agent_session = match &order.resume {
@@ -83,7 +82,7 @@ impl Agent for Gemini {
         let (name, value) = WITHOUT_RELAUNCH;
         Ok(Plan {
             command: command.into_arguments(),
-            environment: vec![(order::bytes(name)?, order::bytes(value)?)],
+            environment: vec![(check::argument(name)?, check::argument(value)?)],
             without: Vec::new(),
             // It reads its prompt to the end of its input.
             input: StandardInput::Held,

@@ -12,7 +12,7 @@ use candor_core::bytes::ByteString;
 use candor_core::session::StandardInput;
 use candor_core::stop::Graces;
 
-use super::{Agent, Order, Plan, PlanError, Reader, order};
+use super::{Agent, Order, Plan, PlanError, Reader, check, order};
 use reader::OpenCodeReader;
 
 /// opencode.
@@ -45,17 +45,16 @@ impl Agent for OpenCode {
     }
 
     fn plan(&self, order: &Order, program: &Path) -> Result<Plan, PlanError> {
+        check::prompt(&order.prompt)?;
         order::without_turns_and_talk(order, "opencode")?;
         let mut command = order::Command::new(program)?;
         command.push("run")?;
         // What the caller adds comes first, so that an option of many values takes none of the others.
         command.extend(&order.arguments);
         command.push("--format=json")?;
-        if let Some(model) = &order.model {
-            command.push(&format!("--model={}", order::word("model", model)?))?;
-        }
+        command.push_model(order.model.as_deref())?;
         if let Some(mode) = &order.permission_mode {
-            let mode = order::one_of("permission mode of opencode", mode, &PERMISSION_MODES)?;
+            let mode = order::mode(mode, &PERMISSION_MODES)?;
             if mode == "auto" {
                 command.push("--auto")?;
             }
@@ -97,7 +96,8 @@ fn session_id(value: &str) -> Result<&str, PlanError> {
         !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
     });
     if is_id {
-        return order::word("session", value);
+        check::word("the agent's session", value)?;
+        return Ok(value);
     }
-    Err(order::refuse(format!("opencode has no such session: {}", value.escape_debug())))
+    Err(order::refuse(format!("opencode has no such session: `{}`", check::shown(value))))
 }

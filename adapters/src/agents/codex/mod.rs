@@ -12,7 +12,7 @@ use candor_core::bytes::ByteString;
 use candor_core::session::StandardInput;
 use candor_core::stop::Graces;
 
-use super::{Agent, Order, Plan, PlanError, Reader, order};
+use super::{Agent, Order, Plan, PlanError, Reader, check, order};
 use reader::CodexReader;
 
 /// Codex.
@@ -53,6 +53,7 @@ impl Agent for Codex {
     }
 
     fn plan(&self, order: &Order, program: &Path) -> Result<Plan, PlanError> {
+        check::prompt(&order.prompt)?;
         order::without_turns_and_talk(order, "Codex")?;
         let mut command = order::Command::new(program)?;
         command.push("exec")?;
@@ -60,11 +61,9 @@ impl Agent for Codex {
         command.extend(&order.arguments);
         command.push("--json")?;
         command.push("--skip-git-repo-check")?;
-        if let Some(model) = &order.model {
-            command.push(&format!("--model={}", order::word("model", model)?))?;
-        }
+        command.push_model(order.model.as_deref())?;
         if let Some(mode) = &order.permission_mode {
-            let mode = order::one_of("permission mode of Codex", mode, &SANDBOXES)?;
+            let mode = order::mode(mode, &SANDBOXES)?;
             command.push(&format!("--sandbox={mode}"))?;
         }
         let mut agent_session = None;
