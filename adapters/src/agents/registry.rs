@@ -3,10 +3,10 @@
 use super::Agent;
 use super::claude::Claude;
 use super::command::Command;
-use super::{Codex, Gemini, OpenCode};
+use super::{Acp, Codex, Gemini, OpenCode};
 
 /// All agents that can be ordered, in the order in which they are shown.
-static AGENTS: [&dyn Agent; 4] = [&Claude, &Codex, &Gemini, &OpenCode];
+static AGENTS: [&dyn Agent; 5] = [&Claude, &Codex, &Gemini, &OpenCode, &Acp];
 
 /// Returns all agents that can be ordered.
 #[must_use]
