@@ -311,10 +311,11 @@ fn subjects(asked: &Asked) -> Vec<&str> {
     }
 }
 
-/// Says whether a shell would take a command for one simple command.
+/// Says whether a shell would take a command for one simple command that leads to no parent folder.
 fn is_simple(command: &str) -> bool {
+    let parts = |text: char| !(text.is_alphanumeric() || matches!(text, '.' | '_' | '-'));
     !command.contains([';', '&', '|', '<', '>', '`', '$', '(', ')', '{', '}', '\n', '\r', '\\'])
-        && !command.split('/').any(|part| part == "..")
+        && !command.split(parts).any(|part| part.ends_with(".."))
 }
 
 impl Request {

@@ -8,9 +8,8 @@
 
 mod acp;
 mod check;
-pub mod claude;
+mod claude;
 mod codex;
-mod command;
 mod find;
 mod gemini;
 mod line;
@@ -20,12 +19,17 @@ mod order;
 mod reading;
 mod registry;
 mod talk;
+mod version;
 
 pub use acp::Acp;
+pub use claude::Claude;
 pub use codex::Codex;
+pub use find::{FindError, find};
 pub use gemini::Gemini;
 pub use listener::Listener;
 pub use opencode::OpenCode;
+pub use registry::{all, by_name};
+pub use version::version;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -35,10 +39,6 @@ use candor_core::bytes::ByteString;
 use candor_core::session::{SessionId, StandardInput};
 use candor_core::stop::Graces;
 use candor_core::time::Timestamp;
-
-pub use command::Command;
-pub use find::{FindError, find, version};
-pub use registry::{all, by_name, of_session};
 
 /// Bytes of a prompt or a further message, at most. What is longer belongs into a file.
 pub const PROMPT_BYTES_MAX: usize = 512 * 1024;

@@ -1,9 +1,6 @@
 //! Which agents there are.
 
-use super::Agent;
-use super::claude::Claude;
-use super::command::Command;
-use super::{Acp, Codex, Gemini, OpenCode};
+use super::{Acp, Agent, Claude, Codex, Gemini, OpenCode};
 
 /// All agents that can be ordered, in the order in which they are shown.
 static AGENTS: [&dyn Agent; 5] = [&Claude, &Codex, &Gemini, &OpenCode, &Acp];
@@ -20,13 +17,6 @@ pub fn by_name(name: &str) -> Option<&'static dyn Agent> {
     AGENTS.into_iter().find(|agent| agent.name() == name)
 }
 
-/// Returns the agent by whose name a session was stored. One of a name that is not known any more is
-/// a program like any other: its lines are there, and mean nothing.
-#[must_use]
-pub fn of_session(name: &str) -> &'static dyn Agent {
-    by_name(name).unwrap_or(&Command)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +29,5 @@ mod tests {
         }
         assert!(by_name("no-such-agent").is_none());
         assert!(by_name("").is_none());
-        assert_eq!(of_session("no-such-agent").name(), "command");
     }
 }

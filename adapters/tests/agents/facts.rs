@@ -53,7 +53,8 @@ pub(crate) fn read(agent: &dyn Agent, spec: &AgentSpec, stdout: &[u8], stderr: &
     facts
 }
 
-fn facts(view: &View) -> String {
+/// Writes down what is known of a session.
+pub(crate) fn facts(view: &View) -> String {
     let learned = &view.learned;
     let mut facts = String::new();
     let report = match &view.report {
@@ -90,7 +91,8 @@ fn tokens(usage: Usage) -> String {
     format!("{}+{}/{}", usage.input_tokens, usage.cached_tokens, usage.output_tokens)
 }
 
-fn line(item: &Item) -> String {
+/// Writes down a piece of a conversation.
+pub(crate) fn line(item: &Item) -> String {
     let mut line = format!("{}.{} {:?} {:?}", item.place.offset, item.part, item.role, item.kind);
     for (name, value) in [("tool", &item.tool), ("call", &item.call), ("within", &item.within)] {
         if let Some(value) = value {
@@ -114,7 +116,7 @@ fn line(item: &Item) -> String {
 }
 
 /// Quotes the beginning of a text.
-fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     let head = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
     let rest = text.len() - head.len();
     if rest == 0 { format!("{head:?}") } else { format!("{head:?}+{rest}") }

@@ -553,8 +553,6 @@ mod tests {
     use std::sync::Arc;
 
     use candor_core::bytes::ByteString;
-    use candor_core::bytes::ByteString;
-    use candor_core::happening::Happening;
     use candor_core::machine::Policy;
     use candor_core::ports::{Environment, IdSource as _, NoRecorder};
     use candor_core::session::{Spec, StandardInput};

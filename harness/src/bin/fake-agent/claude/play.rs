@@ -80,6 +80,7 @@ pub(crate) struct Play {
     has_started: bool,
     input_ended: bool,
     swallows: bool,
+    is_deaf: bool,
     lingers: bool,
     /// Whether this turn has a report, or is to have none.
     is_settled: bool,
@@ -101,6 +102,7 @@ impl Play {
             has_started: false,
             input_ended: false,
             swallows: false,
+            is_deaf: false,
             lingers: false,
             is_settled: false,
             has_failed: false,
@@ -195,6 +197,7 @@ impl Play {
         match step {
             Step::Init => self.begin(message)?,
             Step::Swallow => self.swallows = true,
+            Step::Deaf => self.is_deaf = true,
             Step::Ready(path) => return Ok(self.wait_for_file(path, true)),
             Step::Await(path) => return Ok(self.wait_for_file(path, false)),
             Step::Hang => return Ok(self.await_end_of(None, self.phase()).is_some()),
@@ -348,6 +351,7 @@ impl Play {
     /// Does what an event asks for while it is at something.
     fn hear(&mut self, event: Event, phase: Phase) -> Heard {
         match event {
+            Event::Control { .. } | Event::Signal(_) if self.is_deaf => {}
             Event::Message(text) => self.turns.push_back(Turn::Message(text)),
             Event::InputEnded => self.input_ended = true,
             Event::Nonsense(line) => {

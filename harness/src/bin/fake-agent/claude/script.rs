@@ -12,6 +12,7 @@ const HEAD: &str = "steps:";
 pub(crate) enum Step {
     Init,
     Swallow,
+    Deaf,
     Ready(PathBuf),
     Await(PathBuf),
     Hang,
@@ -55,6 +56,7 @@ fn step(line: &str) -> Result<Step, String> {
     Ok(match word {
         "init" => Step::Init,
         "swallow" => Step::Swallow,
+        "deaf" => Step::Deaf,
         "ready" => Step::Ready(value.into()),
         "await" => Step::Await(value.into()),
         "hang" => Step::Hang,
