@@ -6,6 +6,7 @@
 //! where the old one stood. Whatever an agent prints, nothing here panics, grows without bound or
 //! gives up: what cannot be understood is counted.
 
+mod acp;
 mod check;
 mod claude;
 mod codex;
@@ -20,6 +21,7 @@ mod registry;
 mod talk;
 mod version;
 
+pub use acp::Acp;
 pub use claude::Claude;
 pub use codex::Codex;
 pub use find::{FindError, find};
