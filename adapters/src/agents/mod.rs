@@ -6,6 +6,7 @@
 //! where the old one stood. Whatever an agent prints, nothing here panics, grows without bound or
 //! gives up: what cannot be understood is counted.
 
+mod check;
 mod claude;
 mod codex;
 mod find;

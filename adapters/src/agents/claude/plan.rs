@@ -1,13 +1,14 @@
 //! How Claude Code is started.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use candor_core::session::StandardInput;
 use candor_core::stop::Graces;
 
-use crate::agents::order::{Command, bytes, one_of, refuse, uuid, word};
-use crate::agents::{Order, Plan, PlanError};
+use crate::agents::{Order, Plan, PlanError, check};
 
 /// The ladder. A request to break off is followed within 0.2 s; one signal in the first second of the
 /// process gets lost, hence two; `SIGTERM` ends it at once, and leaves its tools.
@@ -37,33 +38,61 @@ const WITHOUT: [&str; 8] = [
     "CLAUDE_CODE_SSE_PORT",
 ];
 
+/// Turns of a session, at most, that can be ordered.
+const TURNS_MAX: u32 = 1_000_000;
+
 /// Checks the order and makes the command. Every value stands behind an equals sign, so that none can
 /// be taken for a flag.
 pub(super) fn plan(order: &Order, program: &Path) -> Result<Plan, PlanError> {
-    let mut command = Command::new(program)?;
+    check::prompt(&order.prompt)?;
+    let mut arguments = Vec::new();
+    let mut push = |argument: String| arguments.push(argument);
     for flag in ["-p", "--output-format=stream-json", "--verbose", "--input-format=stream-json"] {
-        command.push(flag)?;
+        push(flag.to_owned());
     }
     if order.asks {
-        command.push("--permission-prompt-tool=stdio")?;
+        push("--permission-prompt-tool=stdio".to_owned());
     }
-    let agent_session = push_session(&mut command, order)?;
+    let agent_session = match &order.resume {
+        None => order.session.to_string(),
+        Some(resume) => {
+            check::word("the agent's session", &resume.agent_session)?;
+            push(format!("--resume={}", resume.agent_session));
+            if resume.forks { order.session.to_string() } else { resume.agent_session.clone() }
+        }
+    };
+    match &order.resume {
+        Some(resume) if !resume.forks => {}
+        Some(_) => {
+            push("--fork-session".to_owned());
+            push(format!("--session-id={agent_session}"));
+        }
+        None => push(format!("--session-id={agent_session}")),
+    }
     if let Some(model) = &order.model {
-        command.push(&format!("--model={}", word("model", model)?))?;
+        check::word("the model", model)?;
+        push(format!("--model={model}"));
     }
     if let Some(mode) = &order.permission_mode {
-        command.push(&format!("--permission-mode={}", permission_mode(mode)?))?;
+        if !PERMISSION_MODES.contains(&mode.as_str()) {
+            return Err(unknown_mode(mode));
+        }
+        push(format!("--permission-mode={mode}"));
     }
-    match order.max_turns {
-        None => {}
-        Some(0) => return Err(refuse("an agent cannot do anything in 0 turns: say 1 or more")),
-        Some(turns) => command.push(&format!("--max-turns={turns}"))?,
+    if let Some(turns) = order.max_turns {
+        check::turns(turns, TURNS_MAX)?;
+        push(format!("--max-turns={turns}"));
     }
-    command.extend(&order.arguments);
+    let mut command = vec![check::argument(program.as_os_str().as_bytes())?];
+    for argument in arguments {
+        command.push(check::argument(argument)?);
+    }
+    command.extend(order.arguments.iter().cloned());
+    let without = WITHOUT.into_iter().map(check::argument).collect::<Result<_, _>>()?;
     Ok(Plan {
-        command: command.into_arguments(),
+        command,
         environment: Vec::new(),
-        without: WITHOUT.into_iter().map(bytes).collect::<Result<_, _>>()?,
+        without,
         input: StandardInput::Held,
         graces: GRACES,
         always_reports: true,
@@ -71,30 +100,14 @@ pub(super) fn plan(order: &Order, program: &Path) -> Result<Plan, PlanError> {
     })
 }
 
-/// Says which of its sessions it goes on with, or which name a new one gets, and returns the name of
-/// the session that it will be in.
-fn push_session(command: &mut Command, order: &Order) -> Result<String, PlanError> {
-    let new = order.session.to_string();
-    let Some(resume) = &order.resume else {
-        command.push(&format!("--session-id={new}"))?;
-        return Ok(new);
-    };
-    let resumed = uuid(&resume.agent_session)?;
-    command.push(&format!("--resume={resumed}"))?;
-    if !resume.forks {
-        return Ok(resumed);
-    }
-    command.push("--fork-session")?;
-    command.push(&format!("--session-id={new}"))?;
-    Ok(new)
-}
-
-fn permission_mode(mode: &str) -> Result<&str, PlanError> {
+fn unknown_mode(mode: &str) -> PlanError {
     if mode == "bypassPermissions" {
-        return Err(refuse(
-            "the mode bypassPermissions cannot be ordered: if nothing is to be asked, hand \
-             --dangerously-skip-permissions to the agent itself",
+        return PlanError(Cow::Borrowed(
+            "the mode `bypassPermissions` cannot be ordered: if nothing is to be asked, pass \
+             `--dangerously-skip-permissions` on to the agent after `--`",
         ));
     }
-    one_of("permission mode", mode, &PERMISSION_MODES)
+    let mode = check::shown(mode);
+    let modes = PERMISSION_MODES.join(", ");
+    PlanError(Cow::Owned(format!("no permission mode is called `{mode}`: the modes are {modes}")))
 }
