@@ -118,6 +118,8 @@ pub struct Learned {
     pub trouble: Option<Trouble>,
     /// The end of what it last said to its user, at most [`SAID_BYTES_MAX`].
     pub last_said: Option<String>,
+    /// When it last printed anything, to the second.
+    pub printed_at: Option<Timestamp>,
 }
 
 /// Bytes of [`Learned::last_said`], at most.
@@ -311,10 +313,11 @@ fn subjects(asked: &Asked) -> Vec<&str> {
     }
 }
 
-/// Says whether a shell would take a command for one simple command.
+/// Says whether a shell would take a command for one simple command that leads to no parent folder.
 fn is_simple(command: &str) -> bool {
+    let parts = |text: char| !(text.is_alphanumeric() || matches!(text, '.' | '_' | '-'));
     !command.contains([';', '&', '|', '<', '>', '`', '$', '(', ')', '{', '}', '\n', '\r', '\\'])
-        && !command.split('/').any(|part| part == "..")
+        && !command.split(parts).any(|part| part.ends_with(".."))
 }
 
 impl Request {

@@ -253,8 +253,8 @@ impl Machine {
 
     fn request_closed(&self, now: Now) -> Option<Transition> {
         match self.status {
-            Status::WaitingInput => {
-                let requests_open = self.requests_open.saturating_sub(1);
+            Status::WaitingInput if self.requests_open > 0 => {
+                let requests_open = self.requests_open - 1;
                 let status = self.status_with(requests_open, self.awaits_message);
                 let next = Self { status, requests_open, ..*self };
                 let change = next.changed(Cause::RequestClosed);
@@ -262,7 +262,7 @@ impl Machine {
                 Some(if requests_open == 0 { change.idle(now) } else { change })
             }
             // The answer came too late.
-            Status::Running | Status::Completing => Some(self.unchanged()),
+            Status::Running | Status::WaitingInput | Status::Completing => Some(self.unchanged()),
             Status::Queued
             | Status::Starting
             | Status::Completed

@@ -1,28 +1,12 @@
-//! Where an agent's program is, and which version it is of.
+//! Where an agent's program is.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
-use tokio::io::AsyncReadExt as _;
-use tokio::process::Command;
-use tokio::time::timeout;
-
-use super::{Agent, line};
-
-/// How long a program may take to tell its version. The slowest takes 3 s on a machine that has
-/// nothing else to do.
-const VERSION_DEADLINE: Duration = Duration::from_secs(15);
-
-/// Bytes of what it prints then that are read, at most.
-const VERSION_OUTPUT_BYTES_MAX: u64 = 4_096;
-
-/// Bytes of a version, at most.
-const VERSION_BYTES_MAX: usize = 128;
+use super::Agent;
 
 /// Folders of a `PATH` that are looked into, at most.
 const PATH_FOLDERS_MAX: usize = 1_024;
@@ -57,9 +41,8 @@ pub enum FindError {
 }
 
 /// Finds an agent's program: where the setting says, or else `program` itself if it is a path, or else
-/// in the folders of `path_variable`, which
-/// is the caller's `PATH`. Folders in it that are not absolute are left out: which program runs does
-/// not depend on the folder that somebody stands in.
+/// in the folders of `path_variable`, which is the caller's `PATH`. Folders in it that are not
+/// absolute are left out: which program runs does not depend on the folder that somebody stands in.
 ///
 /// # Errors
 ///
@@ -105,34 +88,77 @@ fn is_program(path: &Path) -> bool {
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// Asks a program for its version, and returns the first line of its answer, or `None` when it gives
-/// none in time. It sees nothing of the environment but `environment`: of it only `HOME` and `PATH`
-/// should be the caller's.
-///
-/// Dropping the future kills the program.
-pub async fn version(program: &Path, environment: &[(OsString, OsString)]) -> Option<String> {
-    let mut child = Command::new(program)
-        .arg("--version")
-        .env_clear()
-        .envs(environment.iter().map(|(name, value)| (name, value)))
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .ok()?;
-    let stdout = child.stdout.take()?;
-    let answer = async {
-        let mut bytes = Vec::new();
-        stdout.take(VERSION_OUTPUT_BYTES_MAX).read_to_end(&mut bytes).await.ok()?;
-        child.wait().await.ok().filter(std::process::ExitStatus::success)?;
-        Some(bytes)
-    };
-    let bytes = timeout(VERSION_DEADLINE, answer).await.ok()??;
-    let text = line::text(&bytes);
-    let version = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-    let version: String = version.chars().filter(|char| !char.is_control()).collect();
-    Some(line::head(&version, VERSION_BYTES_MAX).to_owned())
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::super::Claude;
+    use super::*;
+
+    fn make(path: &Path, mode: u32) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn the_first_program_in_the_path_is_found_and_its_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [plain, folders, found] =
+            ["plain", "folders", "found"].map(|name| folder.path().join(name));
+        make(&plain.join("claude"), 0o644);
+        fs::create_dir_all(folders.join("claude")).unwrap();
+        make(&found.join("real"), 0o755);
+        symlink("real", found.join("claude")).unwrap();
+        let path = std::env::join_paths([
+            Path::new("relative"),
+            Path::new("/no/such/folder"),
+            &plain,
+            &folders,
+            &found,
+        ]);
+        assert_eq!(
+            find(&Claude, OsStr::new("claude"), &path.unwrap(), None),
+            Ok(found.join("claude"))
+        );
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_gets_a_sentence_that_says_how_to_get_it() {
+        for path in ["", "/no/such/folder:."] {
+            let error = find(&Claude, OsStr::new("claude"), OsStr::new(path), None).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "`claude` is in no folder of PATH: install Claude Code with `npm install -g \
+                 @anthropic-ai/claude-code`, or set `agents.claude`"
+            );
+        }
+    }
+
+    #[test]
+    fn a_setting_names_a_program_or_gets_a_sentence() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("claude");
+        make(&program, 0o644);
+        for wrong in [&program, folder.path(), Path::new("claude"), Path::new("/no/such/file")] {
+            let error =
+                find(&Claude, OsStr::new("claude"), OsStr::new("/bin"), Some(wrong)).unwrap_err();
+            let sentence = error.to_string();
+            assert!(sentence.contains(&*wrong.to_string_lossy()), "{sentence}");
+        }
+        make(&program, 0o755);
+        let found = find(&Claude, OsStr::new("claude"), OsStr::new(""), Some(&program));
+        assert_eq!(found, Ok(program));
+    }
+
+    #[test]
+    fn a_program_that_is_a_path_is_itself_or_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("claude");
+        make(&program, 0o755);
+        let (path, bin) = (program.as_os_str(), folder.path().as_os_str());
+        assert_eq!(find(&Claude, path, OsStr::new(""), None), Ok(program.clone()));
+        assert!(find(&Claude, OsStr::new("./claude"), bin, None).is_err());
+    }
 }

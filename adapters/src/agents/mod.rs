@@ -6,10 +6,10 @@
 //! where the old one stood. Whatever an agent prints, nothing here panics, grows without bound or
 //! gives up: what cannot be understood is counted.
 
+mod acp;
 mod check;
-pub mod claude;
+mod claude;
 mod codex;
-mod command;
 mod find;
 mod gemini;
 mod line;
@@ -19,11 +19,17 @@ mod order;
 mod reading;
 mod registry;
 mod talk;
+mod version;
 
+pub use acp::Acp;
+pub use claude::Claude;
 pub use codex::Codex;
+pub use find::{FindError, find};
 pub use gemini::Gemini;
 pub use listener::Listener;
 pub use opencode::OpenCode;
+pub use registry::{all, by_name};
+pub use version::version;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -33,10 +39,6 @@ use candor_core::bytes::ByteString;
 use candor_core::session::{SessionId, StandardInput};
 use candor_core::stop::Graces;
 use candor_core::time::Timestamp;
-
-pub use command::Command;
-pub use find::{FindError, find, version};
-pub use registry::{all, by_name, of_session};
 
 /// Bytes of a prompt or a further message, at most. What is longer belongs into a file.
 pub const PROMPT_BYTES_MAX: usize = 512 * 1024;
@@ -78,6 +80,11 @@ pub trait Agent: Send + Sync {
     ///
     /// A sentence that says what to change in the order. Nothing was started.
     fn plan(&self, order: &Order, program: &Path) -> Result<Plan, PlanError>;
+
+    /// Says whether what it prints tells its version, so that its program need not be asked.
+    fn tells_version(&self) -> bool {
+        false
+    }
 
     /// Returns a reader of what a session prints that was started after `spec` in the folder `cwd`.
     fn reader(&self, spec: &AgentSpec, cwd: &ByteString) -> Box<dyn Reader>;

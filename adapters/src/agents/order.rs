@@ -1,4 +1,4 @@
-//! The values of an order, which are the user's: each is checked before it becomes an argument.
+//! What the orders of several agents have in common, beside the checks of single values.
 
 use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt as _;
@@ -6,50 +6,24 @@ use std::path::Path;
 
 use candor_core::bytes::ByteString;
 
-use super::{Order, PlanError};
-
-/// Bytes of a word in an order, at most.
-const WORD_BYTES_MAX: usize = 256;
+use super::{Order, PlanError, check};
 
 /// Makes an error of a sentence.
 pub(super) fn refuse(sentence: impl Into<Cow<'static, str>>) -> PlanError {
     PlanError(sentence.into())
 }
 
-/// Checks that a value is one word that no program takes for an option or for more than one value.
-///
-/// # Errors
-///
-/// A sentence that names `what` it is.
-pub(super) fn word<'a>(what: &str, value: &'a str) -> Result<&'a str, PlanError> {
-    let is_plain =
-        |character: char| character.is_ascii_alphanumeric() || "._-:/@+[]~".contains(character);
-    if value.is_empty() || value.len() > WORD_BYTES_MAX {
-        return Err(refuse(format!("the {what} must have 1 to {WORD_BYTES_MAX} characters")));
-    }
-    if value.starts_with('-') {
-        return Err(refuse(format!("the {what} must not begin with a dash: {value}")));
-    }
-    if !value.chars().all(is_plain) {
-        return Err(refuse(format!(
-            "the {what} holds a character that none has: {}",
-            value.escape_debug()
-        )));
-    }
-    Ok(value)
-}
-
-/// Checks that a value is one of those that the program knows.
+/// Checks that a permission mode is one of those that the program knows.
 ///
 /// # Errors
 ///
 /// A sentence that names them.
-pub(super) fn one_of<'a>(what: &str, value: &'a str, known: &[&str]) -> Result<&'a str, PlanError> {
-    if known.contains(&value) {
-        return Ok(value);
+pub(super) fn mode<'a>(mode: &'a str, modes: &[&str]) -> Result<&'a str, PlanError> {
+    if modes.contains(&mode) {
+        return Ok(mode);
     }
-    let known = known.join(", ");
-    Err(refuse(format!("there is no {what} {}: it is one of {known}", value.escape_debug())))
+    let (mode, modes) = (check::shown(mode), modes.join(", "));
+    Err(refuse(format!("no permission mode is called `{mode}`: the modes are {modes}")))
 }
 
 /// Checks that the agent's own name for a session is a UUID, and returns it in the usual form.
@@ -62,11 +36,11 @@ pub(super) fn one_of<'a>(what: &str, value: &'a str, known: &[&str]) -> Result<&
 /// A sentence that quotes it.
 pub(super) fn uuid(value: &str) -> Result<String, PlanError> {
     let uuid = uuid::Uuid::try_parse(value)
-        .map_err(|_| refuse(format!("the agent has no such session: {}", value.escape_debug())))?;
+        .map_err(|_| refuse(format!("the agent has no such session: `{}`", check::shown(value))))?;
     Ok(uuid.hyphenated().to_string())
 }
 
-/// Refuses what only some agents can do.
+/// Refuses what only other agents can do.
 ///
 /// # Errors
 ///
@@ -94,8 +68,7 @@ impl Command {
     ///
     /// [`PlanError`] when its path holds a NUL, which no path does.
     pub(super) fn new(program: &Path) -> Result<Self, PlanError> {
-        let program = ByteString::new(program.as_os_str().as_bytes().to_vec());
-        Ok(Self(vec![program.map_err(|_| has_nul())?]))
+        Ok(Self(vec![check::argument(program.as_os_str().as_bytes())?]))
     }
 
     /// Appends an argument.
@@ -104,7 +77,7 @@ impl Command {
     ///
     /// [`PlanError`] when it holds a NUL.
     pub(super) fn push(&mut self, argument: &str) -> Result<(), PlanError> {
-        self.0.push(bytes(argument)?);
+        self.0.push(check::argument(argument)?);
         Ok(())
     }
 
@@ -113,21 +86,20 @@ impl Command {
         self.0.extend_from_slice(arguments);
     }
 
+    /// Appends the model, if one is ordered, behind an equals sign, so that it cannot be taken for a
+    /// flag.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`] when it is no name of one.
+    pub(super) fn push_model(&mut self, model: Option<&str>) -> Result<(), PlanError> {
+        let Some(model) = model else { return Ok(()) };
+        check::word("the model", model)?;
+        self.push(&format!("--model={model}"))
+    }
+
     /// Returns the program and its arguments.
     pub(super) fn into_arguments(self) -> Vec<ByteString> {
         self.0
     }
-}
-
-fn has_nul() -> PlanError {
-    refuse("an argument holds a NUL, which no argument can")
-}
-
-/// Returns a text as it is handed to a program.
-///
-/// # Errors
-///
-/// [`PlanError`] when it holds a NUL.
-pub(super) fn bytes(text: &str) -> Result<ByteString, PlanError> {
-    ByteString::try_from(text).map_err(|_| has_nul())
 }

@@ -1,12 +1,12 @@
 //! What the readers of all agents do alike: lines are parsed, texts are cut, pieces are made.
 
-use candor_core::agent::{SAID_BYTES_MAX, Usage, View, cut};
+use candor_core::agent::{SAID_BYTES_MAX, Usage, View};
 use candor_core::session::Report;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize as _, Deserializer};
 use serde_json::value::RawValue;
 
-use super::{ITEM_BYTES_MAX, Item, ItemKind, Owed, Place, Role, TurnUsage};
+use super::{ITEM_BYTES_MAX, Item, ItemKind, Owed, Place, Role, TurnUsage, line};
 
 /// Bytes of a sentence in a report or of a trouble, at most.
 const SENTENCE_BYTES_MAX: usize = 2_048;
@@ -24,17 +24,10 @@ pub(super) fn parse<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
     }
 }
 
-/// Says whether there is nothing on a line.
-pub(super) fn is_blank(line: &[u8]) -> bool {
-    line.iter().all(u8::is_ascii_whitespace)
-}
-
 /// Makes a piece of a conversation of a text, which is cut where it is too long.
 pub(super) fn item(place: Place, role: Role, kind: ItemKind, mut text: String) -> Item {
     let is_cut = text.len() > ITEM_BYTES_MAX;
-    if is_cut {
-        text = cut(&text, ITEM_BYTES_MAX);
-    }
+    text.truncate(text.floor_char_boundary(ITEM_BYTES_MAX));
     Item {
         place,
         part: 0,
@@ -54,19 +47,17 @@ pub(super) fn item(place: Place, role: Role, kind: ItemKind, mut text: String) -
 
 /// Makes the piece that ends a turn.
 pub(super) fn turn_end(place: Place, report: &Report, usage: TurnUsage) -> Item {
-    let text = report.message.clone().or_else(|| report.kind.clone()).unwrap_or_default();
     let is_error = !report.success;
+    // What was said at a good end stands before it.
+    let text = if is_error { report.message.clone() } else { None };
+    let text = text.or_else(|| report.kind.clone()).unwrap_or_default();
     let usage = Some(usage);
     Item { is_error, usage, ..item(place, Role::System, ItemKind::TurnEnd, text) }
 }
 
 /// Returns the end of what was said, at most [`SAID_BYTES_MAX`].
 pub(super) fn last_said(text: &str) -> String {
-    let mut start = text.len().saturating_sub(SAID_BYTES_MAX);
-    while !text.is_char_boundary(start) {
-        start += 1;
-    }
-    text[start..].to_owned()
+    line::tail(text, SAID_BYTES_MAX).to_owned()
 }
 
 /// Returns the sentence for a person that an error of a provider holds, cut where it is too long.
@@ -83,7 +74,7 @@ pub(super) fn sentence(text: &str) -> String {
         let Some(message) = message.and_then(serde_json::Value::as_str) else { break };
         inner = message.trim().to_owned();
     }
-    cut(&inner, SENTENCE_BYTES_MAX)
+    line::head(&inner, SENTENCE_BYTES_MAX).to_owned()
 }
 
 /// Returns the word for an error by the status of the provider's answer: what a user would have to do
@@ -102,7 +93,7 @@ pub(super) fn line_with(stderr: &str, sign: &str) -> Option<String> {
     stderr
         .lines()
         .find(|line| line.contains(sign))
-        .map(|line| cut(plain(line).trim(), SENTENCE_BYTES_MAX))
+        .map(|line| line::head(plain(line).trim(), SENTENCE_BYTES_MAX).to_owned())
 }
 
 /// Returns a text without the escape sequences that colour it.
@@ -168,4 +159,16 @@ where
 /// of `signs` that is there, with its word. What nobody knows says nothing.
 pub(super) fn failure_told(stderr: &str, signs: &[(&str, &str)]) -> Option<Report> {
     signs.iter().find_map(|(sign, word)| Some(failure(word, line_with(stderr, sign)?)))
+}
+
+/// Returns a cost in millionths of a dollar. What is negative counts as nothing.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a conversion of floats to integers stops at their bounds"
+)]
+pub(super) fn microusd(usd: f64) -> u64 {
+    const MICROUSD_PER_USD: f64 = 1e6;
+
+    (usd * MICROUSD_PER_USD).round() as u64
 }

@@ -1,12 +1,9 @@
 //! Which agents there are.
 
-use super::Agent;
-use super::claude::Claude;
-use super::command::Command;
-use super::{Codex, Gemini, OpenCode};
+use super::{Acp, Agent, Claude, Codex, Gemini, OpenCode};
 
 /// All agents that can be ordered, in the order in which they are shown.
-static AGENTS: [&dyn Agent; 4] = [&Claude, &Codex, &Gemini, &OpenCode];
+static AGENTS: [&dyn Agent; 5] = [&Claude, &Codex, &Gemini, &OpenCode, &Acp];
 
 /// Returns all agents that can be ordered.
 #[must_use]
@@ -18,13 +15,6 @@ pub fn all() -> &'static [&'static dyn Agent] {
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static dyn Agent> {
     AGENTS.into_iter().find(|agent| agent.name() == name)
-}
-
-/// Returns the agent by whose name a session was stored. One of a name that is not known any more is
-/// a program like any other: its lines are there, and mean nothing.
-#[must_use]
-pub fn of_session(name: &str) -> &'static dyn Agent {
-    by_name(name).unwrap_or(&Command)
 }
 
 #[cfg(test)]
@@ -39,6 +29,5 @@ mod tests {
         }
         assert!(by_name("no-such-agent").is_none());
         assert!(by_name("").is_none());
-        assert_eq!(of_session("no-such-agent").name(), "command");
     }
 }

@@ -132,6 +132,7 @@ mod tests {
             environment_names: Vec::new(),
             umask: 0o7777,
             input: StandardInput::None,
+            agent: None,
             policy: candor_core::machine::Policy::default(),
         };
         let pairs = variables.iter().map(|(name, value)| (bytes(name), bytes(value))).collect();

@@ -66,11 +66,14 @@ fn the_status_is_the_one_that_shows_the_verdict() {
 }
 
 #[test]
-fn requests_are_open_exactly_while_it_waits_for_input() {
+fn it_waits_for_input_exactly_while_a_request_is_open_or_a_message_is_awaited() {
     let waiting = after(&[Input::Spawned, Input::RequestOpened]);
     assert!(!Machine { requests_open: 0, ..waiting }.is_coherent());
+    assert!(Machine { requests_open: 0, awaits_message: true, ..waiting }.is_coherent());
+    assert!(Machine { awaits_message: true, ..waiting }.is_coherent());
     for machine in [after(&[]), after(&[Input::Spawned]), completing(), ended()] {
         assert!(!Machine { requests_open: 1, ..machine }.is_coherent(), "{machine:?}");
+        assert!(!Machine { awaits_message: true, ..machine }.is_coherent(), "{machine:?}");
     }
 }
 

@@ -22,7 +22,8 @@ fn at(ms: u64) -> Now {
 
 /// Graces that are all different, and a time limit of five minutes.
 fn policy() -> Policy {
-    let graces = Graces { interrupt_ms: 7_000, terminate_ms: 3_000, linger_ms: 20_000 };
+    let graces =
+        Graces { interrupt_ms: 7_000, terminate_ms: 3_000, linger_ms: 20_000, ..Graces::DEFAULT };
     Policy { graces, timeout_ms: NonZeroU64::new(300_000), ..Policy::default() }
 }
 

@@ -5,23 +5,26 @@ use candor_core::status::Status::{
 };
 
 /// Every edge of the plan's table, and the one that is marked.
-const EDGES: [(Option<Status>, Status); 25] = [
+const EDGES: [(Option<Status>, Status); 28] = [
     // (none): launch accepted; continue of a live session accepted.
     (None, Starting),
     (None, Queued),
-    // queued: the parent ended; stop asked.
+    // queued: its settings changed; the parent ended; stop asked.
+    (Some(Queued), Queued),
     (Some(Queued), Starting),
     (Some(Queued), Completed),
     // The one edge that the plan's table lacks: its creation was in doubt, its caller was told
     // that it failed, and then the row was found. It provably never ran, which is rule 4.
     (Some(Queued), Failed),
-    // starting: the process is up; stop asked; refused, never ran, or gone.
+    // starting: its settings changed; the process is up; stop asked; refused, never ran, or gone.
+    (Some(Starting), Starting),
     (Some(Starting), Running),
     (Some(Starting), Completing),
     (Some(Starting), Completed),
     (Some(Starting), Failed),
     (Some(Starting), Lost),
-    // running: a request opened; stop asked or a final report; gone.
+    // running: its settings changed; a request opened; stop asked or a final report; gone.
+    (Some(Running), Running),
     (Some(Running), WaitingInput),
     (Some(Running), Completing),
     (Some(Running), Completed),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use candor_core::agent::Decision;
 use candor_core::happening::Happening;
 use candor_core::input::{Deadline, Input};
 use candor_core::ports::{Attach, Delivery, Ending, Fact, Launch, Message, Process, Sent, Target};
@@ -85,17 +86,28 @@ fn a_stop_decides_by_its_kind_and_never_by_who_asked() {
 fn a_report_decides_by_its_success_alone() {
     for success in [true, false] {
         let kind = Some("error_max_turns".to_owned());
-        let report = Report { success, kind, message: None };
+        let report = Report { success, kind, ..Report::default() };
         assert_eq!(Happening::Reported(report).input(), Input::FinalReport { success });
     }
 }
 
 #[test]
 fn the_rest_decides_by_having_happened() {
-    for deadline in [Deadline::Timeout, Deadline::Linger, Deadline::RungOver(Rung::Kill)] {
+    let rung = Deadline::RungOver(Rung::Kill);
+    for deadline in [Deadline::Timeout, Deadline::Linger, Deadline::Idle, rung] {
         assert_eq!(Happening::Due(deadline).input(), Input::Due(deadline));
     }
-    assert_eq!(Happening::RequestOpened.input(), Input::RequestOpened);
-    assert_eq!(Happening::RequestClosed.input(), Input::RequestClosed);
+    let asked = Box::new(crate::agent::asked(7, "true"));
+    assert_eq!(Happening::RequestOpened(asked).input(), Input::RequestOpened);
+    assert_eq!(Happening::RequestWithdrawn { number: 1 }.input(), Input::RequestClosed);
+    for approved in [true, false] {
+        let decision = Box::new(Decision { approved, message: None, by: Actor::User(1000) });
+        let answered = Happening::Answered { number: 1, decision };
+        assert_eq!(answered.input(), Input::RequestClosed, "which way is no matter");
+    }
+    assert_eq!(Happening::TurnEnded.input(), Input::TurnEnded);
+    assert_eq!(Happening::TurnBegan.input(), Input::TurnBegan);
+    let bypass = Happening::Bypass { until: None, by: Actor::User(1000) };
+    assert_eq!(bypass.input(), Input::SettingsChanged);
     assert_eq!(Happening::ParentEnded.input(), Input::ParentEnded);
 }

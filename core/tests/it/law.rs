@@ -27,7 +27,8 @@ impl Told {
     /// Says whether the world can tell this now.
     fn allows(self, input: Input) -> bool {
         match input {
-            Input::FinalReport { .. } => self.is_up,
+            // Whoever reports was up, whoever has seen it.
+            Input::FinalReport { .. } => true,
             Input::Spawned | Input::Gone(End::Refused { .. }) => !self.is_up,
             Input::Gone(End::NeverRan | End::Exited { .. } | End::Unknown(_))
             | Input::Stop(_)
@@ -36,40 +37,54 @@ impl Told {
             | Input::Unreachable
             | Input::RequestOpened
             | Input::RequestClosed
+            | Input::TurnEnded
+            | Input::TurnBegan
+            | Input::SettingsChanged
             | Input::ParentEnded => true,
         }
+    }
+
+    /// The intent that decides.
+    fn decided(self) -> Option<StopKind> {
+        self.intent.filter(|kind| *kind != StopKind::Finish)
     }
 
     fn after(self, input: Input) -> Self {
         let is_decided = self.intent.is_some() || self.report.is_some();
         match input {
             Input::Spawned | Input::Adopted => Self { is_up: true, ..self },
-            Input::Stop(kind) => Self { intent: self.intent.or(Some(kind)), ..self },
+            Input::Stop(kind) => Self { intent: self.decided().or(Some(kind)), ..self },
             // The limit counts from when it came up, and means nothing once the end is decided.
             Input::Due(Deadline::Timeout) if self.is_up && !is_decided => {
                 Self { intent: Some(StopKind::Timeout), ..self }
             }
             Input::FinalReport { success } => {
-                let mark = ReportMark { success, before_intent: self.intent.is_none() };
-                Self { report: self.report.or(Some(mark)), ..self }
+                let before_intent = self.decided().is_none();
+                let mark = Some(ReportMark { success, before_intent });
+                // The last one before somebody wanted another end, or else the first after that.
+                let report = if before_intent { mark } else { self.report.or(mark) };
+                Self { report, is_up: true, ..self }
             }
             Input::Due(_)
             | Input::Gone(_)
             | Input::Unreachable
             | Input::RequestOpened
             | Input::RequestClosed
+            | Input::TurnEnded
+            | Input::TurnBegan
+            | Input::SettingsChanged
             | Input::ParentEnded => self,
         }
     }
 
-    fn verdict(self, end: End, policy: Policy) -> Verdict {
+    fn verdict(self, end: End, rung: Option<Rung>, policy: Policy) -> Verdict {
         let end = match end {
             End::NeverRan if self.is_up => End::Unknown(LostReason::BadRecord),
             End::NeverRan | End::Refused { .. } | End::Exited { .. } | End::Unknown(_) => end,
         };
         let Self { intent, report, .. } = self;
         let Policy { always_reports, success_codes, .. } = policy;
-        first_that_fits(&Evidence { intent, report, end, always_reports, success_codes }).1
+        first_that_fits(&Evidence { intent, report, rung, end, always_reports, success_codes }).1
     }
 }
 
@@ -94,7 +109,7 @@ impl Orders {
             if let Ok(transition) = result {
                 if let Input::Gone(end) = input {
                     self.possible += 1;
-                    let expected = told.verdict(end, *machine.policy());
+                    let expected = told.verdict(end, machine.rung(), *machine.policy());
                     assert_eq!(transition.next.verdict(), Some(expected), "{done}: {facts:?}");
                     absorbs(&transition.next, expected, &facts[done + 1..]);
                 } else {
@@ -155,7 +170,13 @@ const TERMINATE_OVER: Input = Input::Due(Deadline::RungOver(Rung::Terminate));
 
 #[test]
 fn no_order_of_two_stops_a_report_a_time_limit_and_the_end_changes_the_verdict() {
-    let kinds = [StopKind::Interrupt, StopKind::Kill, StopKind::Shutdown, StopKind::Superseded];
+    let kinds = [
+        StopKind::Interrupt,
+        StopKind::Kill,
+        StopKind::Shutdown,
+        StopKind::Superseded,
+        StopKind::Finish,
+    ];
     let pairs = kinds
         .iter()
         .enumerate()

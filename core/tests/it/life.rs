@@ -5,13 +5,13 @@ use candor_core::input::{Deadline, Input};
 use candor_core::machine::Machine;
 use candor_core::status::Status;
 use candor_core::step::{Act, Transition};
-use candor_core::stop::Rung;
+use candor_core::stop::{Rung, StopKind};
 use candor_core::time::Monotonic;
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 use proptest::sample::select;
 
-use crate::support::{GRACES, TIMEOUT_MS, at, policy};
+use crate::support::{ALL_GRACES, IDLE_MS, TIMEOUT_MS, at, talking};
 use crate::table::inputs;
 
 /// Up to 40 things, with the time between them.
@@ -31,10 +31,15 @@ fn due(transition: &Transition, deadline: Deadline, up_since: Option<u64>, now_m
     assert!(transition.next.is_up(), "a deadline without a process");
     match deadline {
         Deadline::Timeout => up_since.map_or(u64::MAX, |since| since + TIMEOUT_MS),
-        Deadline::Linger => now_ms + u64::from(GRACES.linger_ms),
+        Deadline::Linger => now_ms + u64::from(ALL_GRACES.linger_ms),
+        Deadline::Idle => now_ms + u64::from(IDLE_MS),
+        // A turn may come to its end.
+        Deadline::RungOver(Rung::Ask) if transition.next.intent() == Some(StopKind::Finish) => {
+            now_ms + u64::from(ALL_GRACES.linger_ms)
+        }
         Deadline::RungOver(rung) => {
-            let grace_ms = [GRACES.interrupt_ms, GRACES.terminate_ms, 0][rung as usize];
-            now_ms + u64::from(grace_ms)
+            let grace_ms = [2_000, 7_000, 4_000, 3_000, 0][rung as usize];
+            now_ms + grace_ms
         }
     }
 }
@@ -44,13 +49,13 @@ proptest! {
     fn in_every_life_revisions_have_no_gap_and_deadlines_fall_due_in_time(
         at_once in any::<bool>(), story in stories()
     ) {
-        let first = if at_once { Machine::launch(policy()) } else { Machine::queue(policy()) };
+        let first = if at_once { Machine::launch(talking()) } else { Machine::queue(talking()) };
         let (mut machine, mut changes, mut now_ms) = (first.next, 1, 0);
         let (mut up_since, mut signalled) = (None, Vec::new());
         for (later_ms, input) in story {
             now_ms += later_ms;
             let Ok(transition) = machine.step(input, at(now_ms)) else { continue };
-            let Transition { next, cause, act, deadline, .. } = transition;
+            let Transition { next, cause, act, deadline, idle_at, .. } = transition;
             if next.is_up() && !machine.is_up() {
                 up_since = Some(now_ms);
             }
@@ -59,6 +64,11 @@ proptest! {
             if let Some((deadline, point)) = deadline {
                 let expected = due(&transition, deadline, up_since, now_ms);
                 prop_assert_eq!(point, Monotonic::from_ms(expected), "{:?}", deadline);
+            }
+            if let Some(point) = idle_at {
+                let expected = due(&transition, Deadline::Idle, up_since, now_ms);
+                prop_assert!(next.awaits_message());
+                prop_assert_eq!(point, Monotonic::from_ms(expected));
             }
             if let Act::Signal(rung) = act {
                 prop_assert_eq!(next.status(), Status::Completing);

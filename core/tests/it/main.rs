@@ -3,11 +3,14 @@
 //!
 //! What needs mocks of the ports or the insides of a machine is tested in `core/src/tests`.
 
+mod agent;
 mod bytes;
 mod edges;
 mod happening;
+mod ladder;
 mod law;
 mod life;
+mod permissions;
 mod ports;
 mod recovery;
 mod rules;
@@ -15,5 +18,6 @@ mod session;
 mod stop;
 mod support;
 mod table;
+mod turns;
 mod verdict;
 mod words;

@@ -3,7 +3,7 @@
 //! Written from the plan and not from core, so that the two can be compared. It must not call
 //! `judge`.
 
-use candor_core::stop::StopKind;
+use candor_core::stop::{Rung, StopKind};
 use candor_core::verdict::{
     Completion, End, Evidence, Exit, Failure, LostReason, ReportMark, SpawnStage, Verdict,
 };
@@ -73,7 +73,8 @@ fn says_error(evidence: &Evidence) -> Option<Verdict> {
 fn silent_though_it_always_reports(evidence: &Evidence) -> Option<Verdict> {
     let in_the_set = exit_code(evidence.end).is_some_and(|it| evidence.success_codes.contains(it));
     let silent = evidence.always_reports && evidence.report.is_none();
-    (silent && in_the_set).then_some(Verdict::Failed(Failure::NoReport))
+    (silent && (in_the_set || is_of_our_own_making(evidence)))
+        .then_some(Verdict::Failed(Failure::NoReport))
 }
 
 fn out_of_memory(evidence: &Evidence) -> Option<Verdict> {
@@ -83,14 +84,17 @@ fn out_of_memory(evidence: &Evidence) -> Option<Verdict> {
 }
 
 fn ended_by_a_signal(evidence: &Evidence) -> Option<Verdict> {
+    if is_of_our_own_making(evidence) {
+        return None;
+    }
     let (number, core_dumped) = exit_signal(evidence.end)?;
     let failure = if core_dumped { Failure::CoreDump(number) } else { Failure::Signal(number) };
     Some(Verdict::Failed(failure))
 }
 
 fn code_in_the_set(evidence: &Evidence) -> Option<Verdict> {
-    let code = exit_code(evidence.end)?;
-    evidence.success_codes.contains(code).then_some(SUCCEEDED)
+    let is_in = exit_code(evidence.end).is_some_and(|it| evidence.success_codes.contains(it));
+    (is_in || is_of_our_own_making(evidence)).then_some(SUCCEEDED)
 }
 
 fn any_other_code(evidence: &Evidence) -> Option<Verdict> {
@@ -99,6 +103,24 @@ fn any_other_code(evidence: &Evidence) -> Option<Verdict> {
 
 fn nobody_saw(evidence: &Evidence) -> Option<Verdict> {
     lost(evidence.end).map(Verdict::Lost)
+}
+
+/// It was to finish, and ended of a signal that it was sent for that: of the signal itself, or with
+/// 128 and its number. Such an end is no failure, and counts as a code of the success set. An
+/// out-of-memory kill was sent by somebody else.
+fn is_of_our_own_making(evidence: &Evidence) -> bool {
+    let End::Exited { exit, oom_killed: false } = evidence.end else { return false };
+    let sent: &[u8] = match evidence.rung {
+        None | Some(Rung::Ask) => &[],
+        Some(Rung::Interrupt | Rung::InterruptAgain) => &[2],
+        Some(Rung::Terminate) => &[2, 15],
+        Some(Rung::Kill) => &[2, 15, 9],
+    };
+    let is_ours = sent.iter().any(|number| match exit {
+        Exit::Code(code) => code == 128 + number,
+        Exit::Signal { number: of, .. } => of == *number,
+    });
+    evidence.intent == Some(StopKind::Finish) && is_ours
 }
 
 fn refused(end: End) -> Option<(SpawnStage, i32)> {

@@ -1,8 +1,11 @@
 //! The row: it is read as it was written, and its small parts keep their promises.
 
-use core::num::NonZeroU64;
+use core::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
+use candor_core::agent::{
+    AgentSpec, Learned, Permissions, Request, RequestState, Trouble, TroubleKind, Usage,
+};
 use candor_core::bytes::ByteString;
 use candor_core::event::{Cause, Event, Seq};
 use candor_core::machine::{Machine, Policy};
@@ -50,17 +53,23 @@ fn byte_strings() -> impl Strategy<Value = ByteString> {
 }
 
 fn policies() -> impl Strategy<Value = Policy> {
-    let graces = any::<[u32; 3]>().prop_map(|[interrupt_ms, terminate_ms, linger_ms]| Graces {
-        interrupt_ms,
-        terminate_ms,
-        linger_ms,
-    });
+    let graces =
+        any::<[u32; 5]>().prop_map(|[ask_ms, interrupt_ms, again_ms, terminate_ms, linger_ms]| {
+            Graces {
+                ask_ms: NonZeroU32::new(ask_ms),
+                interrupt_again_ms: NonZeroU32::new(again_ms),
+                interrupt_ms,
+                terminate_ms,
+                linger_ms,
+            }
+        });
     let codes = vec(any::<u8>(), 0..300)
         .prop_map(|codes| codes.into_iter().fold(SuccessCodes::none(), SuccessCodes::with));
-    (graces, any::<u64>(), any::<bool>(), codes).prop_map(
-        |(graces, timeout_ms, always_reports, success_codes)| Policy {
+    (graces, any::<u64>(), any::<u32>(), any::<bool>(), codes).prop_map(
+        |(graces, timeout_ms, idle_ms, always_reports, success_codes)| Policy {
             graces,
             timeout_ms: NonZeroU64::new(timeout_ms),
+            idle_ms: NonZeroU32::new(idle_ms),
             always_reports,
             success_codes,
         },
@@ -69,8 +78,10 @@ fn policies() -> impl Strategy<Value = Policy> {
 
 fn specs() -> impl Strategy<Value = Spec> {
     let texts = || vec(byte_strings(), 0..4);
-    (option::of(".{0,20}"), texts(), byte_strings(), texts(), any::<u32>(), policies()).prop_map(
-        |(title, command, cwd, environment_names, umask, policy)| Spec {
+    let agents = option::of(agents());
+    (option::of(".{0,20}"), texts(), byte_strings(), texts(), any::<u32>(), policies(), agents)
+        .prop_map(|(title, command, cwd, environment_names, umask, policy, agent)| Spec {
+            agent,
             title,
             command,
             cwd,
@@ -78,8 +89,7 @@ fn specs() -> impl Strategy<Value = Spec> {
             umask,
             input: if umask % 2 == 0 { StandardInput::None } else { StandardInput::Held },
             policy,
-        },
-    )
+        })
 }
 
 /// A machine after a walk of legal inputs.
@@ -116,18 +126,82 @@ fn intents() -> impl Strategy<Value = Intent> {
 }
 
 fn reports() -> impl Strategy<Value = Report> {
-    (any::<bool>(), option::of(".{0,20}"), option::of(".{0,20}"))
-        .prop_map(|(success, kind, message)| Report { success, kind, message })
+    (any::<bool>(), option::of(".{0,20}"), option::of(".{0,20}")).prop_map(
+        |(success, kind, message)| Report {
+            success,
+            kind,
+            message,
+            turns: Some(3),
+            cost_microusd: None,
+            usage: Some(USAGE),
+        },
+    )
+}
+
+const USAGE: Usage = Usage { input_tokens: 1, cached_tokens: 2, output_tokens: 3 };
+
+fn learned() -> Learned {
+    let trouble = Trouble { kind: TroubleKind::RateLimit, message: "wait".to_owned(), until: None };
+    Learned {
+        agent_session: Some("its own".to_owned()),
+        model: Some("large".to_owned()),
+        version: None,
+        turns: 3,
+        usage: USAGE,
+        cost_microusd: Some(5),
+        lines_unknown: 1,
+        trouble: Some(trouble),
+        last_said: Some("done".to_owned()),
+    }
+}
+
+fn requests() -> impl Strategy<Value = Request> {
+    let states =
+        [RequestState::Open, RequestState::Approved, RequestState::Denied, RequestState::Withdrawn];
+    (any::<u32>(), ".{0,20}", 0..states.len(), times(), option::of(times()), option::of(actors()))
+        .prop_map(move |(number, summary, state, opened_at, closed_at, by)| Request {
+            number,
+            asked: crate::agent::asked(u64::from(number), &summary),
+            state: states[state],
+            opened_at,
+            closed_at,
+            by,
+            message: by.map(|by| by.to_string()),
+        })
+}
+
+fn agents() -> impl Strategy<Value = AgentSpec> {
+    (".{0,20}", any::<[bool; 3]>(), option::of(".{1,9}")).prop_map(
+        |(prompt, [is_interactive, forks, edits_in_folder], resumes)| AgentSpec {
+            kind: "claude".to_owned(),
+            version: resumes.clone(),
+            prompt,
+            is_interactive,
+            agent_session: resumes.clone(),
+            model: resumes.clone(),
+            permission_mode: None,
+            max_turns: Some(5),
+            arguments: vec![ByteString::try_from("--debug").unwrap()],
+            resumes,
+            forks,
+            permissions: Permissions {
+                deny: vec!["Bash(rm*)".to_owned()],
+                allow: Vec::new(),
+                edits_in_folder,
+            },
+        },
+    )
 }
 
 fn sessions() -> impl Strategy<Value = Session> {
     let ids = (any::<u128>(), option::of(any::<u128>()));
     let moments = (times(), option::of(times()), option::of(times()));
     let notes = vec((times(), ".{0,20}").prop_map(|(at, text)| Note { at, text }), 0..4);
-    let said = (option::of(intents()), option::of(reports()), sightings(), notes);
+    let said =
+        (option::of(intents()), option::of(reports()), sightings(), notes, vec(requests(), 0..3));
     (ids, specs(), machines(), moments, said).prop_map(
         |((id, parent), spec, machine, (created_at, started_at, ended_at), said)| {
-            let (intent, report, sighting, notes) = said;
+            let (intent, report, sighting, notes, requests) = said;
             Session {
                 id: session_id(id),
                 parent: parent.map(session_id),
@@ -140,6 +214,12 @@ fn sessions() -> impl Strategy<Value = Session> {
                 report: report.map(Box::new),
                 sighting,
                 notes,
+                learned: learned(),
+                requests_count: requests.len().try_into().unwrap(),
+                requests_read_to: 77,
+                requests,
+                turns_ended: 2,
+                bypass_until: ended_at,
             }
         },
     )
@@ -278,7 +358,25 @@ fn a_row_without_a_count_of_what_was_left_behind_loads() {
     assert_eq!(old.sighting, Sighting { witness, output, left_behind: None });
 }
 
-fn plain_session() -> Session {
+/// Rows of before there were agents.
+#[test]
+fn a_row_without_anything_of_an_agent_loads() {
+    let session = plain_session();
+    let mut row = serde_json::to_value(&session).unwrap();
+    for name in
+        ["learned", "requests", "requests_count", "requests_read_to", "turns_ended", "bypass_until"]
+    {
+        assert!(row.as_object_mut().unwrap().remove(name).is_some(), "{name} is written");
+    }
+    assert!(row["machine"].as_object_mut().unwrap().remove("awaits_message").is_some());
+    assert!(row["spec"].get("agent").is_none(), "what there is none of takes no room");
+    assert!(row["spec"]["policy"].get("idle_ms").is_none());
+    assert!(row["spec"]["policy"]["graces"].get("ask_ms").is_none());
+    let old: Session = serde_json::from_value(row).unwrap();
+    assert_eq!(old, session);
+}
+
+pub(crate) fn plain_session() -> Session {
     let spec = Spec {
         title: None,
         command: vec![ByteString::try_from("true").unwrap()],
@@ -286,6 +384,7 @@ fn plain_session() -> Session {
         environment_names: Vec::new(),
         umask: 0o22,
         input: StandardInput::None,
+        agent: None,
         policy: Policy::default(),
     };
     Session {
@@ -300,6 +399,12 @@ fn plain_session() -> Session {
         report: None,
         sighting: Sighting::default(),
         notes: Vec::new(),
+        learned: Learned::default(),
+        requests: Vec::new(),
+        requests_count: 0,
+        requests_read_to: 0,
+        turns_ended: 0,
+        bypass_until: None,
     }
 }
 

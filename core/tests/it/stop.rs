@@ -36,8 +36,9 @@ fn rung_over(rung: Rung, ms: u64) -> Option<(Deadline, Monotonic)> {
 
 /// Nothing to store, nothing to do, nothing to wait for.
 fn assert_does_nothing(before: &Machine, transition: &Transition) {
-    let Transition { next, cause, act, deadline, .. } = *transition;
+    let Transition { next, cause, act, deadline, idle_at, .. } = *transition;
     assert_eq!((next, cause, act, deadline), (*before, None, Act::Nothing, None));
+    assert_eq!(idle_at, None);
 }
 
 #[test]
@@ -46,18 +47,18 @@ fn a_stop_is_decided_before_its_signal_and_is_part_of_the_same_change() {
         let stopped = after(&[(5_000, Input::Stop(kind))]);
         assert_eq!(stopped.next.status(), Status::Completing);
         assert_eq!(stopped.next.intent(), Some(kind));
-        assert_eq!(stopped.next.rung(), Some(kind.first_rung()));
+        assert_eq!(stopped.next.rung(), Some(GRACES.first(kind)));
         assert_eq!(stopped.cause, Some(Cause::Stop(kind)));
-        assert_eq!(stopped.act, Act::Signal(kind.first_rung()));
+        assert_eq!(stopped.act, Act::Signal(GRACES.first(kind)));
         assert_eq!(stopped.answer, Answer::Accepted);
     }
 }
 
 #[test]
 fn kill_alone_starts_the_ladder_at_the_top() {
-    assert_eq!(StopKind::Kill.first_rung(), Rung::Kill);
+    assert_eq!(GRACES.first(StopKind::Kill), Rung::Kill);
     for kind in STOPS.into_iter().filter(|kind| *kind != StopKind::Kill) {
-        assert_eq!(kind.first_rung(), Rung::Interrupt, "{kind}");
+        assert_eq!(GRACES.first(kind), Rung::Interrupt, "{kind}");
     }
 }
 
@@ -65,8 +66,9 @@ fn kill_alone_starts_the_ladder_at_the_top() {
 fn the_ladder_is_int_then_term_then_kill() {
     let rungs = [Rung::Interrupt, Rung::Terminate, Rung::Kill];
     let signals = [Signal::Interrupt, Signal::Terminate, Signal::Kill];
-    assert_eq!(rungs.map(Rung::signal), signals);
-    assert_eq!(rungs.map(Rung::next), [Some(Rung::Terminate), Some(Rung::Kill), None]);
+    assert_eq!(rungs.map(Rung::signal), signals.map(Some));
+    let above = rungs.map(|rung| GRACES.above(rung));
+    assert_eq!(above, [Some(Rung::Terminate), Some(Rung::Kill), None]);
     assert!(rungs.is_sorted());
 }
 
@@ -214,7 +216,7 @@ fn the_ladder_does_not_climb_while_there_is_no_process() {
 
 #[test]
 fn a_stop_before_the_launch_ends_it_at_once() {
-    for kind in STOPS.into_iter().filter(|kind| *kind != StopKind::Timeout) {
+    for kind in [StopKind::Interrupt, StopKind::Kill, StopKind::Shutdown, StopKind::Superseded] {
         let stopped = follow(Machine::queue(policy()), &[(5_000, Input::Stop(kind))]);
         let interrupted = Verdict::Completed(Completion::Interrupted(kind));
         assert_eq!(stopped.next.verdict(), Some(interrupted));
@@ -325,10 +327,39 @@ fn an_adopted_process_that_had_reported_gets_a_fresh_grace_to_leave() {
 }
 
 #[test]
-fn only_the_first_final_report_counts() {
-    let first = after(&[(5_000, Input::FinalReport { success: false })]).next;
-    let second = first.step(Input::FinalReport { success: true }, at(6_000)).unwrap();
-    assert_does_nothing(&first, &second);
+fn the_last_report_before_somebody_asked_counts_or_else_the_first_after_it() {
+    let report = |success| Input::FinalReport { success };
+    let mark = |machine: &Machine| machine.report().map(|it| (it.success, it.before_intent));
+
+    let first = after(&[(5_000, report(false))]);
+    let second = follow(first, &[(6_000, report(true))]);
+    assert_eq!(mark(&second.next), Some((true, true)), "the last before");
+    assert_eq!((second.cause, second.act), (Some(Cause::Reported), Act::Nothing));
+    assert_eq!(second.deadline, None, "its grace began with the first");
+
+    let asked = follow(second, &[(7_000, INTERRUPT)]).next;
+    assert_does_nothing(&asked, &asked.step(report(false), at(8_000)).unwrap());
+
+    let first = after(&[(5_000, INTERRUPT), (6_000, report(false))]).next;
+    assert_eq!(mark(&first), Some((false, false)), "the first after");
+    assert_does_nothing(&first, &first.step(report(true), at(8_000)).unwrap());
+}
+
+#[test]
+fn a_report_proves_that_it_was_up() {
+    let early = follow(Machine::launch(policy()), &[(5_000, Input::FinalReport { success: true })]);
+    assert_eq!(early.next.status(), Status::Completing);
+    assert!(early.next.is_up());
+    assert_eq!(early.next.running_since(), Some(Monotonic::from_ms(5_000)));
+    let gone = follow(early, &[(6_000, Input::Gone(code(0)))]);
+    assert_eq!(gone.next.verdict(), Some(Verdict::Completed(Completion::Succeeded)));
+
+    let stopped = [(4_000, INTERRUPT), (5_000, Input::FinalReport { success: true })];
+    let late = follow(Machine::launch(policy()), &stopped);
+    assert!(late.next.is_up());
+    assert_eq!(late.act, Act::Nothing, "its signal goes out when it is found");
+    let found = follow(late, &[(9_000, Input::Adopted)]);
+    assert_eq!(found.act, Act::Signal(Rung::Interrupt));
 }
 
 #[test]
@@ -365,11 +396,10 @@ fn a_request_or_an_answer_that_comes_too_late_changes_nothing() {
 
 #[test]
 fn the_default_graces_are_those_of_the_plan() {
-    let Graces { interrupt_ms, terminate_ms, linger_ms } = Graces::default();
+    let Graces { ask_ms, interrupt_ms, interrupt_again_ms, terminate_ms, linger_ms } =
+        Graces::default();
     assert_eq!((interrupt_ms, terminate_ms, linger_ms), (10_000, 5_000, 30_000));
-    assert_eq!(GRACES.after(Rung::Interrupt), Some(7_000));
-    assert_eq!(GRACES.after(Rung::Terminate), Some(3_000));
-    assert_eq!(GRACES.after(Rung::Kill), None);
+    assert_eq!((ask_ms, interrupt_again_ms), (None, None));
 }
 
 #[test]

@@ -6,20 +6,25 @@ use candor_core::input::Input;
 use candor_core::machine::{Machine, Policy};
 use candor_core::session::SessionId;
 use candor_core::step::Transition;
-use candor_core::stop::{Graces, StopKind};
+use candor_core::stop::{Graces, Rung, StopKind};
 use candor_core::time::{Monotonic, Now, Timestamp};
 use candor_core::verdict::{End, Exit, LostReason, SpawnStage};
-use core::num::NonZeroU64;
+use core::num::{NonZeroU32, NonZeroU64};
 use uuid::Uuid;
 
 /// Every kind of stop.
-pub(crate) const STOPS: [StopKind; 5] = [
+pub(crate) const STOPS: [StopKind; 6] = [
     StopKind::Interrupt,
     StopKind::Kill,
     StopKind::Timeout,
     StopKind::Shutdown,
     StopKind::Superseded,
+    StopKind::Finish,
 ];
+
+/// Every rung.
+pub(crate) const RUNGS: [Rung; 5] =
+    [Rung::Ask, Rung::Interrupt, Rung::InterruptAgain, Rung::Terminate, Rung::Kill];
 
 /// Every step of a launch that can be refused.
 pub(crate) const STAGES: [SpawnStage; 4] =
@@ -29,8 +34,20 @@ pub(crate) const STAGES: [SpawnStage; 4] =
 pub(crate) const TIMEOUT_MS: u64 = 300_000;
 
 /// Graces that are all different, so that no test passes by taking the wrong one.
-pub(crate) const GRACES: Graces =
-    Graces { interrupt_ms: 7_000, terminate_ms: 3_000, linger_ms: 20_000 };
+pub(crate) const GRACES: Graces = Graces {
+    ask_ms: None,
+    interrupt_ms: 7_000,
+    interrupt_again_ms: None,
+    terminate_ms: 3_000,
+    linger_ms: 20_000,
+};
+
+/// The same with all the rungs that there are.
+pub(crate) const ALL_GRACES: Graces =
+    Graces { ask_ms: NonZeroU32::new(2_000), interrupt_again_ms: NonZeroU32::new(4_000), ..GRACES };
+
+/// How long it waits for a message.
+pub(crate) const IDLE_MS: u32 = 60_000;
 
 /// Both clocks, `ms` milliseconds after their zero. The wall clock is far ahead of the monotonic
 /// one, so that mixing them up shows.
@@ -41,6 +58,11 @@ pub(crate) fn at(ms: u64) -> Now {
 
 pub(crate) fn policy() -> Policy {
     Policy { graces: GRACES, timeout_ms: NonZeroU64::new(TIMEOUT_MS), ..Policy::default() }
+}
+
+/// A policy for an agent that is talked with, and that has every rung.
+pub(crate) fn talking() -> Policy {
+    Policy { graces: ALL_GRACES, idle_ms: NonZeroU32::new(IDLE_MS), ..policy() }
 }
 
 pub(crate) fn session_id(number: u128) -> SessionId {

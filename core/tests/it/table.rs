@@ -3,19 +3,21 @@
 //! The table is `machine.txt`, beside this file. `UPDATE_EXPECT=1` writes it anew: read its diff.
 
 use std::fmt::Write as _;
+use std::num::NonZeroU32;
 
 use candor_core::input::{Deadline, Input};
-use candor_core::machine::Machine;
+use candor_core::machine::{Machine, Policy};
 use candor_core::step::{Act, Answer, Transition};
 use candor_core::stop::{Rung, StopKind};
 use candor_core::verdict::{End, LostReason, SpawnStage};
 use expect_test::expect_file;
 
-use crate::support::{STOPS, at, code, follow, policy};
+use crate::support::{IDLE_MS, STOPS, at, code, follow, policy};
 
 const NOW_MS: u64 = 100_000;
 
 const INTERRUPT: Input = Input::Stop(StopKind::Interrupt);
+const FINISH: Input = Input::Stop(StopKind::Finish);
 const REPORT: Input = Input::FinalReport { success: true };
 
 type State = (&'static str, Machine);
@@ -30,6 +32,11 @@ fn states() -> Vec<State> {
         ("running", up(&[])),
         ("waiting_input, 1 request open", up(&[Input::RequestOpened])),
         ("waiting_input, 2 requests open", up(&[Input::RequestOpened, Input::RequestOpened])),
+        ("waiting_input, a turn has ended", up(&[Input::TurnEnded])),
+        (
+            "waiting_input, a turn has ended, 1 request open",
+            up(&[Input::TurnEnded, Input::RequestOpened]),
+        ),
         ("completing, interrupt asked, not up", launched(&[INTERRUPT])),
         ("completing, kill asked, not up", launched(&[Input::Stop(StopKind::Kill)])),
         ("completing, interrupt asked, at INT", up(&[INTERRUPT])),
@@ -40,6 +47,9 @@ fn states() -> Vec<State> {
         ("completing, reported success, lingers at INT", up(&[REPORT, linger])),
         ("completing, reported success, then interrupt asked", up(&[REPORT, INTERRUPT])),
         ("completing, interrupt asked, then reported success", up(&[INTERRUPT, REPORT])),
+        ("completing, finish asked, at INT", up(&[FINISH])),
+        ("completing, finish asked, at TERM", up(&[FINISH, climb(Rung::Interrupt)])),
+        ("completing, reported success, then finish asked", up(&[REPORT, FINISH])),
         ("completed", up(&[Input::Gone(code(0))])),
         ("failed", up(&[Input::Gone(code(1))])),
         ("lost", up(&[Input::Gone(End::Unknown(LostReason::Reboot))])),
@@ -49,7 +59,8 @@ fn states() -> Vec<State> {
 /// Launches at once, and takes a second for each input.
 fn launched(inputs: &[Input]) -> Machine {
     let timed: Vec<_> = inputs.iter().zip(1..).map(|(&input, s)| (s * 1_000, input)).collect();
-    follow(Machine::launch(policy()), &timed).next
+    let policy = Policy { idle_ms: NonZeroU32::new(IDLE_MS), ..policy() };
+    follow(Machine::launch(policy), &timed).next
 }
 
 pub(crate) fn inputs() -> Vec<(String, Input)> {
@@ -62,6 +73,9 @@ pub(crate) fn inputs() -> Vec<(String, Input)> {
         ("adopted", Input::Adopted),
         ("request opened", Input::RequestOpened),
         ("request closed", Input::RequestClosed),
+        ("turn ended", Input::TurnEnded),
+        ("turn began", Input::TurnBegan),
+        ("settings changed", Input::SettingsChanged),
         ("final report: success", REPORT),
         ("final report: error", Input::FinalReport { success: false }),
         ("gone: spawn refused", Input::Gone(refused)),
@@ -71,7 +85,10 @@ pub(crate) fn inputs() -> Vec<(String, Input)> {
         ("gone: exit unknown", Input::Gone(End::Unknown(LostReason::DaemonKilled))),
         ("due: time limit", Input::Due(Deadline::Timeout)),
         ("due: linger", Input::Due(Deadline::Linger)),
+        ("due: idle", Input::Due(Deadline::Idle)),
+        ("due: grace of ask", Input::Due(Deadline::RungOver(Rung::Ask))),
         ("due: grace of INT", Input::Due(Deadline::RungOver(Rung::Interrupt))),
+        ("due: grace of INT again", Input::Due(Deadline::RungOver(Rung::InterruptAgain))),
         ("due: grace of TERM", Input::Due(Deadline::RungOver(Rung::Terminate))),
         ("due: grace of KILL", Input::Due(Deadline::RungOver(Rung::Kill))),
         ("parent ended", Input::ParentEnded),
@@ -82,7 +99,8 @@ pub(crate) fn inputs() -> Vec<(String, Input)> {
 
 /// One line of the table: what follows from `input`, in words.
 fn outcome(machine: &Machine, input: Input) -> String {
-    let Ok(Transition { next, cause, act, deadline, answer }) = machine.step(input, at(NOW_MS))
+    let Ok(Transition { next, cause, act, deadline, idle_at, answer }) =
+        machine.step(input, at(NOW_MS))
     else {
         return "illegal".to_owned();
     };
@@ -104,11 +122,17 @@ fn outcome(machine: &Machine, input: Input) -> String {
         let name = match deadline {
             Deadline::Timeout => "time limit",
             Deadline::Linger => "linger",
+            Deadline::Idle => "idle",
             Deadline::RungOver(rung) => {
-                ["grace of INT", "grace of TERM", "grace of KILL"][rung as usize]
+                line.push_str("; grace of ");
+                name_of(rung)
             }
         };
-        write!(line, "; {name} due at {} ms", due.as_ms()).unwrap();
+        let joint = if let Deadline::RungOver(_) = deadline { "" } else { "; " };
+        write!(line, "{joint}{name} due at {} ms", due.as_ms()).unwrap();
+    }
+    if let Some(due) = idle_at {
+        write!(line, "; idle due at {} ms", due.as_ms()).unwrap();
     }
     match answer {
         Answer::Accepted => {}
@@ -120,7 +144,9 @@ fn outcome(machine: &Machine, input: Input) -> String {
 
 fn name_of(rung: Rung) -> &'static str {
     match rung {
+        Rung::Ask => "ask",
         Rung::Interrupt => "INT",
+        Rung::InterruptAgain => "INT again",
         Rung::Terminate => "TERM",
         Rung::Kill => "KILL",
     }
@@ -130,7 +156,7 @@ fn name_of(rung: Rung) -> &'static str {
 fn the_table_of_the_machine_is_the_one_that_was_read_and_agreed() {
     let mut table = format!(
         "What each input makes of a session at {NOW_MS} ms. Graces: 7 s, 3 s, 20 s after a report; \
-         time limit 300 s; up since 1 s.\n"
+         time limit 300 s; idle limit 60 s; up since 1 s.\n"
     );
     for (name, machine) in states() {
         let revision = machine.revision();

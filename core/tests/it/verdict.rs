@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use candor_core::status::Status;
-use candor_core::stop::StopKind;
+use candor_core::stop::{Rung, StopKind};
 use candor_core::verdict::{
     Completion, End, Evidence, Failure, LostReason, ReportMark, SuccessCodes, Verdict, judge,
 };
 
 use crate::rules::{RULES, first_that_fits};
-use crate::support::{STAGES, STOPS, code, core_dump, every_end, signal, with_oom};
+use crate::support::{RUNGS, STAGES, STOPS, code, core_dump, every_end, signal, with_oom};
 
 const SUCCEEDED: Verdict = Verdict::Completed(Completion::Succeeded);
 
@@ -18,6 +18,7 @@ const SUCCEEDED: Verdict = Verdict::Completed(Completion::Succeeded);
 const PLAIN: Evidence = Evidence {
     intent: None,
     report: None,
+    rung: None,
     end: End::NeverRan,
     always_reports: false,
     success_codes: SuccessCodes::ZERO,
@@ -196,7 +197,67 @@ fn rule_12_an_end_that_nobody_saw_is_lost_and_never_guessed() {
     }
 }
 
-/// Every intent with every report, every end, every kind of agent and three success sets.
+/// What was to finish, and has a rung behind it.
+fn finishing(rung: Rung, end: End) -> Evidence {
+    Evidence { intent: Some(StopKind::Finish), rung: Some(rung), end, ..PLAIN }
+}
+
+#[test]
+fn to_finish_decides_nothing_so_that_the_agent_does() {
+    let failed = |failure| Verdict::Failed(failure);
+    for rung in RUNGS {
+        for (report, verdict) in [
+            (SUCCESS_FIRST, SUCCEEDED),
+            (SUCCESS_AFTER, SUCCEEDED),
+            (ERROR_FIRST, failed(Failure::AgentError)),
+            (ERROR_AFTER, failed(Failure::AgentError)),
+        ] {
+            for end in [code(0), code(1), code(130), signal(9), core_dump(11)] {
+                let evidence = Evidence { report, ..finishing(rung, end) };
+                assert_eq!(judge(&evidence), verdict, "{evidence:?}");
+            }
+        }
+        assert_eq!(judge(&finishing(rung, code(0))), SUCCEEDED);
+        assert_eq!(judge(&finishing(rung, code(1))), failed(Failure::ExitCode(1)));
+        assert_eq!(judge(&finishing(rung, signal(11))), failed(Failure::Signal(11)));
+        let lost = LostReason::Reboot;
+        assert_eq!(judge(&finishing(rung, End::Unknown(lost))), Verdict::Lost(lost));
+    }
+}
+
+#[test]
+fn a_signal_that_was_sent_to_finish_is_no_failure_and_any_other_is() {
+    // By rung, which of INT, TERM and KILL were sent by then.
+    let sent = [
+        (Rung::Ask, [false, false, false]),
+        (Rung::Interrupt, [true, false, false]),
+        (Rung::InterruptAgain, [true, false, false]),
+        (Rung::Terminate, [true, true, false]),
+        (Rung::Kill, [true, true, true]),
+    ];
+    for (rung, sent) in sent {
+        for (number, was_sent) in [2, 15, 9].into_iter().zip(sent) {
+            for (end, failure) in [
+                (signal(number), Failure::Signal(number)),
+                (code(128 + number), Failure::ExitCode(128 + number)),
+            ] {
+                let expected = if was_sent { SUCCEEDED } else { Verdict::Failed(failure) };
+                assert_eq!(judge(&finishing(rung, end)), expected, "{rung} {end:?}");
+                let silent = Evidence { always_reports: true, ..finishing(rung, end) };
+                let no_report = Verdict::Failed(Failure::NoReport);
+                let expected = if was_sent { no_report } else { Verdict::Failed(failure) };
+                assert_eq!(judge(&silent), expected, "{rung} {end:?}");
+            }
+        }
+    }
+    assert_eq!(
+        judge(&finishing(Rung::Kill, with_oom(signal(9)))),
+        Verdict::Failed(Failure::OomKill)
+    );
+}
+
+/// Every intent with every report, every rung where it matters, every end, every kind of agent and
+/// three success sets.
 fn every_evidence(mut visit: impl FnMut(&Evidence)) {
     let ends = every_end();
     let sets = [SuccessCodes::ZERO, SuccessCodes::none(), zero_and_three().with(130)];
@@ -204,11 +265,27 @@ fn every_evidence(mut visit: impl FnMut(&Evidence)) {
         for report in REPORTS {
             for always_reports in [false, true] {
                 for success_codes in sets {
-                    for &end in &ends {
-                        visit(&Evidence { intent, report, end, always_reports, success_codes });
-                    }
+                    let policy = (always_reports, success_codes);
+                    every_end_of(intent, report, policy, &ends, &mut visit);
                 }
             }
+        }
+    }
+}
+
+fn every_end_of(
+    intent: Option<StopKind>,
+    report: Option<ReportMark>,
+    (always_reports, success_codes): (bool, SuccessCodes),
+    ends: &[End],
+    visit: &mut impl FnMut(&Evidence),
+) {
+    let is_finish = intent == Some(StopKind::Finish);
+    let highest = RUNGS.map(Some).into_iter().chain([None]);
+    // That a rung decides nothing for any other intent is shown with one.
+    for rung in highest.filter(|rung| is_finish || rung.is_none_or(|rung| rung == Rung::Kill)) {
+        for &end in ends {
+            visit(&Evidence { intent, report, rung, end, always_reports, success_codes });
         }
     }
 }
@@ -239,7 +316,7 @@ fn the_same_evidence_gets_the_same_verdict_and_its_status_agrees() {
 #[test]
 fn nobody_is_told_of_a_failure_that_they_asked_for() {
     every_evidence(|evidence| {
-        let asked = evidence.intent.is_some_and(|kind| kind != StopKind::Timeout);
+        let asked = evidence.intent.is_some_and(|kind| ASKED.contains(&kind));
         let text = judge(evidence).to_string();
         assert!(!asked || text.starts_with("completed"), "{text} by {evidence:?}");
     });

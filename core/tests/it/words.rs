@@ -11,7 +11,7 @@ use proptest::prelude::{any, prop_assert_eq, proptest};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::support::{STAGES, STOPS};
+use crate::support::{RUNGS, STAGES, STOPS};
 
 fn written<T: Serialize>(value: T) -> serde_json::Value {
     serde_json::to_value(value).unwrap()
@@ -58,7 +58,7 @@ fn each_cause_has_a_word_of_its_own_and_is_found_by_it() {
         assert_eq!(Cause::from_word(cause.as_str()), Some(cause));
         assert_eq!(cause.to_string(), cause.as_str());
     }
-    for word in ["", "Launched", "stop", "finish"] {
+    for word in ["", "Launched", "stop", "rung"] {
         assert_eq!(Cause::from_word(word), None, "{word:?}");
     }
 }
@@ -69,7 +69,7 @@ fn all_causes_are_listed() {
     for kind in STOPS {
         listed(Cause::Stop(kind));
     }
-    for rung in [Rung::Interrupt, Rung::Terminate, Rung::Kill] {
+    for rung in RUNGS {
         listed(Cause::Climbed(rung));
     }
     // A new variant has no arm here, and must be added to the list as well.
@@ -85,6 +85,9 @@ fn all_causes_are_listed() {
             | Cause::RequestOpened
             | Cause::RequestClosed
             | Cause::Reported
+            | Cause::TurnEnded
+            | Cause::TurnBegan
+            | Cause::SettingsChanged
             | Cause::Stop(_)
             | Cause::Climbed(_)
             | Cause::Exited
@@ -92,12 +95,12 @@ fn all_causes_are_listed() {
         }
     }
     let plain = Cause::ALL.iter().filter(|it| !matches!(it, Cause::Stop(_) | Cause::Climbed(_)));
-    assert_eq!(plain.count(), 12);
+    assert_eq!(plain.count(), 15);
 }
 
 #[test]
 fn stops_rungs_stages_witnesses_and_losses_are_written_as_their_words() {
-    let stops = ["interrupt", "kill", "timeout", "shutdown", "superseded"];
+    let stops = ["interrupt", "kill", "timeout", "shutdown", "superseded", "finish"];
     assert_eq!(STOPS.map(StopKind::as_str), stops);
     let losses = [
         "launch_unknown",
@@ -115,7 +118,9 @@ fn stops_rungs_stages_witnesses_and_losses_are_written_as_their_words() {
     for reason in LostReason::ALL {
         assert_eq!(written(reason), json!(reason.as_str()));
     }
-    for rung in [Rung::Interrupt, Rung::Terminate, Rung::Kill] {
+    let rungs = ["ask", "interrupt", "interrupt_again", "terminate", "kill"];
+    assert_eq!(RUNGS.map(Rung::as_str), rungs);
+    for rung in RUNGS {
         assert_eq!((written(rung), rung.to_string()), (json!(rung.as_str()), rung.as_str().into()));
     }
     for stage in STAGES {

@@ -19,7 +19,7 @@ use candor_core::stop::Actor;
 use candor_core::supervisor::Ports;
 use tokio::net::UnixListener;
 
-use super::agents::{Desks, TemporaryFolders};
+use super::agents::{Desks, TemporaryFolders, Versions};
 use super::registry::LIVE_SESSIONS_MAX;
 use super::shutdown::{Parting, Shutdown, Signals};
 use super::spawner::Spawning;
@@ -181,7 +181,11 @@ fn assemble(home: &Home, store: SqliteStore, output_quota: Option<OutputQuota>) 
         Spawning::of(home, !store.was_closed(), output_quota);
     let outputs = Outputs::new(home.sessions());
     let folders = Arc::new(TemporaryFolders::new(home.temporary()));
-    let desks = Desks { outputs: outputs.clone(), folders: Arc::clone(&folders) };
+    let desks = Desks {
+        outputs: outputs.clone(),
+        folders: Arc::clone(&folders),
+        versions: Versions::default(),
+    };
     let registry = Registry::new(ports, spawner, Some(desks), LIVE_SESSIONS_MAX);
     Arc::new(App {
         registry,

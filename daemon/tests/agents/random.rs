@@ -102,7 +102,8 @@ fn interrupts_at_random_moments() {
                     }
                     let kind = kinds[number % kinds.len()];
                     let mut random = Random(seed.wrapping_mul(1_000_003) + number as u64);
-                    let (is_interrupted, took_ms) = interrupt(&place, &url, kind, number, &mut random);
+                    let (is_interrupted, took_ms) =
+                        interrupt(&place, &url, kind, number, &mut random);
                     let mut sums = sums.lock().unwrap();
                     let sum = sums.entry(format!("{kind:?}").to_lowercase()).or_default();
                     sum.interrupted += usize::from(is_interrupted);

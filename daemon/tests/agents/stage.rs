@@ -81,7 +81,8 @@ impl Stage {
         }
         // The daemon must not have the mark, by which only sessions are found.
         place.run(["daemon", "start"]).expect(0);
-        let mut environment = kind.settle(&place.path("user"), &place.path("config"), &mock.url("ok"));
+        let mut environment =
+            kind.settle(&place.path("user"), &place.path("config"), &mock.url("ok"));
         environment.push((MARK.to_owned(), place.folder().as_os_str().to_owned()));
         let (figures, fifos) = (RefCell::default(), RefCell::default());
         Self { place, kind, mock, environment, figures, fifos }
@@ -189,8 +190,7 @@ impl Stage {
 
     /// Follows the events of a session until one is as wanted, and returns it.
     pub(crate) fn await_event(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let mut events: Running =
-            self.start(["events", "--follow", "--json", "--session", id]);
+        let mut events: Running = self.start(["events", "--follow", "--json", "--session", id]);
         events.value(wanted)
     }
 

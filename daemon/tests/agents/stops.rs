@@ -92,7 +92,8 @@ pub(crate) fn climbed_to_the_end_when_nothing_helps(stage: &Stage) {
     stage.assert_interrupted(&session, "interrupt");
     assert_eq!(session["exit"]["signal"], "SIGKILL", "{session:#}");
     let causes: Vec<_> = stage.story(&id).iter().map(|event| event["cause"].clone()).collect();
-    let ladder = ["interrupt", "rung_interrupt", "rung_interrupt_again", "rung_terminate", "rung_kill"];
+    let ladder =
+        ["interrupt", "rung_interrupt", "rung_interrupt_again", "rung_terminate", "rung_kill"];
     let climbed = causes.iter().filter(|cause| ladder.iter().any(|rung| cause == &rung));
     assert_eq!(climbed.collect::<Vec<_>>(), ladder);
 }

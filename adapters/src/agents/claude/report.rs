@@ -19,7 +19,7 @@ const DIAGNOSTIC: &str = "[ede_diagnostic]";
 /// Says whether a `result` calls itself a success. The field decides, and not the subtype: what the
 /// model's provider refused is a `success` that is an error.
 pub(super) fn is_success(line: &Line<'_>) -> bool {
-    !line.is_error.get().unwrap_or(line.subtype.as_str() != Some("success"))
+    !line.is_error.get().unwrap_or_else(|| line.subtype.as_str() != Some("success"))
 }
 
 /// Returns a word for how a turn ended. `error` is the program's own for the last request to the

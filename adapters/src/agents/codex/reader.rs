@@ -7,7 +7,7 @@ use candor_core::session::Report;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::{Item, ItemKind, Owed, Place, Reader, Role, TurnUsage, reading};
+use super::super::{Item, ItemKind, Owed, Place, Reader, Role, TurnUsage, line, reading};
 
 /// Calls that are remembered as begun, at most. Of what is begun beyond that, the call is told again
 /// with its result.
@@ -87,6 +87,8 @@ impl CodexReader {
     pub(super) fn new(spec: &AgentSpec) -> Self {
         let mut view = View::default();
         view.learned.agent_session.clone_from(&spec.agent_session);
+        // No line names it.
+        view.learned.model.clone_from(&spec.model);
         Self { prompt: spec.prompt.clone(), is_heard: false, calls: BTreeSet::new(), view }
     }
 
@@ -282,6 +284,14 @@ fn list(tasks: &[Task]) -> String {
     text
 }
 
+/// How the sentences begin that tell of the provider and hold no status; the first is its answer itself.
+const API_ERRORS: [&str; 4] = [
+    "{\"error\"",
+    "stream disconnected",
+    "exceeded retry limit",
+    "We\u{2019}re currently experiencing",
+];
+
 /// Returns the word for the end of a turn, by the sentence that Codex has for it.
 ///
 /// Source: measured with 0.169.0 against answers with each status.
@@ -294,6 +304,7 @@ fn word_of(message: &str) -> &'static str {
     match status {
         Some(status) => reading::word_of_status(status),
         None if message.contains("usage limit") => "rate_limit",
+        None if API_ERRORS.iter().any(|beginning| message.starts_with(beginning)) => "api_error",
         None if message.starts_with("Missing environment variable") => "authentication_failed",
         None => "turn_failed",
     }
@@ -314,11 +325,11 @@ const SIGNS: [(&str, &str); 8] = [
 ];
 
 impl Reader for CodexReader {
-    fn line(&mut self, place: Place, line: &[u8], items: &mut Vec<Item>) {
-        if reading::is_blank(line) {
+    fn line(&mut self, place: Place, bytes: &[u8], items: &mut Vec<Item>) {
+        if line::is_blank(bytes) {
             return;
         }
-        let is_known = reading::parse(line).is_some_and(|said| self.take(place, said, items));
+        let is_known = reading::parse(bytes).is_some_and(|said| self.take(place, said, items));
         if is_known {
             self.is_heard = true;
         } else {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::talk::Talk;
-use super::super::{Item, ItemKind, Owed, Place, Reader, Role, TurnUsage, reading};
+use super::super::{Item, ItemKind, Owed, Place, Reader, Role, TurnUsage, line, reading};
 
 /// Reads what Gemini CLI prints.
 pub(super) struct GeminiReader {
@@ -182,11 +182,16 @@ impl Stats {
 fn failure(error: Option<Failure>, last_error: Option<String>) -> Report {
     let (kind, message) = error.map_or((None, None), |error| (error.kind, error.message));
     let message = message.or(last_error).unwrap_or_else(|| "it does not say why".to_owned());
-    // An error of the provider is passed on in brackets, with the answer inside.
-    let inner =
-        message.strip_prefix("[API Error: ").map(|rest| rest.strip_suffix(']').unwrap_or(rest));
+    // An error of the provider is passed on in brackets, and sometimes with advice behind them.
+    let inner = message.strip_prefix("[API Error: ");
+    let inner = inner.map(|rest| rest.rsplit_once(']').map_or(rest, |(inner, _advice)| inner));
     let word = match (inner, kind.as_deref()) {
-        (Some(inner), _) => status_in(inner).map_or("api_error", reading::word_of_status),
+        (Some(inner), _) => match status_in(inner) {
+            Some(status) => reading::word_of_status(status),
+            // It gives up on these in words of its own, with advice about the quota.
+            None if message.contains("rate limit") || message.contains("quota") => "rate_limit",
+            None => "api_error",
+        },
         (None, Some("FatalTurnLimitedError")) => "max_turns",
         (None, Some("FatalAuthenticationError")) => "authentication_failed",
         (None, Some("unknown") | None) => "error",
@@ -195,10 +200,15 @@ fn failure(error: Option<Failure>, last_error: Option<String>) -> Report {
     reading::failure(word, reading::sentence(inner.unwrap_or(&message)))
 }
 
-/// Returns the status of the answer that an error of the provider holds.
+/// Returns the status of the answer that an error of the provider holds. It is a number, or the
+/// number as a text.
 fn status_in(text: &str) -> Option<u16> {
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
-    value.get("error")?.get("code")?.as_u64()?.try_into().ok()
+    let code = value.get("error").unwrap_or(&value).get("code")?;
+    match code.as_u64() {
+        Some(code) => code.try_into().ok(),
+        None => code.as_str()?.parse().ok(),
+    }
 }
 
 /// What it says on standard error when it does not even begin, and the word for it.
@@ -219,11 +229,11 @@ const SIGNS: [(&str, &str); 9] = [
 ];
 
 impl Reader for GeminiReader {
-    fn line(&mut self, place: Place, line: &[u8], items: &mut Vec<Item>) {
-        if reading::is_blank(line) {
+    fn line(&mut self, place: Place, bytes: &[u8], items: &mut Vec<Item>) {
+        if line::is_blank(bytes) {
             return;
         }
-        let is_known = reading::parse(line).is_some_and(|said| self.take(place, said, items));
+        let is_known = reading::parse(bytes).is_some_and(|said| self.take(place, said, items));
         if is_known {
             self.is_heard = true;
         } else {

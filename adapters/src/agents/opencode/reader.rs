@@ -10,10 +10,15 @@ use candor_core::time::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::{Item, ItemKind, Owed, Place, Reader, Role, TurnUsage, reading};
+use super::super::{Item, ItemKind, Owed, Place, Reader, Role, TurnUsage, line, reading};
 
-/// Millionths of a dollar in one.
-const MICROUSD_PER_USD: f64 = 1e6;
+/// What the result of a tool holds that was refused a permission.
+///
+/// Source: measured with 1.18.33; it is the same for every tool.
+const REJECTION: &str = "rejected permission";
+
+/// What is reported when that was the end.
+const REJECTED: &str = "it stopped because it was refused a permission";
 
 /// Reads what opencode prints.
 pub(super) struct OpenCodeReader {
@@ -21,6 +26,8 @@ pub(super) struct OpenCodeReader {
     is_heard: bool,
     /// Whether a permission was refused since the last step that went on.
     is_rejected: bool,
+    /// Whether the last step ended with the use of a tool, so that another one is to follow.
+    is_between_steps: bool,
     /// What the steps of the turn have used so far.
     used: TurnUsage,
     view: View,
@@ -103,8 +110,17 @@ impl OpenCodeReader {
     pub(super) fn new(spec: &AgentSpec) -> Self {
         let mut view = View::default();
         view.learned.agent_session.clone_from(&spec.agent_session);
+        // No line names it.
+        view.learned.model.clone_from(&spec.model);
         let prompt = spec.prompt.clone();
-        Self { prompt, is_heard: false, is_rejected: false, used: TurnUsage::default(), view }
+        Self {
+            prompt,
+            is_heard: false,
+            is_rejected: false,
+            is_between_steps: false,
+            used: TurnUsage::default(),
+            view,
+        }
     }
 
     /// Takes a line of a known kind. Says whether it was one.
@@ -142,12 +158,10 @@ impl OpenCodeReader {
         // What was reported was not the end.
         self.view.report = None;
         self.is_rejected = false;
+        self.is_between_steps = false;
     }
 
     fn tool(&mut self, place: Place, part: Part, items: &mut Vec<Item>) {
-        /// Source: measured with 1.18.33; it is the same for every tool.
-        const REJECTED: &str = "rejected permission";
-
         let Some(state) = part.state else { return };
         let given = state.input.map_or_else(|| "{}".to_owned(), |input| input.get().to_owned());
         items.push(Item {
@@ -156,7 +170,7 @@ impl OpenCodeReader {
             ..reading::item(place, Role::Assistant, ItemKind::ToolCall, given)
         });
         let is_error = state.status.as_deref() != Some("completed");
-        self.is_rejected |= state.error.as_ref().is_some_and(|error| error.contains(REJECTED));
+        self.is_rejected |= state.error.as_ref().is_some_and(|error| error.contains(REJECTION));
         let text = state.output.or(state.error).unwrap_or_default();
         items.push(Item {
             part: 1,
@@ -168,7 +182,7 @@ impl OpenCodeReader {
 
     fn step_ends(&mut self, place: Place, part: &Part, items: &mut Vec<Item>) {
         let usage = part.tokens.as_ref().map(Tokens::usage).unwrap_or_default();
-        let cost = microusd(part.cost.unwrap_or_default());
+        let cost = reading::microusd(part.cost.unwrap_or_default());
         let learned = &mut self.view.learned;
         reading::add(&mut learned.usage, usage);
         reading::add(&mut self.used.usage, usage);
@@ -176,19 +190,23 @@ impl OpenCodeReader {
             *total = Some(total.unwrap_or_default().saturating_add(cost));
         }
         learned.trouble = None;
-        let reason = part.reason.as_deref().unwrap_or("unknown");
-        let report = end_of_step(reason, self.is_rejected, learned.last_said.as_deref());
-        if reason == "unknown" {
-            let message = report.message.clone().unwrap_or_default();
-            learned.trouble = Some(Trouble { kind: TroubleKind::Api, message, until: None });
+        match part.reason.as_deref().unwrap_or("unknown") {
+            // A further step is the rule, unless a permission was refused. If it does not come, the exit
+            // is left to speak.
+            "tool-calls" if !self.is_rejected => self.is_between_steps = true,
+            "unknown" => {
+                let message = "the provider's answer did not say why it ended".to_owned();
+                learned.trouble = Some(Trouble { kind: TroubleKind::Api, message, until: None });
+            }
+            reason => {
+                let report = end_of_step(reason, learned.last_said.as_deref());
+                learned.turns = learned.turns.saturating_add(1);
+                let used = std::mem::take(&mut self.used);
+                items.push(reading::turn_end(place, &report, used));
+                self.view.turn = Turn::Ended;
+                self.report(report);
+            }
         }
-        // Of these a further step is the rule.
-        if !matches!(reason, "tool-calls" | "unknown") || self.is_rejected {
-            learned.turns = learned.turns.saturating_add(1);
-            let used = std::mem::take(&mut self.used);
-            items.push(reading::turn_end(place, &report, used));
-        }
-        self.report(report);
     }
 
     /// Keeps a report, with what was used so far.
@@ -226,9 +244,8 @@ impl OpenCodeReader {
     /// Takes the line that some versions end with.
     fn done(&mut self, is_rejected: bool) {
         self.view.turn = Turn::Ended;
-        if is_rejected && self.view.report.as_ref().is_some_and(|report| !report.success) {
-            let message = "it stopped because it was refused a permission".to_owned();
-            self.report(reading::failure("permission_rejected", message));
+        if is_rejected && self.is_between_steps {
+            self.report(reading::failure("permission_rejected", REJECTED.to_owned()));
         }
         self.view.report_is_final = self.view.report.is_some();
     }
@@ -246,32 +263,18 @@ impl Tokens {
 }
 
 /// Returns the report that counts if the step was the last one.
-fn end_of_step(reason: &str, is_rejected: bool, last_said: Option<&str>) -> Report {
+fn end_of_step(reason: &str, last_said: Option<&str>) -> Report {
     let (word, message) = match reason {
         "stop" => {
             let message = last_said.map(ToOwned::to_owned);
             let kind = Some("stop".to_owned());
             return Report { success: true, kind, message, ..Report::default() };
         }
-        "tool-calls" if is_rejected => {
-            ("permission_rejected", "it stopped because it was refused a permission")
-        }
-        "tool-calls" => ("unfinished", "it ended after using a tool, without an answer"),
-        "unknown" => ("api_error", "the provider's answer did not say why it ended"),
+        "tool-calls" => ("permission_rejected", REJECTED),
         "length" => ("max_tokens", "the answer was longer than it may be"),
         reason => (reason, "the last step did not end well"),
     };
     reading::failure(word, message.to_owned())
-}
-
-/// Returns a cost in millionths of a dollar. What is negative counts as nothing.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a conversion of floats to integers stops at their bounds"
-)]
-fn microusd(usd: f64) -> u64 {
-    (usd * MICROUSD_PER_USD).round() as u64
 }
 
 /// What it says on standard error when it does not even begin, and the word for it.
@@ -285,11 +288,11 @@ const SIGNS: [(&str, &str); 4] = [
 ];
 
 impl Reader for OpenCodeReader {
-    fn line(&mut self, place: Place, line: &[u8], items: &mut Vec<Item>) {
-        if reading::is_blank(line) {
+    fn line(&mut self, place: Place, bytes: &[u8], items: &mut Vec<Item>) {
+        if line::is_blank(bytes) {
             return;
         }
-        let is_known = reading::parse(line).is_some_and(|said| self.take(place, said, items));
+        let is_known = reading::parse(bytes).is_some_and(|said| self.take(place, said, items));
         if is_known {
             self.is_heard = true;
         } else {
@@ -305,8 +308,10 @@ impl Reader for OpenCodeReader {
         if !self.is_heard && self.view.report.is_none() {
             self.view.report = reading::failure_told(stderr, &SIGNS);
         }
+        if self.is_between_steps && stderr.contains("auto-rejecting") {
+            self.report(reading::failure("permission_rejected", REJECTED.to_owned()));
+        }
         self.is_heard = true;
-        self.view.turn = Turn::Ended;
         self.view.report_is_final = true;
     }
 

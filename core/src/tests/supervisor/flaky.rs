@@ -26,7 +26,7 @@ use crate::stop::{Rung, Signal, StopKind};
 use crate::supervisor::{HandleError, Ports, Start, Supervisor};
 use crate::verdict::LostReason;
 
-use super::world::{World, birth, exited, now, stop};
+use super::world::{World, answered, birth, exited, now, opened, stop};
 
 /// What the store does with one call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -137,7 +137,7 @@ impl Process for Shared {
         let mut store = self.0.lock().unwrap();
         let row = store.row.as_ref().map(|row| row.session.machine);
         let is_stored = row.is_some_and(|machine| {
-            let sent = machine.rung().map(Rung::signal);
+            let sent = machine.rung().and_then(Rung::signal);
             let fits = sent.is_some_and(|sent| signal == Signal::Continue || signal == sent);
             machine.status() == Status::Completing && machine.is_up() && fits
         });
@@ -160,6 +160,8 @@ enum Step {
     Stop(StopKind),
     Reported(bool),
     Request { opened: bool },
+    Turn { began: bool },
+    Answered(u32),
     Due(Deadline),
     ParentEnded,
     Exited(u8),
@@ -172,11 +174,12 @@ impl Step {
             Self::Adopted => Happening::Attached(Attach::Up(Arc::new(process.clone()))),
             Self::Unreachable => Happening::Attached(Attach::Unreachable),
             Self::Stop(kind) => stop(kind),
-            Self::Reported(success) => {
-                Happening::Reported(Report { success, kind: None, message: None })
-            }
-            Self::Request { opened: true } => Happening::RequestOpened,
-            Self::Request { opened: false } => Happening::RequestClosed,
+            Self::Reported(success) => Happening::Reported(Report { success, ..Report::default() }),
+            Self::Request { opened: true } => opened(1),
+            Self::Request { opened: false } => Happening::RequestWithdrawn { number: 1 },
+            Self::Turn { began: true } => Happening::TurnBegan,
+            Self::Turn { began: false } => Happening::TurnEnded,
+            Self::Answered(number) => answered(number),
             Self::Due(deadline) => Happening::Due(deadline),
             Self::ParentEnded => Happening::ParentEnded,
             Self::Exited(code) => exited(code),
@@ -185,11 +188,17 @@ impl Step {
 }
 
 fn steps() -> impl Strategy<Value = Step> {
-    let deadlines = [Deadline::Timeout, Deadline::Linger]
+    let deadlines = [Deadline::Timeout, Deadline::Linger, Deadline::Idle]
         .into_iter()
         .chain([Rung::Interrupt, Rung::Terminate, Rung::Kill].map(Deadline::RungOver));
     let deadlines: Vec<_> = deadlines.collect();
-    let stops = [StopKind::Interrupt, StopKind::Kill, StopKind::Shutdown, StopKind::Superseded];
+    let stops = [
+        StopKind::Interrupt,
+        StopKind::Kill,
+        StopKind::Shutdown,
+        StopKind::Superseded,
+        StopKind::Finish,
+    ];
     prop_oneof![
         4 => proptest::strategy::Just(Step::Spawned),
         2 => proptest::strategy::Just(Step::Adopted),
@@ -197,6 +206,10 @@ fn steps() -> impl Strategy<Value = Step> {
         4 => proptest::sample::select(Vec::from(stops)).prop_map(Step::Stop),
         2 => proptest::bool::ANY.prop_map(Step::Reported),
         2 => proptest::bool::ANY.prop_map(|opened| Step::Request { opened }),
+        2 => (proptest::bool::ANY, 0_u32..4).prop_map(|(began, number)| match number {
+            0 => Step::Turn { began },
+            _ => Step::Answered(number),
+        }),
         3 => proptest::sample::select(deadlines).prop_map(Step::Due),
         1 => proptest::strategy::Just(Step::ParentEnded),
         1 => (0_u8..3).prop_map(Step::Exited),
@@ -289,7 +302,10 @@ proptest! {
                 prop_assert_eq!(supervisor.session(), &before);
                 continue;
             }
-            prop_assert!(!unavailable || matches!(step, Step::Stop(_)), "a fact is never refused");
+            let is_command = matches!(step, Step::Stop(_) | Step::Answered(_));
+            prop_assert!(!unavailable || is_command, "a fact is never refused");
+            let open = supervisor.session().requests.iter().filter(|it| it.is_open()).count();
+            prop_assert_eq!(open, usize::from(supervisor.session().machine.requests_open()));
             unblock(&mut supervisor, moods_max)?;
             assert_shows_the_row(&supervisor, &shared)?;
             if let Step::Exited(_) = step {

@@ -4,6 +4,8 @@ mod creation;
 mod flaky;
 mod order;
 mod process;
+mod requests;
 mod rows;
 mod store;
+mod talk;
 mod world;

@@ -34,14 +34,14 @@ const INTERRUPT: Input = Input::Stop(StopKind::Interrupt);
 
 fn orders(task: Task, deadline: Option<(Deadline, u64)>, answer: Answer) -> Orders {
     let deadline = deadline.map(|(deadline, ms)| (deadline, Monotonic::from_ms(ms)));
-    Orders { task, deadline, answer }
+    Orders { task, deadline, idle_at: None, answer }
 }
 
 fn waiting(deadline: Deadline, ms: u64) -> Orders {
     orders(Task::Nothing, Some((deadline, ms)), Answer::Accepted)
 }
 
-const NOTHING: Orders = Orders { task: Task::Nothing, deadline: None, answer: Answer::Accepted };
+const NOTHING: Orders = Orders::NOTHING;
 
 #[test]
 fn a_launch_is_stored_then_published_then_ordered() {

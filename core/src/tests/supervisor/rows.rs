@@ -14,10 +14,10 @@ use crate::stop::{Actor, Intent, Rung, Signal, StopKind};
 use crate::supervisor::{Birth, Start, Supervisor};
 use crate::verdict::{Completion, Exit, LostReason, Verdict, Witness};
 
-use super::super::{after, at};
+use super::super::{after, at, policy};
 use super::world::{
-    Call, LONG_AGO_MS, OUTPUT, START_MS, USER, World, birth, event_id, exited, id, now, rung, spec,
-    stop,
+    Call, LONG_AGO_MS, OUTPUT, START_MS, USER, World, birth, event_id, exited, id, now, opened,
+    rung, spec, stop,
 };
 
 const STORED: [Call; 2] = [Call::Commit(Ok(7)), Call::Publish(7)];
@@ -41,19 +41,7 @@ fn the_first_change_is_the_whole_row_and_an_event_from_nothing() {
         let (machine, started) = (session.machine, at(START_MS).wall);
         assert_eq!(expected, Revision::NONE);
         assert_eq!((session.revision().number(), session.status()), (1, status));
-        let row = Session {
-            id: id(),
-            parent,
-            spec: spec(),
-            machine,
-            created_at: started,
-            started_at: None,
-            ended_at: None,
-            intent: None,
-            report: None,
-            sighting: Sighting::default(),
-            notes: Vec::new(),
-        };
+        let row = Session::unborn(id(), parent, spec(), machine, started);
         assert_eq!(session, row);
         assert_eq!(
             event,
@@ -76,13 +64,13 @@ fn the_first_change_is_the_whole_row_and_an_event_from_nothing() {
 #[test]
 fn the_intent_is_in_the_row_of_the_same_commit_as_completing() {
     for kind in [StopKind::Interrupt, StopKind::Kill, StopKind::Shutdown, StopKind::Superseded] {
-        let world = World::of(&stored_and_sent(kind.first_rung().signal()));
+        let world = World::of(&stored_and_sent(signal_of(kind)));
         assert!(now(world.running().handle(stop(kind))).is_ok());
         let Change { expected, session, event } = world.commit();
         let moment = at(START_MS).wall;
         assert_eq!(session.status(), Status::Completing);
         assert_eq!(session.intent, Some(Intent { kind, by: USER, at: moment }));
-        assert_eq!(session.machine.rung(), Some(kind.first_rung()));
+        assert_eq!(session.machine.rung(), Some(policy().graces.first(kind)));
         assert_eq!(
             event,
             Event {
@@ -157,7 +145,7 @@ fn the_start_is_noted_when_it_is_known_to_be_up_and_only_then() {
 
     let world = World::of(&STORED);
     let mut supervisor = world.running();
-    assert!(now(supervisor.handle(Happening::RequestOpened)).is_ok());
+    assert!(now(supervisor.handle(opened(1))).is_ok());
     assert_eq!(world.commit().session.started_at, Some(at(LONG_AGO_MS).wall), "not moved");
 
     let world = World::of(&STORED);
@@ -202,20 +190,34 @@ fn an_end_that_attach_found_is_kept_with_its_witness_and_a_loss_has_none() {
     }
 }
 
+/// The signal of the first rung.
+fn signal_of(kind: StopKind) -> Signal {
+    policy().graces.first(kind).signal().unwrap()
+}
+
 fn report(success: bool, message: &str) -> Report {
-    Report { success, kind: None, message: Some(String::from(message)) }
+    Report { success, message: Some(String::from(message)), ..Report::default() }
 }
 
 #[test]
-fn the_first_report_is_kept_with_its_words_and_a_second_one_is_not() {
-    let world = World::of(&STORED);
+fn the_last_report_is_kept_with_its_words_until_somebody_asks_for_the_end() {
+    let int = rung(Signal::Interrupt);
+    let world = World::of(&[&STORED, &STORED, &STORED, &int[..]].concat());
     let mut supervisor = world.running();
     let first = report(false, "out of turns");
     assert!(now(supervisor.handle(Happening::Reported(first.clone()))).is_ok());
-    let second = Happening::Reported(report(true, "never mind"));
-    assert!(now(supervisor.handle(second)).is_ok());
     assert_eq!(supervisor.session().report, Some(Box::new(first)));
-    assert_eq!(world.commit().event.cause, Cause::Reported);
+    let last = report(true, "done after all");
+    assert!(now(supervisor.handle(Happening::Reported(last.clone()))).is_ok());
+    assert_eq!(supervisor.session().report, Some(Box::new(last.clone())));
+
+    assert!(now(supervisor.handle(stop(StopKind::Interrupt))).is_ok());
+    let late = Happening::Reported(report(false, "interrupted"));
+    assert!(now(supervisor.handle(late)).is_ok());
+    assert_eq!(supervisor.session().report, Some(Box::new(last)));
+    let causes = world.commits().into_iter().map(|change| change.event.cause);
+    let reported = [Cause::Reported, Cause::Reported, Cause::Stop(StopKind::Interrupt)];
+    assert!(causes.eq(reported), "each is a change, and the last of them is not");
 }
 
 #[test]
@@ -235,7 +237,7 @@ fn every_change_expects_the_revision_that_it_follows_and_mints_a_new_event() {
     let commit = |seq| [Call::Commit(Ok(seq)), Call::Publish(seq)];
     let world = World::of(&(1..=4).flat_map(commit).collect::<Vec<_>>());
     let (mut supervisor, _) = now(Supervisor::create(world.ports.clone(), birth(Start::AtOnce)));
-    for happening in [world.spawned(), Happening::RequestOpened, exited(0)] {
+    for happening in [world.spawned(), opened(1), exited(0)] {
         assert!(now(supervisor.handle(happening)).is_ok());
     }
     for (revision, change) in (1..).zip(world.commits()) {

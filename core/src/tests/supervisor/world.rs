@@ -2,6 +2,7 @@
 //! each is answered. A call that the script does not have fails the test, and so does one that
 //! never comes.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -14,6 +15,7 @@ use mockall::Sequence;
 use mockall::predicate::eq;
 use uuid::Uuid;
 
+use crate::agent::{Asked, Decision};
 use crate::bytes::ByteString;
 use crate::event::Seq;
 use crate::happening::Happening;
@@ -23,7 +25,7 @@ use crate::ports::{
     Attach, Change, CommitError, Delivery, Ending, Fact, Launch, MockClock, MockEventBus,
     MockIdSource, MockProcess, MockRepository, Process, ReadError, StoredSession, Target,
 };
-use crate::session::{EventId, OutputSizes, Session, SessionId, Sighting, Spec, StandardInput};
+use crate::session::{EventId, OutputSizes, Session, SessionId, Spec, StandardInput};
 use crate::stop::{Actor, Intent, Signal, StopKind};
 use crate::supervisor::{Birth, Ports, Start, Supervisor};
 use crate::verdict::{Exit, Witness};
@@ -127,6 +129,20 @@ impl World {
         Self { ports, process: Arc::new(process), clock_ms, commits }
     }
 
+    /// Returns a world that takes whatever is stored, and delivers every signal.
+    pub(super) fn of_any_commits() -> Self {
+        let (mut repository, mut bus) = (MockRepository::new(), MockEventBus::new());
+        let mut process = MockProcess::new();
+        repository
+            .expect_commit()
+            .returning(|change| Ok(Seq::from_number(change.event.revision.number())));
+        bus.expect_publish().return_const(());
+        process.expect_signal().return_const(Delivery::Delivered);
+        let ports =
+            Ports { repository: Arc::new(repository), bus: Arc::new(bus), ..Self::of(&[]).ports };
+        Self { ports, process: Arc::new(process), ..Self::of(&[]) }
+    }
+
     pub(super) fn set_clock(&self, ms: u64) {
         self.clock_ms.store(ms, Ordering::Relaxed);
     }
@@ -228,6 +244,7 @@ pub(super) fn spec() -> Arc<Spec> {
         environment_names: Vec::new(),
         umask: 0o22,
         input: StandardInput::None,
+        agent: None,
         policy: policy(),
     })
 }
@@ -240,18 +257,34 @@ pub(super) fn birth(start: Start) -> Birth {
 pub(super) fn session(machine: Machine) -> Session {
     let then = at(LONG_AGO_MS).wall;
     Session {
-        id: id(),
-        parent: None,
-        spec: spec(),
-        machine,
-        created_at: at(0).wall,
         started_at: machine.is_up().then_some(then),
         ended_at: machine.verdict().map(|_| then),
         intent: machine.intent().map(|kind| Intent { kind, by: USER, at: then }),
-        report: None,
-        sighting: Sighting::default(),
-        notes: Vec::new(),
+        ..Session::unborn(id(), None, spec(), machine, at(0).wall)
     }
+}
+
+/// What an agent asks for in the line at this offset.
+pub(super) fn asked(offset: u64) -> Asked {
+    Asked {
+        agent_id: alloc::format!("request {offset}"),
+        tool: String::from("Bash"),
+        summary: String::from("make"),
+        command: Some(String::from("make")),
+        paths: Vec::new(),
+        digest: alloc::format!("{offset:064x}"),
+        offset,
+        length: 1,
+    }
+}
+
+pub(super) fn opened(offset: u64) -> Happening {
+    Happening::RequestOpened(Box::new(asked(offset)))
+}
+
+pub(super) fn answered(number: u32) -> Happening {
+    let decision = Decision { approved: true, message: None, by: USER };
+    Happening::Answered { number, decision: Box::new(decision) }
 }
 
 pub(super) const fn stop(kind: StopKind) -> Happening {
