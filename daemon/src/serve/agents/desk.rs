@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use candor_adapters::agents::{Agent, Answer, Item, Listener, OWED_KEYS_MAX};
 use candor_adapters::process::{Chunk, Follower, OutputReader, Stream};
+use candor_adapters::sqlite::conversations::Batch;
 use candor_core::agent::{AgentSpec, Asked, Learned, RequestState, View};
 use candor_core::bytes::ByteString;
 use candor_core::happening::Happening;
@@ -48,6 +49,8 @@ pub(in crate::serve) struct Desk {
     program: Vec<u8>,
     agent: &'static dyn Agent,
     listener: Listener,
+    /// Up to which byte the scribe was told what was said.
+    kept_to: u64,
     output: Option<(OutputReader, Follower)>,
     /// Keys of what the process has accepted from this daemon.
     sent: BTreeSet<u64>,
@@ -84,6 +87,7 @@ impl Desk {
                 .map_or_else(Vec::new, |it| it.as_bytes().to_vec()),
             agent,
             listener: Listener::new(agent.reader(spec, &session.spec.cwd)),
+            kept_to: 0,
             output: None,
             sent: BTreeSet::new(),
             decided: BTreeMap::new(),
@@ -154,7 +158,7 @@ impl Desk {
                 return false;
             }
         }
-        self.keep(items).await;
+        self.keep(items);
         true
     }
 
@@ -184,7 +188,7 @@ impl Desk {
         let stderr = self.stderr_tail().await;
         let mut items = Vec::new();
         self.listener.end(&stderr, &mut items);
-        self.keep(items).await;
+        self.keep(items);
     }
 
     async fn stderr_tail(&self) -> String {
@@ -403,8 +407,14 @@ impl Desk {
         }
     }
 
-    async fn keep(&mut self, items: Vec<Item>) {
-        drop(items);
+    /// Hands what was said to the scribe, who is waited for by nobody.
+    fn keep(&mut self, items: Vec<Item>) {
+        if items.is_empty() && !self.is_over {
+            return;
+        }
+        let (from, read_to) = (self.kept_to, self.listener.lines_to());
+        self.kept_to = read_to;
+        self.desks.scribe.put_down(Batch { session: self.session, from, items, read_to });
     }
 
     fn view(&self) -> &View {

@@ -20,12 +20,15 @@ use candor_adapters::process::Outputs;
 use candor_core::agent::View;
 use candor_core::session::Session;
 
+use super::scribe::Scribe;
+
 /// What all desks share.
 #[derive(Clone)]
 pub(crate) struct Desks {
     pub(super) outputs: Outputs,
     pub(super) folders: Arc<TemporaryFolders>,
     pub(super) versions: Versions,
+    pub(super) scribe: Scribe,
 }
 
 impl Desks {
