@@ -122,6 +122,19 @@ pub(super) const CHAIN: [Lie; 18] = [
             forge.at_rest(|_| {});
         })
     }),
+    ("INV-35", "an answer that is given twice", || {
+        lie(asking(), |forge| {
+            forge.approval(Standing::Answered);
+            for _ in 0..2 {
+                forge.push(Record::AnswerGiven { process: P1, approval: A1 });
+            }
+        })
+    }),
+    ("INV-35", "an answer that is in no row", || {
+        lie(asking(), |forge| {
+            forge.push(Record::AnswerGiven { process: P1, approval: A1 });
+        })
+    }),
     ("INV-28", "an open request that nobody is shown", || {
         lie(asking(), |forge| {
             forge.at_rest(|_| {});
