@@ -6,7 +6,7 @@ use candor_core::session::Revision;
 use candor_core::status::Status;
 use serde_json::json;
 
-use super::super::forge::{A1, Forge};
+use super::super::forge::{A1, Forge, P1};
 use super::{INTERRUPT, Lie, asking, lie};
 use crate::ghost::{Record, Standing, Writer};
 use crate::timeline::names::ClientName;
@@ -20,7 +20,7 @@ const fn client_at(seq: u64) -> ClientRest {
     ClientRest { client: C1, cursor, is_stalled: false, shown: Vec::new() }
 }
 
-pub(super) const CHAIN: [Lie; 18] = [
+pub(super) const CHAIN: [Lie; 20] = [
     ("INV-09", "a revision that was left out", || {
         lie(Forge::running(), |forge| {
             forge.lie(INTERRUPT, &[("/machine/revision", json!(4))]);
