@@ -371,7 +371,7 @@ impl AcpReader {
         items.push(reading::turn_end(place, &report, used));
         self.view.report = Some(Report {
             turns: Some(learned.turns),
-            usage: Some(learned.usage),
+            usage: usage.map(|_| learned.usage),
             cost_microusd: learned.cost_microusd,
             ..report
         });

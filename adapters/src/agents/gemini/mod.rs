@@ -85,7 +85,8 @@ impl Agent for Gemini {
             command: command.into_arguments(),
             environment: vec![(check::argument(name)?, check::argument(value)?)],
             without: Vec::new(),
-            // It reads its prompt to the end of its input.
+            // It reads its prompt to the end of its input. Once it reads, more than a second after its
+            // start, it waits half a second for the first of it, and gives up without it.
             input: StandardInput::Held,
             graces: GRACES,
             always_reports: true,
