@@ -83,6 +83,8 @@ pub(crate) enum LockError {
 impl Home {
     /// The name of the database.
     pub(crate) const DATABASE: &'static str = "candor.db";
+    /// The name of the database of conversations.
+    pub(crate) const CONVERSATIONS: &'static str = "conversations.db";
     /// The name of the folder of sessions.
     pub(crate) const SESSIONS: &'static str = "sessions";
     /// The name of the folder of copies of the database.
@@ -119,6 +121,14 @@ impl Home {
 
     pub(crate) fn database(&self) -> PathBuf {
         self.folder.join(Self::DATABASE)
+    }
+
+    pub(crate) fn conversations(&self) -> PathBuf {
+        self.folder.join(Self::CONVERSATIONS)
+    }
+
+    pub(crate) fn set_aside(&self) -> PathBuf {
+        self.folder.join(Self::SET_ASIDE)
     }
 
     pub(crate) fn sessions(&self) -> PathBuf {

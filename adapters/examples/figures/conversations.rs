@@ -26,7 +26,7 @@ const HITS: u32 = 20;
 /// How many different words there are. The first are the most frequent ones.
 const WORDS: u64 = 20_000;
 
-/// What is looked for. `{}` is a word that most items have, one of many, and one of very few.
+/// What is looked for: half of all words are `w1`, and few are `needle`.
 const SEARCHES: [(&str, &str); 7] = [
     ("frequent", "w1"),
     ("rare", "needle"),
@@ -34,7 +34,7 @@ const SEARCHES: [(&str, &str); 7] = [
     ("two", "w2 w3"),
     ("phrase", "\"w1 w2\""),
     ("exclusion", "w4 -w5"),
-    ("several", "w7 w77 w777"),
+    ("several", "w7 w80 w800"),
 ];
 
 /// A conversation of so many items, and another one of the same length beside it.

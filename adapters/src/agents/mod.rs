@@ -81,6 +81,11 @@ pub trait Agent: Send + Sync {
     /// A sentence that says what to change in the order. Nothing was started.
     fn plan(&self, order: &Order, program: &Path) -> Result<Plan, PlanError>;
 
+    /// Says whether what it prints tells its version, so that its program need not be asked.
+    fn tells_version(&self) -> bool {
+        false
+    }
+
     /// Returns a reader of what a session prints that was started after `spec` in the folder `cwd`.
     fn reader(&self, spec: &AgentSpec, cwd: &ByteString) -> Box<dyn Reader>;
 

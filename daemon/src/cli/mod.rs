@@ -4,6 +4,7 @@ mod agent;
 mod approvals;
 mod arguments;
 mod continuation;
+mod converse;
 mod daemon;
 mod doctor;
 mod events;

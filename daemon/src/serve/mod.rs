@@ -4,9 +4,11 @@ mod agents;
 mod backups;
 mod continuation;
 mod input;
+mod queue;
 mod refusal;
 mod registry;
 mod removal;
+mod scribe;
 mod session_task;
 mod shutdown;
 mod spawner;
@@ -32,12 +34,15 @@ use candor_adapters::process::Outputs;
 use candor_adapters::recorder::FileRecorder;
 use candor_adapters::remains::Remains;
 use candor_adapters::sqlite::SqliteStore;
+use candor_adapters::sqlite::conversations::Conversations;
 use candor_core::time::Timestamp;
 
 /// What every part of the daemon can reach.
 pub(crate) struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) store: SqliteStore,
+    pub(crate) conversations: Conversations,
+    scribe: scribe::Scribe,
     pub(crate) bus: Arc<dyn candor_core::ports::EventBus>,
     pub(crate) outputs: Outputs,
     folders: Arc<agents::TemporaryFolders>,

@@ -4,19 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use candor_adapters::agents::{Agent, Answer, Item, Listener, OWED_KEYS_MAX};
 use candor_adapters::process::{Chunk, Follower, OutputReader, Stream};
+use candor_adapters::sqlite::conversations::Batch;
 use candor_core::agent::{AgentSpec, Asked, Learned, RequestState, View};
 use candor_core::bytes::ByteString;
 use candor_core::happening::Happening;
+use candor_core::input::Input;
 use candor_core::ports::{Environment, Message, Process, Sent};
 use candor_core::session::{MessageId, Session, SessionId};
 use candor_core::stop::StopKind;
 use candor_core::time::Timestamp;
 use tokio::time::Instant;
 
+use super::version::Told;
 use super::{Desks, bypass, permission};
 
 /// What is read of an output at one time, in bytes. A command waits no longer than it takes to
@@ -44,13 +47,20 @@ pub(in crate::serve) struct Desk {
     desks: Desks,
     session: SessionId,
     spec: AgentSpec,
+    program: Vec<u8>,
     agent: &'static dyn Agent,
     listener: Listener,
+    /// Up to which byte the scribe was told what was said.
+    kept_to: u64,
     output: Option<(OutputReader, Follower)>,
     /// Keys of what the process has accepted from this daemon.
     sent: BTreeSet<u64>,
     /// Offsets of requests that were decided without anybody being asked, and how.
     decided: BTreeMap<u64, Answer>,
+    /// What the program says of its version, if it was asked.
+    told: Told,
+    /// When it was last seen to have printed anything.
+    printed_at: Option<Timestamp>,
     /// Whether the process is to be asked to end.
     asks: Option<StopKind>,
     /// When what was not taken is sent again.
@@ -71,11 +81,19 @@ impl Desk {
             desks,
             session: session.id,
             spec: spec.clone(),
+            program: session
+                .spec
+                .command
+                .first()
+                .map_or_else(Vec::new, |it| it.as_bytes().to_vec()),
             agent,
             listener: Listener::new(agent.reader(spec, &session.spec.cwd)),
+            kept_to: 0,
             output: None,
             sent: BTreeSet::new(),
             decided: BTreeMap::new(),
+            told: Told::default(),
+            printed_at: session.learned.printed_at,
             asks: None,
             again_at: None,
             is_closed: false,
@@ -96,6 +114,7 @@ impl Desk {
         };
         let offset = self.listener.offset();
         let is_over = self.is_over;
+        let told = self.told.clone();
         let output = self.output();
         let grown = async {
             match output {
@@ -112,6 +131,7 @@ impl Desk {
         tokio::select! {
             () = again => {}
             () = grown => {}
+            () = told.came() => {}
         }
     }
 
@@ -120,20 +140,34 @@ impl Desk {
         let offset = self.listener.offset();
         let Ok((reader, _)) = self.output() else { return false };
         let reader = reader.clone();
-        let read = tokio::task::spawn_blocking(move || reader.read_at(offset, READ_BYTES_MAX));
+        let read = tokio::task::spawn_blocking(move || {
+            // First when, and then what: it may print in between.
+            let written_at = reader.written_at()?;
+            Ok((written_at, reader.read_at(offset, READ_BYTES_MAX)?))
+        });
         let mut items = Vec::new();
         match read.await.map_err(io::Error::other).flatten() {
-            Ok(Chunk::Bytes(bytes)) if bytes.is_empty() => return false,
-            Ok(Chunk::Bytes(bytes)) => self.listener.take(&bytes, &mut items),
-            Ok(Chunk::Dropped(gap)) => self.listener.skip_to(gap.to),
-            Ok(Chunk::CutOff { .. }) => return false,
+            Ok((_, Chunk::Bytes(bytes))) if bytes.is_empty() => return false,
+            Ok((written_at, Chunk::Bytes(bytes))) => {
+                self.note_printed(written_at);
+                self.listener.take(&bytes, &mut items);
+            }
+            Ok((_, Chunk::Dropped(gap))) => self.listener.skip_to(gap.to),
+            Ok((_, Chunk::CutOff { .. })) => return false,
             Err(error) => {
                 tracing::warn!(session = %self.session, %error, "the output cannot be read");
                 return false;
             }
         }
-        self.keep(items).await;
+        self.keep(items);
         true
+    }
+
+    /// Keeps when something was printed, to the second: it is shown, and not every line is news.
+    fn note_printed(&mut self, at: SystemTime) {
+        let at = Timestamp::try_from(at).ok();
+        let at = at.and_then(|at| Timestamp::from_second(at.as_second()).ok());
+        self.printed_at = at.or(self.printed_at);
     }
 
     /// Reads all that is there, up to `end` if that is known.
@@ -155,7 +189,7 @@ impl Desk {
         let stderr = self.stderr_tail().await;
         let mut items = Vec::new();
         self.listener.end(&stderr, &mut items);
-        self.keep(items).await;
+        self.keep(items);
     }
 
     async fn stderr_tail(&self) -> String {
@@ -176,7 +210,9 @@ impl Desk {
         let mut learned = self.view().learned.clone();
         // What was chosen before the start is known before the agent says so.
         learned.agent_session = learned.agent_session.or_else(|| self.spec.agent_session.clone());
-        learned.version = learned.version.or_else(|| session.learned.version.clone());
+        let told = || self.told.version().or_else(|| session.learned.version.clone());
+        learned.version = learned.version.or_else(told);
+        learned.printed_at = self.printed_at;
         (learned != session.learned).then_some(learned)
     }
 
@@ -187,18 +223,29 @@ impl Desk {
         session: &Session,
         now: Timestamp,
     ) -> Option<Happening> {
-        if !self.is_over {
-            self.decide(session, now);
-            if let Some(answered) = bypass::answer_of(session, now) {
-                return Some(answered);
-            }
+        self.decide(session, now);
+        if let Some(answered) = bypass::answer_of(session, now) {
+            return Some(answered);
         }
         if self.decided.is_empty() {
-            return self.view().next(session, self.is_over);
+            return self.view().next(session, false);
         }
         let mut view = self.view().clone();
         view.asks.retain(|asked| !self.decided.contains_key(&asked.offset));
-        view.next(session, self.is_over)
+        view.next(session, false)
+    }
+
+    /// Returns what is to be handed in before the end of its process is.
+    pub(in crate::serve) fn before(
+        &self,
+        ending: &Happening,
+        session: &Session,
+    ) -> Option<Happening> {
+        let end = match ending.input() {
+            Input::Gone(end) => Some(end),
+            _ => None,
+        };
+        self.view().before_end(session, end)
     }
 
     fn decide(&mut self, session: &Session, now: Timestamp) {
@@ -215,6 +262,9 @@ impl Desk {
 
     /// Returns the environment with what the agent needs beside its caller's.
     pub(in crate::serve) fn environment(&self, environment: Environment) -> Environment {
+        if !self.agent.tells_version() {
+            self.desks.versions.ask(&self.program, &environment, &self.told);
+        }
         let folder = match self.desks.folders.make(self.session) {
             Ok(folder) => folder,
             Err(error) => {
@@ -369,8 +419,14 @@ impl Desk {
         }
     }
 
-    async fn keep(&mut self, items: Vec<Item>) {
-        drop(items);
+    /// Hands what was said to the scribe, who is waited for by nobody.
+    fn keep(&mut self, items: Vec<Item>) {
+        if items.is_empty() && !self.is_over {
+            return;
+        }
+        let (from, read_to) = (self.kept_to, self.listener.lines_to());
+        self.kept_to = read_to;
+        self.desks.scribe.put_down(Batch { session: self.session, from, items, read_to });
     }
 
     fn view(&self) -> &View {

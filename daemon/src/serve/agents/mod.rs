@@ -6,10 +6,12 @@ mod desk;
 mod launch;
 mod permission;
 mod temporary;
+mod version;
 
 pub(super) use desk::Desk;
 pub(crate) use launch::{AgentRequest, Planned, check_prompt, plan};
 pub(super) use temporary::TemporaryFolders;
+pub(super) use version::Versions;
 
 use std::sync::Arc;
 
@@ -18,11 +20,15 @@ use candor_adapters::process::Outputs;
 use candor_core::agent::View;
 use candor_core::session::Session;
 
+use super::scribe::Scribe;
+
 /// What all desks share.
 #[derive(Clone)]
 pub(crate) struct Desks {
     pub(super) outputs: Outputs,
     pub(super) folders: Arc<TemporaryFolders>,
+    pub(super) versions: Versions,
+    pub(super) scribe: Scribe,
 }
 
 impl Desks {
