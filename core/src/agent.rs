@@ -118,6 +118,8 @@ pub struct Learned {
     pub trouble: Option<Trouble>,
     /// The end of what it last said to its user, at most [`SAID_BYTES_MAX`].
     pub last_said: Option<String>,
+    /// When it last printed anything, to the second.
+    pub printed_at: Option<Timestamp>,
 }
 
 /// Bytes of [`Learned::last_said`], at most.

@@ -6,14 +6,14 @@
 //! first line tells, or something decides that should not.
 
 use core::hash::{Hash, Hasher};
-use core::num::NonZeroU64;
+use core::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
 use crate::input::{Deadline, Input};
 use crate::machine::{Machine, Policy};
 use crate::protocol::{CommitAnswer, Next, Origin, Protocol, RowSeen, TakeError};
-use crate::stop::{Rung, StopKind};
+use crate::stop::{Graces, Rung, StopKind};
 use crate::time::{Monotonic, Now, Timestamp};
 use crate::verdict::{End, Exit, LostReason};
 
@@ -196,7 +196,17 @@ pub fn rules_fingerprint() -> u64 {
     let begin = Now { wall: Timestamp::UNIX_EPOCH, monotonic: Monotonic::from_ms(1) };
     let policies = [
         Policy::default(),
-        Policy { always_reports: true, timeout_ms: NonZeroU64::new(1), ..Policy::default() },
+        Policy {
+            graces: Graces {
+                ask_ms: NonZeroU32::new(1),
+                interrupt_again_ms: NonZeroU32::new(1),
+                ..Graces::DEFAULT
+            },
+            timeout_ms: NonZeroU64::new(1),
+            idle_ms: NonZeroU32::new(1),
+            always_reports: true,
+            ..Policy::default()
+        },
     ];
     for policy in policies {
         let lives = [Machine::launch(policy).next, Machine::queue(policy).next];
@@ -209,15 +219,19 @@ pub fn rules_fingerprint() -> u64 {
 const LIFE_INPUTS_MAX: u32 = 3;
 
 /// One of each input, and one of each answer that the verdict tells apart.
-const INPUTS: [Input; 19] = [
+const INPUTS: [Input; 26] = [
     Input::Stop(StopKind::Interrupt),
     Input::Stop(StopKind::Kill),
     Input::Stop(StopKind::Shutdown),
+    Input::Stop(StopKind::Finish),
     Input::Spawned,
     Input::Adopted,
     Input::Unreachable,
     Input::RequestOpened,
     Input::RequestClosed,
+    Input::TurnEnded,
+    Input::TurnBegan,
+    Input::SettingsChanged,
     Input::FinalReport { success: true },
     Input::FinalReport { success: false },
     Input::Gone(End::Exited { exit: Exit::Code(0), oom_killed: false }),
@@ -230,7 +244,10 @@ const INPUTS: [Input; 19] = [
     Input::Gone(End::Unknown(LostReason::DaemonKilled)),
     Input::Due(Deadline::Timeout),
     Input::Due(Deadline::Linger),
+    Input::Due(Deadline::Idle),
+    Input::Due(Deadline::RungOver(Rung::Ask)),
     Input::Due(Deadline::RungOver(Rung::Interrupt)),
+    Input::Due(Deadline::RungOver(Rung::InterruptAgain)),
     Input::ParentEnded,
 ];
 

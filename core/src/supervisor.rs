@@ -448,6 +448,9 @@ impl Supervisor {
         // The grace of a rung runs from its signal, however long the store took before.
         let Transition { act, deadline, idle_at, answer, .. } =
             transition.held_up_until(self.ports.clock.now());
+        // Nothing is waited for that nobody could be sent. When the process is found, all is set anew.
+        let deadline = deadline.filter(|_| self.process.is_some());
+        let idle_at = idle_at.filter(|_| self.process.is_some());
         let orders = Orders { task: Task::Nothing, deadline, idle_at, answer };
         match act {
             Act::Nothing => orders,
@@ -463,7 +466,7 @@ impl Supervisor {
                 },
                 // It cannot be reached now. The rung is stored; when the process is adopted it is
                 // sent, and its grace begins.
-                None => Orders { deadline: None, ..orders },
+                None => orders,
             },
         }
     }

@@ -3,7 +3,7 @@
 //! Nothing here may be taken from core, or core would be compared with itself.
 
 use candor_core::event::Cause;
-use candor_core::machine::Policy;
+use candor_core::machine::{Machine, Policy};
 use candor_core::status::Status;
 use candor_core::stop::{Graces, Rung, StopKind};
 use candor_core::verdict::{
@@ -43,8 +43,8 @@ pub(crate) fn is_edge(from: Option<Status>, cause: Cause, to: Status) -> bool {
         Cause::Climbed(_) => (from, to) == (Status::Completing, Status::Completing),
         // The time limit counts from running, and means nothing once the end is decided.
         Cause::Stop(StopKind::Timeout) => is_up && to == Status::Completing,
-        // To finish what never ran is no success of it.
-        Cause::Stop(StopKind::Finish) if from == Status::Queued => to == Status::Failed,
+        // What was never begun is called off, and not brought to its end.
+        Cause::Stop(StopKind::Finish) if from == Status::Queued => false,
         Cause::Stop(_) if from == Status::Queued => to == Status::Completed,
         Cause::Stop(_) => is_live && to == Status::Completing,
         Cause::SpawnRefused => {
@@ -57,6 +57,18 @@ pub(crate) fn is_edge(from: Option<Status>, cause: Cause, to: Status) -> bool {
         }
         Cause::Exited | Cause::Gone => is_live && to.is_terminal(),
     }
+}
+
+/// Says whether a stop of this kind is a reason to end, and not only a wish that the work should.
+pub(crate) fn decides(kind: StopKind) -> bool {
+    kind != StopKind::Finish
+}
+
+/// Says whether a change by `cause` may store a report: the last before the intent that decides
+/// counts, or else the first after it.
+pub(crate) fn may_report(before: &Machine, cause: Cause) -> bool {
+    let is_decided = before.intent().is_some_and(decides);
+    cause == Cause::Reported && (before.report().is_none() || !is_decided)
 }
 
 /// Says whether the grace of one rung leads to another: with what there is of ask, INT, INT again,

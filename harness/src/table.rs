@@ -6,14 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use candor_core::input::{Deadline, Input};
 use candor_core::machine::{Machine, Policy};
 use candor_core::recording::{Call, Replay};
 use candor_core::status::Status;
 use candor_core::step::{Act, Transition};
-use candor_core::stop::{Rung, StopKind};
+use candor_core::stop::{Graces, Rung, StopKind};
 use candor_core::time::{Monotonic, Now, Timestamp};
 use candor_core::verdict::{End, Exit, LostReason, SpawnStage};
 
@@ -42,17 +42,20 @@ const BUG: &str = "bug";
 const NOTHING: &str = "=";
 
 /// The columns: what each is called, and the inputs that stand for it.
-const INPUTS: [(&str, &[Input]); 16] = [
+const INPUTS: [(&str, &[Input]); 21] = [
     ("interrupt", &[Input::Stop(StopKind::Interrupt)]),
     ("kill", &[Input::Stop(StopKind::Kill)]),
     ("shutdown", &[Input::Stop(StopKind::Shutdown)]),
     ("superseded", &[Input::Stop(StopKind::Superseded)]),
+    ("finish", &[Input::Stop(StopKind::Finish)]),
     ("time limit", &[Input::Due(Deadline::Timeout)]),
     ("linger", &[Input::Due(Deadline::Linger)]),
     (
         "rung over",
         &[
+            Input::Due(Deadline::RungOver(Rung::Ask)),
             Input::Due(Deadline::RungOver(Rung::Interrupt)),
+            Input::Due(Deadline::RungOver(Rung::InterruptAgain)),
             Input::Due(Deadline::RungOver(Rung::Terminate)),
             Input::Due(Deadline::RungOver(Rung::Kill)),
         ],
@@ -62,6 +65,10 @@ const INPUTS: [(&str, &[Input]); 16] = [
     ("unreachable", &[Input::Unreachable]),
     ("request opened", &[Input::RequestOpened]),
     ("request closed", &[Input::RequestClosed]),
+    ("turn ended", &[Input::TurnEnded]),
+    ("turn began", &[Input::TurnBegan]),
+    ("idle", &[Input::Due(Deadline::Idle)]),
+    ("settings changed", &[Input::SettingsChanged]),
     ("report", &[Input::FinalReport { success: true }, Input::FinalReport { success: false }]),
     (
         "exited",
@@ -103,7 +110,18 @@ impl Table {
         let mut table = Self::default();
         let hurried =
             Policy { timeout_ms: NonZeroU64::new(1), always_reports: true, ..Policy::default() };
-        let policies = [Policy::default(), hurried];
+        let graces = Graces {
+            ask_ms: NonZeroU32::new(1),
+            interrupt_again_ms: NonZeroU32::new(1),
+            ..Graces::DEFAULT
+        };
+        let talking = Policy {
+            graces,
+            idle_ms: NonZeroU32::new(1),
+            always_reports: true,
+            ..Policy::default()
+        };
+        let policies = [Policy::default(), hurried, talking];
         let births = policies.map(|policy| [Machine::launch(policy), Machine::queue(policy)]);
         let mut known = BTreeSet::new();
         let mut fresh: Vec<Machine> = births.iter().flatten().map(|birth| birth.next).collect();
@@ -261,8 +279,9 @@ const NOW: Now = Now { wall: Timestamp::UNIX_EPOCH, monotonic: Monotonic::from_m
 fn likeness(machine: &Machine) -> String {
     let (intent, report, rung) = (machine.intent(), machine.report(), machine.rung());
     let (status, is_up, open) = (machine.status(), machine.is_up(), machine.requests_open());
-    let reports = machine.policy().always_reports;
-    format!("{status} {is_up} {intent:?} {report:?} {rung:?} {open} {reports}")
+    let (reports, asks) = (machine.policy().always_reports, machine.policy().graces.ask_ms);
+    let awaits = machine.awaits_message();
+    format!("{status} {is_up} {intent:?} {report:?} {rung:?} {open} {reports} {asks:?} {awaits}")
 }
 
 /// Returns what came of a step, in words.

@@ -202,7 +202,7 @@ fn an_imported_timeline_reads_like_one_that_was_written_by_hand() {
         timeline 1
         id      R-b019abc3
         title   a recorded session is completed(interrupted)
-        from    recording rules=1806e7afa1fa59a4
+        from    recording rules=48b4830767320e93
         world   sessions=1 subs=0 crash=1 dbfault=0
         expect  pass
         # Imported: what is marked `inferred` is not in the recording.
@@ -251,7 +251,7 @@ fn what_is_no_recording_is_told_with_its_line_and_what_was_expected() {
         a.recording: line 1: expected a header and the beginning of a session, found the end
         a.recording: line 4: expected an entry of a recording: column 40: EOF while parsing a string
         a.recording: line 1: this is version 2 of recordings, and only 1 can be read
-        a.recording: line 1: expected the header of a recording, {"v":1,"session":…,"rules":…,"build":…}: column 233: missing field `v`
+        a.recording: line 1: expected the header of a recording, {"v":1,"session":…,"rules":…,"build":…}: column 232: missing field `v`
         a.recording: line 2: expected a beginning (create or resume) after the header, found {"answered":"stored"}
         a.recording: line 1: expected the header of a recording, {"v":1,"session":…,"rules":…,"build":…}: column 78: missing field `v`
         a.recording: line 5: expected a beginning (create or resume) after the header, found {"take":{"input":"spawned","origin":"fact"}}

@@ -6,6 +6,7 @@
 //! where the old one stood. Whatever an agent prints, nothing here panics, grows without bound or
 //! gives up: what cannot be understood is counted.
 
+mod acp;
 mod check;
 mod claude;
 mod codex;
@@ -20,6 +21,7 @@ mod registry;
 mod talk;
 mod version;
 
+pub use acp::Acp;
 pub use claude::Claude;
 pub use codex::Codex;
 pub use find::{FindError, find};
@@ -78,6 +80,11 @@ pub trait Agent: Send + Sync {
     ///
     /// A sentence that says what to change in the order. Nothing was started.
     fn plan(&self, order: &Order, program: &Path) -> Result<Plan, PlanError>;
+
+    /// Says whether what it prints tells its version, so that its program need not be asked.
+    fn tells_version(&self) -> bool {
+        false
+    }
 
     /// Returns a reader of what a session prints that was started after `spec` in the folder `cwd`.
     fn reader(&self, spec: &AgentSpec, cwd: &ByteString) -> Box<dyn Reader>;

@@ -160,3 +160,15 @@ where
 pub(super) fn failure_told(stderr: &str, signs: &[(&str, &str)]) -> Option<Report> {
     signs.iter().find_map(|(sign, word)| Some(failure(word, line_with(stderr, sign)?)))
 }
+
+/// Returns a cost in millionths of a dollar. What is negative counts as nothing.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a conversion of floats to integers stops at their bounds"
+)]
+pub(super) fn microusd(usd: f64) -> u64 {
+    const MICROUSD_PER_USD: f64 = 1e6;
+
+    (usd * MICROUSD_PER_USD).round() as u64
+}

@@ -1,9 +1,9 @@
 //! Which agents there are.
 
-use super::{Agent, Claude, Codex, Gemini, OpenCode};
+use super::{Acp, Agent, Claude, Codex, Gemini, OpenCode};
 
 /// All agents that can be ordered, in the order in which they are shown.
-static AGENTS: [&dyn Agent; 4] = [&Claude, &Codex, &Gemini, &OpenCode];
+static AGENTS: [&dyn Agent; 5] = [&Claude, &Codex, &Gemini, &OpenCode, &Acp];
 
 /// Returns all agents that can be ordered.
 #[must_use]

@@ -134,7 +134,6 @@ mod tests {
             input: StandardInput::None,
             agent: None,
             policy: candor_core::machine::Policy::default(),
-            agent: None,
         };
         let pairs = variables.iter().map(|(name, value)| (bytes(name), bytes(value))).collect();
         Plan::new(&spec, &Environment::new(pairs))

@@ -12,6 +12,8 @@ pub(crate) struct AgentView {
     pub(crate) kind: String,
     pub(crate) version: Option<String>,
     pub(crate) model: Option<String>,
+    /// The model that was asked for, if one was.
+    pub(crate) model_ordered: Option<String>,
     /// The agent's own name for its session.
     pub(crate) agent_session: Option<String>,
     /// The session of its own that it was to go on with.
@@ -29,6 +31,8 @@ pub(crate) struct AgentView {
     pub(crate) awaits_message: bool,
     /// The end of what it last said to its user.
     pub(crate) last_said: Option<String>,
+    /// When it last printed anything.
+    pub(crate) printed_at: Option<String>,
     /// Lines of its output that nobody could make sense of.
     pub(crate) lines_unknown: u64,
 }
@@ -102,6 +106,7 @@ impl AgentView {
             kind: spec.kind.clone(),
             version: learned.version.clone().or_else(|| spec.version.clone()),
             model: learned.model.clone().or_else(|| spec.model.clone()),
+            model_ordered: spec.model.clone(),
             agent_session: learned.agent_session.clone().or_else(|| spec.agent_session.clone()),
             resumes: spec.resumes.clone(),
             forks: spec.forks,
@@ -119,6 +124,7 @@ impl AgentView {
             ),
             awaits_message: session.machine.awaits_message(),
             last_said: learned.last_said.clone(),
+            printed_at: learned.printed_at.map(time_text),
             lines_unknown: learned.lines_unknown,
         })
     }

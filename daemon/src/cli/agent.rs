@@ -4,16 +4,12 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 use std::num::NonZeroU32;
 
-use candor_core::agent::{Permissions, RequestState};
-use tokio::io::AsyncBufReadExt as _;
+use candor_core::agent::Permissions;
 
+use super::CliError;
 use super::arguments::{AgentOptions, AgentRun, LaunchOptions};
-use super::reach::Reach;
 use super::run::{Launching, base, bytes, run};
-use super::terminal::clean;
-use super::{CliError, complain, path_of, send};
-use crate::api::{EventView, LaunchRequest, LogLine, SessionView, StopReply};
-use crate::client::Lines;
+use crate::api::LaunchRequest;
 use crate::config::Config;
 use crate::serve::AgentRequest;
 
@@ -97,87 +93,4 @@ pub(super) fn prompt(word: OsString) -> Result<String, CliError> {
         word.into_string().map_err(drop)
     };
     word.map_err(|()| CliError::Own("the prompt is not UTF-8: agents read text".to_owned()))
-}
-
-/// Says what the agent asks for as it asks, and how to answer, and goes on for ever.
-pub(super) async fn tell_of_requests(
-    reach: &Reach,
-    launched: &SessionView,
-) -> std::convert::Infallible {
-    if launched.agent.is_some()
-        && let Err(error) = watch_requests(reach, &launched.id).await
-    {
-        // The session itself goes on being shown, and says what became of it.
-        tracing::debug!(%error, "requests are not told");
-    }
-    std::future::pending().await
-}
-
-async fn watch_requests(reach: &Reach, id: &str) -> Result<(), CliError> {
-    let mut told = 0;
-    let mut after = 0;
-    reach
-        .ask(async |client, progress| {
-            let path = format!("/v1/events?follow=true&session={id}&after={after}");
-            let mut lines = Lines::new(client.open(&path).await?);
-            while let Some(line) = lines.next().await? {
-                progress.made();
-                let Ok(LogLine::Event(event)) = serde_json::from_slice::<LogLine>(&line) else {
-                    continue;
-                };
-                let EventView { seq, cause, .. } = event;
-                after = seq;
-                if cause == "request_opened" {
-                    let session: SessionView = client.get(&path_of(id)).await?;
-                    told = tell(&session, told);
-                }
-            }
-            Ok(())
-        })
-        .await
-}
-
-/// Says what is asked beyond request number `told`, and returns the highest that was told.
-fn tell(session: &SessionView, told: u32) -> u32 {
-    let open = session.requests.iter().filter(|request| request.state == RequestState::Open);
-    let new = open.filter(|request| request.number > told);
-    let mut highest = told;
-    for request in new {
-        highest = highest.max(request.number);
-        complain(
-            &format!(
-                "it asks for {}: {}\n        candor approve {1}   or   candor deny {1}",
-                clean(&request.tool),
-                clean(&request.summary),
-            )
-            .replace("{1}", &request.id),
-        );
-    }
-    highest
-}
-
-/// Gives the agent each line of standard input as a message, and finishes it at the end.
-pub(super) async fn pass_messages_on(reach: &Reach, id: &str) {
-    let mut lines = tokio::io::BufReader::new(tokio::io::stdin()).lines();
-    loop {
-        let said = match lines.next_line().await {
-            Ok(Some(line)) if line.trim().is_empty() => continue,
-            Ok(Some(line)) => send::message(reach, id, line).await,
-            Ok(None) => {
-                let path = format!("/v1/sessions/{id}/finish");
-                reach
-                    .ask(async |client, _| Ok(client.post::<StopReply>(&path).await?))
-                    .await
-                    .map(drop)
-            }
-            Err(error) => Err(CliError::Own(format!("cannot read standard input: {error}"))),
-        };
-        match said {
-            Ok(()) => {}
-            Err(error) => {
-                complain(&error);
-                return;
-            }
-        }
-    }
 }

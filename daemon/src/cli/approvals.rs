@@ -41,12 +41,24 @@ pub(super) async fn decide(arguments: Decide, approved: bool) -> Result<u8, CliE
     let Decide { id, message } = arguments;
     let client = client().await?;
     let (session, request) = find(&client, &id).await?;
-    let answer = AnswerRequest { approved, digest: request.digest.clone(), message };
-    let path = format!("{}/requests/{}", path_of(&session.id), request.number);
-    let _session: SessionView = client.post_json(&path, &answer).await?;
+    answer(&client, &session.id, &request, approved, message).await?;
     let how = if approved { "approved" } else { "denied" };
     writeln!(std::io::stdout(), "{} {how}: {}", request.id, clean(&request.tool))?;
     Ok(exit_code::SUCCESS)
+}
+
+/// Answers a request as it was shown.
+pub(super) async fn answer(
+    client: &Client,
+    session: &str,
+    request: &RequestView,
+    approved: bool,
+    message: Option<String>,
+) -> Result<(), CliError> {
+    let answer = AnswerRequest { approved, digest: request.digest.clone(), message };
+    let path = format!("{}/requests/{}", path_of(session), request.number);
+    let _session: SessionView = client.post_json(&path, &answer).await?;
+    Ok(())
 }
 
 /// Finds the request that a person means: by a session and a number, or by a session alone that has

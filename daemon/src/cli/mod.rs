@@ -5,6 +5,7 @@ mod approvals;
 mod arguments;
 mod continuation;
 mod conversation;
+mod converse;
 mod daemon;
 mod doctor;
 mod events;

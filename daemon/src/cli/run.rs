@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::arguments::{LaunchOptions, Run};
 use super::reach::Reach;
 use super::terminal::OutputWriter;
-use super::{CliError, agent, client, complain, conversation, logs, send};
+use super::{CliError, agent, client, complain, conversation, converse, logs, send};
 use crate::api::{LaunchRequest, SessionView, StopAnswer, StopReply};
 use crate::client::Client;
 use crate::config::Config;
@@ -206,7 +206,7 @@ async fn show_to_the_end(reach: &Reach, launched: &SessionView) -> Result<Sessio
         watched = watching => watched,
         // Who types nothing does not keep a session that has ended.
         never = pass_input_on(reach, launched) => match never {},
-        never = agent::tell_of_requests(reach, launched) => match never {},
+        never = converse::converse(reach, launched) => match never {},
     };
     // A reader that has left is no reason to leave the session's end unseen.
     if let (Ok(Some(stdout)), Ok(stderr), Ok(session)) = (&stdout, &stderr, &session) {
@@ -224,10 +224,8 @@ async fn show_to_the_end(reach: &Reach, launched: &SessionView) -> Result<Sessio
 
 /// Gives the session what there is to read, and goes on for ever.
 async fn pass_input_on(reach: &Reach, launched: &SessionView) -> Infallible {
-    match (&launched.agent, launched.input) {
-        (Some(agent), _) if agent.interactive => agent::pass_messages_on(reach, &launched.id).await,
-        (None, StandardInput::Held) => send::feed(reach, &launched.id).await,
-        (Some(_), _) | (None, StandardInput::None) => {}
+    if launched.agent.is_none() && launched.input == StandardInput::Held {
+        send::feed(reach, &launched.id).await;
     }
     std::future::pending().await
 }

@@ -58,7 +58,7 @@ fn marked(hit: &HitView) -> String {
     const BOLD: Style = Style::new().effects(Effects::BOLD);
 
     let on_one_line = |text: &str| clean(text).replace('\n', " ");
-    let mut text = String::new();
+    let mut pieces = Vec::new();
     let mut from = 0;
     for &(begin, end) in &hit.marks {
         let (Some(before), Some(word)) =
@@ -66,12 +66,12 @@ fn marked(hit: &HitView) -> String {
         else {
             break;
         };
-        text.push_str(&on_one_line(before));
-        text.push_str(&format!("{BOLD}{}{BOLD:#}", on_one_line(word)));
+        pieces.push(on_one_line(before));
+        pieces.push(format!("{BOLD}{}{BOLD:#}", on_one_line(word)));
         from = end;
     }
-    text.push_str(&on_one_line(hit.snippet.get(from..).unwrap_or_default()));
-    text
+    pieces.push(on_one_line(hit.snippet.get(from..).unwrap_or_default()));
+    pieces.concat()
 }
 
 #[cfg(test)]

@@ -1,19 +1,19 @@
 //! `candor show`: everything about one session, with the story of how it came to its status.
 
+mod agent;
+
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 
-use candor_core::agent::RequestState;
 use candor_core::bytes::ByteString;
 use candor_core::session::StandardInput;
 use candor_core::status::Status;
+use candor_core::time::Timestamp;
 
 use super::arguments::Show;
 use super::terminal::{clean, style_of};
 use super::{CliError, client, path_of};
-use crate::api::{
-    AgentView, EventView, ExitView, LogLine, ReportView, RequestView, SessionView, Supervision,
-};
+use crate::api::{EventView, ExitView, LogLine, SessionView, Supervision};
 use crate::client::{Client, Lines};
 use crate::exit_code;
 
@@ -58,10 +58,8 @@ fn print_facts(out: &mut impl Write, session: &SessionView) -> Result<(), CliErr
     if let Some(title) = &session.title {
         fact("title", title)?;
     }
-    if let Some(agent) = &session.agent {
-        for (name, value) in agent_facts(agent) {
-            fact(name, &value)?;
-        }
+    for (name, value) in agent::facts(session, Timestamp::now()) {
+        fact(name, &value)?;
     }
     fact("command", &command_line(&session.command))?;
     fact("folder", &session.cwd.to_text())?;
@@ -79,7 +77,7 @@ fn print_facts(out: &mut impl Write, session: &SessionView) -> Result<(), CliErr
         let said = if report.success { "success" } else { "error" };
         let words = [&report.kind, &report.message].map(|word| word.clone().unwrap_or_default());
         fact("report", format!("{said} {} {}", words[0], words[1]).trim())?;
-        if let Some(used) = used(report) {
+        if let Some(used) = agent::used(report) {
             fact("used", &used)?;
         }
     }
@@ -95,11 +93,8 @@ fn print_facts(out: &mut impl Write, session: &SessionView) -> Result<(), CliErr
     if let Some(left_behind) = session.evidence.left_behind.filter(|&count| count > 0) {
         fact("left", &left_behind_text(left_behind))?;
     }
-    for request in &session.requests {
-        fact("asked for", &request_text(request))?;
-    }
-    if let Some(until) = &session.bypass_until {
-        fact("bypass", &format!("everything passes until {until}"))?;
+    for (name, value) in agent::requests(session) {
+        fact(name, &value)?;
     }
     for note in &session.evidence.notes {
         fact("note", &format!("{} {}", note.at, note.text))?;
@@ -116,60 +111,6 @@ fn print_facts(out: &mut impl Write, session: &SessionView) -> Result<(), CliErr
         }
     }
     Ok(())
-}
-
-/// Returns what there is to say of an agent.
-fn agent_facts(agent: &AgentView) -> Vec<(&'static str, String)> {
-    let with = |name: &str, value: &Option<String>| {
-        value.as_ref().map_or_else(String::new, |value| format!(" {name}{value}"))
-    };
-    let mut facts = vec![(
-        "agent",
-        format!("{}{}{}", agent.kind, with("", &agent.version), with("with ", &agent.model)),
-    )];
-    let mut fact = |name, value: Option<String>| facts.extend(value.map(|value| (name, value)));
-    fact("prompt", Some(first_line(&agent.prompt)));
-    fact("its id", agent.agent_session.clone());
-    fact("turns", (agent.turns > 0).then(|| agent.turns.to_string()));
-    let trouble = agent.trouble.as_ref();
-    fact(
-        "trouble",
-        trouble.map(|trouble| format!("{}{}", trouble.message, with("until ", &trouble.until))),
-    );
-    fact("said", agent.last_said.as_deref().filter(|said| !said.is_empty()).map(first_line));
-    facts
-}
-
-/// Returns the first line of a text, with a sign where there is more.
-fn first_line(text: &str) -> String {
-    let mut lines = text.trim().lines();
-    let first = lines.next().unwrap_or_default();
-    if lines.next().is_some() { format!("{first} …") } else { first.to_owned() }
-}
-
-fn request_text(request: &RequestView) -> String {
-    let RequestView { id, tool, summary, .. } = request;
-    let how = match request.state {
-        RequestState::Open => "open: `candor approve` or `candor deny`",
-        RequestState::Approved => "approved",
-        RequestState::Denied => "denied",
-        RequestState::Withdrawn => "withdrawn",
-    };
-    let by = request.by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
-    format!("{id} {tool} ({how}{by}): {}", first_line(summary))
-}
-
-/// Says what an agent used, if it told.
-fn used(report: &ReportView) -> Option<String> {
-    let tokens = report.usage.map(|usage| {
-        format!(
-            "{} tokens in, {} from its cache, {} out",
-            usage.input_tokens, usage.cached_tokens, usage.output_tokens
-        )
-    });
-    let cost = report.cost_usd.map(|cost| format!("${cost:.4}"));
-    let parts: Vec<String> = [tokens, cost].into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// Says how well a live session is looked after, if there is something to say.
@@ -220,7 +161,7 @@ pub(super) fn sentence(session: &SessionView) -> String {
             Some(intent) if status == Status::Completing => {
                 format!("{status}: {} by {}", intent.kind, intent.by)
             }
-            Some(_) | None => waiting_text(session).unwrap_or_else(|| status.to_string()),
+            Some(_) | None => agent::waiting_text(session).unwrap_or_else(|| status.to_string()),
         };
     };
     let why = match outcome {
@@ -231,7 +172,7 @@ pub(super) fn sentence(session: &SessionView) -> String {
         ),
         "timed_out" => "its time limit was over".to_owned(),
         "spawn" => spawn_text(session),
-        "agent_error" => agent_error_text(session),
+        "agent_error" => agent::agent_error_text(session),
         "no_report" => {
             let agent = session.agent.as_ref().map_or("the agent", |agent| &agent.kind);
             format!("{agent} ended without saying how its work went")
@@ -253,33 +194,6 @@ pub(super) fn sentence(session: &SessionView) -> String {
         other => other.to_owned(),
     };
     format!("{status}: {why}")
-}
-
-/// Says what a session waits for, or what hinders its agent.
-fn waiting_text(session: &SessionView) -> Option<String> {
-    let agent = session.agent.as_ref()?;
-    let status = session.status;
-    if status != Status::WaitingInput {
-        let trouble = agent.trouble.as_ref()?;
-        return Some(format!("{status}: {}", first_line(&trouble.message)));
-    }
-    let open = session.requests.iter().filter(|request| request.state == RequestState::Open);
-    let open: Vec<&str> = open.map(|request| request.id.as_str()).collect();
-    Some(match &open[..] {
-        [] => format!("{status}: it has ended its turn; `candor send` gives it the next message"),
-        [one] => format!("{status}: for an answer to {one} (`candor approvals`)"),
-        several => format!("{status}: for answers to {} (`candor approvals`)", several.join(", ")),
-    })
-}
-
-/// Says what an agent reported that called its own work a failure.
-fn agent_error_text(session: &SessionView) -> String {
-    let report = session.report.as_ref();
-    let kind = report.and_then(|report| report.kind.clone()).unwrap_or_default();
-    match report.and_then(|report| report.message.as_deref()) {
-        Some(message) => format!("{kind}: {}", first_line(message)),
-        None => format!("the agent reported an error {kind}").trim_end().to_owned(),
-    }
 }
 
 fn spawn_text(session: &SessionView) -> String {

@@ -4,6 +4,7 @@ mod agents;
 mod backups;
 mod continuation;
 mod input;
+mod queue;
 mod refusal;
 mod registry;
 mod removal;

@@ -1,13 +1,10 @@
 //! The sessions that have a task, and the only door to them.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use candor_core::bytes::ByteString;
 use candor_core::happening::Happening;
 use candor_core::ports::{Environment, ProcessSpawner, ReadError};
 use candor_core::recovery::Recovery;
@@ -23,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::agents::Desks;
 use super::session_task::{Command, Doors, MAILBOX_COMMANDS_MAX, Outcome, SessionTask, Snapshot};
-use super::{Refusal, stash};
+use super::{Refusal, queue, stash};
 use crate::api::Supervision;
 
 /// Sessions that may live at the same time. A launch beyond that is refused.
@@ -33,9 +30,6 @@ pub(crate) const LIVE_SESSIONS_MAX: usize = 1_000;
 /// milliseconds. What is known by then is shown right from the first answer on; the rest is shown as
 /// being looked for.
 const RECONCILED_MS: u64 = 60;
-
-/// How long it is waited before a queued session is tried to be brought to its start again.
-const ESCORT_AGAIN: Duration = Duration::from_millis(500);
 
 /// How often a session whose task panicked is taken up again.
 const PANICS_MAX: u32 = 3;
@@ -67,10 +61,10 @@ pub(crate) struct Registry {
     places: Arc<Semaphore>,
     /// Launches hold it for reading, so that a shutdown that writes it misses none of them.
     accepts: RwLock<bool>,
-    tasks: TaskTracker,
+    pub(super) tasks: TaskTracker,
     usurped: CancellationToken,
     /// Cancelled when the daemon leaves its sessions to go on without it.
-    leaving: CancellationToken,
+    pub(super) leaving: CancellationToken,
 }
 
 impl Registry {
@@ -165,7 +159,7 @@ impl Registry {
                 let parent = stored.session.parent;
                 let supervisor = Supervisor::resume(self.ports.clone(), stored.session);
                 // Without what was kept of it, this daemon's own is the next best.
-                let environment = stash::take(id).unwrap_or_else(own_environment);
+                let environment = stash::take(id).unwrap_or_else(queue::own_environment);
                 let (task, _snapshot) = self.enrol(supervisor, environment, Supervision::Ok);
                 self.drive(id, self.place(), task.run_queued());
                 if let Some(parent) = parent {
@@ -338,45 +332,6 @@ impl Registry {
         live
     }
 
-    /// Sees to it that a queued session starts when its parent has ended, and that its parent ends.
-    ///
-    /// It is begun again for each queued session that a daemon finds, so that nothing hangs on its
-    /// coming through.
-    pub(super) fn escort(self: &Arc<Self>, child: SessionId, parent: SessionId) {
-        let registry = Arc::clone(self);
-        let leaving = self.leaving.clone();
-        self.tasks.spawn(async move {
-            let bring = async {
-                while let Err(refusal) = registry.bring_to_start(child, parent).await {
-                    tracing::warn!(session = %child, %parent, %refusal, "cannot go on yet");
-                    // Nobody tells when the store takes changes again.
-                    tokio::time::sleep(ESCORT_AGAIN).await;
-                }
-            };
-            tokio::select! {
-                () = bring => stash::forget(child),
-                () = leaving.cancelled() => {}
-                () = registry.usurped.cancelled() => {}
-            }
-        });
-    }
-
-    async fn bring_to_start(&self, child: SessionId, parent: SessionId) -> Result<(), Refusal> {
-        match self.stop(parent, StopKind::Superseded, Actor::Session(child)).await {
-            Ok(_) => {
-                let mut shown = self.follow(child).await?;
-                tokio::select! {
-                    ended = self.wait(parent) => { ended?; }
-                    // It was stopped itself while it waited.
-                    () = left_queue(&mut shown) => return Ok(()),
-                }
-            }
-            Err(Refusal::Unknown(_)) => {}
-            Err(refusal) => return Err(refusal),
-        }
-        self.command(child, Happening::ParentEnded).await.map(drop)
-    }
-
     /// Returns what is shown of a live session from now on, or `None` when it has ended.
     ///
     /// # Errors
@@ -527,21 +482,6 @@ impl Registry {
     }
 }
 
-/// Waits until a session that was queued is so no more.
-async fn left_queue(shown: &mut Option<watch::Receiver<Snapshot>>) {
-    let Some(shown) = shown else { return };
-    let _gone = shown.wait_for(|shown| shown.session.status() != Status::Queued).await.map(drop);
-}
-
-/// Returns the daemon's own environment.
-fn own_environment() -> Environment {
-    let variables = std::env::vars_os().filter_map(|(name, value)| {
-        let bytes = |text: OsString| ByteString::new(text.into_vec()).ok();
-        Some((bytes(name)?, bytes(value)?))
-    });
-    Environment::new(variables.collect())
-}
-
 /// Waits for the end of a session, or returns `None` when its task is gone without one.
 async fn end_of(mut snapshot: watch::Receiver<Snapshot>) -> Option<Session> {
     let ended = snapshot.wait_for(|shown| shown.session.verdict().is_some()).await;
@@ -549,64 +489,4 @@ async fn end_of(mut snapshot: watch::Receiver<Snapshot>) -> Option<Session> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use candor_core::bytes::ByteString;
-    use candor_core::machine::Policy;
-    use candor_core::ports::{Environment, IdSource as _, NoRecorder};
-    use candor_core::session::{Spec, StandardInput};
-    use candor_core::stop::{Actor, StopKind};
-    use candor_core::supervisor::{Birth, Ports, Start};
-    use candor_harness::fakes::Stage;
-
-    use super::{Refusal, Registry};
-
-    fn birth(stage: &Stage) -> Birth {
-        let spec = Spec {
-            title: None,
-            command: vec![ByteString::try_from("agent").unwrap()],
-            cwd: ByteString::try_from("/").unwrap(),
-            environment_names: Vec::new(),
-            umask: 0o022,
-            input: StandardInput::None,
-            agent: None,
-            policy: Policy::default(),
-        };
-        let (id, by) = (stage.ids().session_id(), Actor::User(1_000));
-        Birth { id, parent: None, spec: Arc::new(spec), by, start: Start::AtOnce }
-    }
-
-    #[tokio::test]
-    async fn a_crowd_of_launches_does_not_pass_the_limit() {
-        let stage = Stage::at_once();
-        let ports = Ports {
-            repository: Arc::new(stage.repository()),
-            bus: Arc::new(stage.bus()),
-            clock: Arc::new(stage.clock()),
-            ids: Arc::new(stage.ids()),
-            recorder: Arc::new(NoRecorder),
-        };
-        let registry = Registry::new(ports, Arc::new(stage.spawner()), None, 3);
-        let launches = (0..10).map(|_| {
-            let registry = Arc::clone(&registry);
-            tokio::spawn(registry.launch(birth(&stage), Environment::default()))
-        });
-        let (mut live, mut refused) = (Vec::new(), 0);
-        for launch in launches.collect::<Vec<_>>() {
-            match launch.await.unwrap() {
-                Ok(snapshot) => live.push(snapshot),
-                Err(Refusal::TooMany) => refused += 1,
-                Err(error) => panic!("{error}"),
-            }
-        }
-        assert_eq!((live.len(), refused), (3, 7));
-
-        // The end of one makes a place for another.
-        let id = live[0].borrow().session.id;
-        registry.stop(id, StopKind::Kill, Actor::User(1_000)).await.unwrap();
-        while live[0].changed().await.is_ok() {}
-        let next = Arc::clone(&registry).launch(birth(&stage), Environment::default()).await;
-        assert!(next.is_ok());
-    }
-}
+mod tests;

@@ -21,7 +21,7 @@ use candor_core::stop::Actor;
 use candor_core::supervisor::Ports;
 use tokio::net::UnixListener;
 
-use super::agents::{Desks, TemporaryFolders};
+use super::agents::{Desks, TemporaryFolders, Versions};
 use super::registry::LIVE_SESSIONS_MAX;
 use super::scribe::{self, Scribe};
 use super::shutdown::{Parting, Shutdown, Signals};
@@ -202,8 +202,12 @@ fn assemble(
         Spawning::of(home, !store.was_closed(), output_quota);
     let outputs = Outputs::new(home.sessions());
     let folders = Arc::new(TemporaryFolders::new(home.temporary()));
-    let desks =
-        Desks { outputs: outputs.clone(), folders: Arc::clone(&folders), scribe: scribe.clone() };
+    let desks = Desks {
+        outputs: outputs.clone(),
+        folders: Arc::clone(&folders),
+        scribe: scribe.clone(),
+        versions: Versions::default(),
+    };
     let registry = Registry::new(ports, spawner, Some(desks), LIVE_SESSIONS_MAX);
     Arc::new(App {
         registry,

@@ -46,13 +46,9 @@ impl State {
         }
     }
 
-    /// Says whether an agent may write its final report: the daemon knows that it is up, and it has
-    /// written none that is not read yet.
+    /// Says whether an agent may write its final report: it has written none that is not read yet.
     pub(crate) fn may_report(&self, process: ProcessName) -> bool {
-        let session = self.processes.get(&process).map(|state| state.session);
-        let row = session.and_then(|id| self.store.row(id));
-        let is_up = row.is_some_and(|row| row.session.machine.is_up());
-        is_up && !self.words.unread.contains_key(&process)
+        !self.words.unread.contains_key(&process)
     }
 
     /// Reads the final report that an agent has written, if it is there.

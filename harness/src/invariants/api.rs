@@ -1,12 +1,13 @@
 //! What callers are told.
 
 use candor_core::event::Cause;
-use candor_core::stop::{Rung, StopKind};
+use candor_core::stop::{Actor, Rung, StopKind};
 
 use super::history::{SessionHistory, TicketHistory};
 use super::status::{durable, name};
 use super::{Finding, History};
 use crate::ghost::{Entry, Record, Reply, Request, Standing, Ticket, Writer};
+use crate::plan;
 use crate::timeline::names::SessionName;
 
 /// Returns the request that an entry answers, and the answer.
@@ -61,7 +62,10 @@ pub(super) fn idempotent(history: &History, entry: &Entry) -> Finding {
         let known = history.sessions.get(&asked.session)?;
         let was_stopping = known.versions[..asked.versions_before]
             .iter()
-            .any(|version| version.change.session.intent.is_some());
+            .filter_map(|version| version.change.session.intent)
+            .any(|intent| {
+                plan::decides(intent.kind) || asked.request == Request::Stop(intent.kind)
+            });
         return was_stopping.then(|| format!("{}, and it was stopping", told(asked, reply)));
     }
     let (before, change) = durable(history, entry)?;
@@ -75,7 +79,9 @@ pub(super) fn idempotent(history: &History, entry: &Entry) -> Finding {
     let (Cause::Stop(kind), Some(before)) = (change.event.cause, before) else {
         return None;
     };
-    let has_it_all = before.intent.is_some() && before.machine.rung() >= Some(first_rung(kind));
+    let is_first =
+        before.intent.is_none_or(|intent| !plan::decides(intent.kind) && plan::decides(kind));
+    let has_it_all = !is_first && before.machine.rung() >= Some(first_rung(kind));
     has_it_all.then(|| format!("{} changes a session that was stopping", name(change)))
 }
 
@@ -103,8 +109,9 @@ pub(super) fn truthful(history: &History, entry: &Entry) -> Finding {
     else {
         return None;
     };
-    // The time limit is nobody's command.
-    if kind == StopKind::Timeout {
+    // The time limit is nobody's command, and who waits too long is finished by nobody's either.
+    let is_idle = kind == StopKind::Finish && change.event.by == Actor::Daemon;
+    if kind == StopKind::Timeout || is_idle {
         return None;
     }
     let mut open = history.tickets.values().filter(|asked| {

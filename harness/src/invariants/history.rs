@@ -322,7 +322,8 @@ impl History {
         let Some(state) = self.processes.get_mut(&process) else { return };
         state.was_dead_at_signal = state.died.is_some();
         let id = state.session;
-        if let Some(rung) = rung_of(signal) {
+        let stored = self.row(id).and_then(|row| row.machine.rung());
+        if let Some(rung) = rung_of(signal, stored) {
             self.session(id).signals.push(Sent { rung, at_ms });
         }
     }
@@ -336,10 +337,14 @@ const fn parent_of(request: Request) -> Option<SessionId> {
     }
 }
 
-/// Returns the rung that a signal belongs to, or `None` for the one that only wakes.
-pub(super) const fn rung_of(signal: Signal) -> Option<Rung> {
+/// Returns the rung that a signal belongs to, or `None` for the one that only wakes. Two send `INT`:
+/// it is the second where that is what is stored.
+pub(super) const fn rung_of(signal: Signal, stored: Option<Rung>) -> Option<Rung> {
     match signal {
-        Signal::Interrupt => Some(Rung::Interrupt),
+        Signal::Interrupt => match stored {
+            Some(Rung::InterruptAgain) => stored,
+            _ => Some(Rung::Interrupt),
+        },
         Signal::Terminate => Some(Rung::Terminate),
         Signal::Kill => Some(Rung::Kill),
         Signal::Continue => None,

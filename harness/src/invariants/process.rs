@@ -21,10 +21,10 @@ pub(super) fn durable_before_signal(history: &History, entry: &Entry) -> Finding
     let Record::SignalCalled { process, signal } = &entry.record else {
         return None;
     };
-    let rung = rung_of(*signal)?;
     let (_, known) = history.owner(*process)?;
     let row = known.row();
     let stored = row.and_then(|row| row.machine.rung());
+    let rung = rung_of(*signal, stored)?;
     let has_reason = row.is_some_and(|row| row.intent.is_some() || row.report.is_some());
     let word = word_of(*signal);
     if !has_reason {
@@ -87,8 +87,8 @@ pub(super) fn seen_once(history: &History, entry: &Entry) -> Finding {
 /// INV-21, on entry: rungs rise, and none but the first is reached before the grace below is over.
 pub(super) fn ladder(history: &History, entry: &Entry) -> Finding {
     if let Record::SignalCalled { process, signal } = &entry.record {
-        let rung = rung_of(*signal)?;
         let (_, known) = history.owner(*process)?;
+        let rung = rung_of(*signal, known.row().and_then(|row| row.machine.rung()))?;
         let last = known.signals.last().filter(|last| last.rung >= rung)?;
         return Some(format!("{} follows {} for {process}", rung.as_str(), last.rung));
     }

@@ -85,20 +85,22 @@ pub(super) fn touches_its_own(history: &History, entry: &Entry) -> Finding {
     let (before, after) = (before?, &change.session);
     let cause = change.event.cause;
     let stops = matches!(cause, Cause::Stop(_));
-    let comes_up = matches!(cause, Cause::Spawned | Cause::Adopted);
+    let comes_up = matches!(cause, Cause::Spawned | Cause::Adopted | Cause::Reported);
     let climbs = stops || matches!(cause, Cause::Climbed(_));
-    let reports = cause == Cause::Reported;
     let (old, new) = (&before.machine, &after.machine);
+    let reports = plan::may_report(old, cause);
+    let may_stop = stops && !old.intent().is_some_and(plan::decides);
+    let turns = matches!(cause, Cause::TurnEnded | Cause::TurnBegan);
     let touched = [
         ("the id", before.id != after.id, false),
         ("the parent", before.parent != after.parent, false),
         ("the spec", before.spec != after.spec, false),
         ("the policy", old.policy() != new.policy(), false),
         ("the time of creation", before.created_at != after.created_at, false),
-        ("the intent", before.intent != after.intent, stops && before.intent.is_none()),
-        ("the intent's kind", old.intent() != new.intent(), stops && old.intent().is_none()),
-        ("the report", before.report != after.report, reports && before.report.is_none()),
-        ("the report's mark", old.report() != new.report(), reports && old.report().is_none()),
+        ("the intent", before.intent != after.intent, may_stop),
+        ("the intent's kind", old.intent() != new.intent(), may_stop),
+        ("the report", before.report != after.report, reports),
+        ("the report's mark", old.report() != new.report(), reports),
         ("the start", before.started_at != after.started_at, comes_up),
         ("whether it is up", old.is_up() != new.is_up(), comes_up && new.is_up()),
         ("the rung", old.rung() != new.rung(), climbs && old.rung() < new.rung()),
@@ -107,6 +109,16 @@ pub(super) fn touches_its_own(history: &History, entry: &Entry) -> Finding {
             old.requests_open() != new.requests_open(),
             matches!(cause, Cause::RequestOpened | Cause::RequestClosed)
                 || new.requests_open() == 0,
+        ),
+        (
+            "whether it waits for a message",
+            old.awaits_message() != new.awaits_message(),
+            turns || !new.awaits_message(),
+        ),
+        (
+            "what passes without asking",
+            before.bypass_until != after.bypass_until,
+            cause == Cause::SettingsChanged,
         ),
     ];
     let (what, ..) = touched.into_iter().find(|(_, changed, may)| *changed && !*may)?;

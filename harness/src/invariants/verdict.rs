@@ -94,15 +94,21 @@ pub(super) fn interrupted(history: &History, entry: &Entry) -> Finding {
     let verdict = change.session.verdict()?;
     let known = history.sessions.get(&change.session.id)?;
     let rows = || known.versions.iter().map(|version| &version.change.session);
-    let asked = rows().find_map(|row| row.intent).or(change.session.intent);
+    let asked = rows()
+        .filter_map(|row| row.intent)
+        .find(|intent| plan::decides(intent.kind))
+        .or(change.session.intent);
     let reported = rows().any(|row| row.machine.report().is_some());
+    // The last word before somebody wanted another end.
     let first_said_success = rows()
-        .find(|row| row.intent.is_some() || row.machine.report().is_some())
+        .take_while(|row| !row.intent.is_some_and(|intent| plan::decides(intent.kind)))
+        .last()
         .is_some_and(|row| row.machine.report().is_some_and(|report| report.success));
     match asked.map(|intent| intent.kind) {
         // Rule 1: the work was done before anybody asked.
         Some(_) if first_said_success => None,
-        Some(StopKind::Timeout) => None,
+        // Nothing was asked of how it ends.
+        Some(StopKind::Timeout | StopKind::Finish) => None,
         Some(kind) if verdict == Verdict::Completed(Completion::Interrupted(kind)) => None,
         Some(kind) => Some(format!("{} is {verdict}, and {kind} was asked", name(change))),
         None if known.signals.is_empty() || reported => None,
@@ -115,7 +121,8 @@ pub(super) fn carries_reason(history: &History, entry: &Entry) -> Finding {
     let (before, change) = durable(history, entry)?;
     let (session, at) = (&change.session, change.event.at);
     let is_terminal = session.status().is_terminal();
-    let came_up = matches!(change.event.cause, Cause::Spawned | Cause::Adopted);
+    let was_up = before.is_some_and(|before| before.machine.is_up());
+    let came_up = !was_up && session.machine.is_up();
     let wrong = [
         ("no verdict in a terminal status", is_terminal != session.verdict().is_some()),
         ("a verdict of another status", shows_another(session)),
@@ -132,7 +139,7 @@ pub(super) fn carries_reason(history: &History, entry: &Entry) -> Finding {
         ("an intent of another kind", kind_of(session) != session.machine.intent()),
         (
             "an intent at another time",
-            before.is_none_or(|before| before.intent.is_none())
+            before.is_none_or(|before| before.intent != session.intent)
                 && session.intent.is_some_and(|intent| intent.at != at),
         ),
     ];
@@ -165,7 +172,9 @@ fn is_borne_out(session: &Session) -> bool {
         Some(Verdict::Completed(Completion::Succeeded)) => {
             let codes = session.machine.policy().success_codes;
             let is_clean = |exit| matches!(exit, Exit::Code(code) if codes.contains(code));
-            said == Some(true) || session.exit().is_some_and(is_clean)
+            let is_finished = kind_of(session) == Some(StopKind::Finish) && said.is_none();
+            let is_ours = is_finished && session.exit().is_some();
+            said == Some(true) || session.exit().is_some_and(is_clean) || is_ours
         }
         Some(Verdict::Completed(Completion::Interrupted(kind))) => kind_of(session) == Some(kind),
         Some(Verdict::Failed(Failure::TimedOut)) => kind_of(session) == Some(StopKind::Timeout),

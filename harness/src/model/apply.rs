@@ -13,7 +13,15 @@ use crate::mutant::Mutant;
 
 /// The places of the exits that signals bring about.
 const EXIT_130: u8 = 2;
-const EXIT_BY_RUNG: [u8; 3] = [3, 4, 5];
+/// The exit of a process that a rung ends: who is asked leaves with code 0.
+const fn exit_by(rung: Rung) -> u8 {
+    match rung {
+        Rung::Ask => 0,
+        Rung::Interrupt | Rung::InterruptAgain => 3,
+        Rung::Terminate => 4,
+        Rung::Kill => 5,
+    }
+}
 
 impl Model {
     /// Makes a choice in a copy of a world. What it breaks is in `self.broken` afterwards.
@@ -293,7 +301,7 @@ impl Model {
                 if session.process == Process::Alive {
                     // It cannot be listened to any more, and is ended before it is called lost.
                     session.process = Process::Unseen;
-                    session.exit = EXIT_BY_RUNG[2];
+                    session.exit = exit_by(Rung::Kill);
                 }
                 self.tell_end(session, Deed::LOST.plus(place));
             }
@@ -308,11 +316,11 @@ impl Model {
     fn signalled(&mut self, session: &mut Session, verb: Verb, value: u8) {
         session.call = Call::Nothing;
         let known = self.atlas.view(session.memory).machine;
-        let rung = self.atlas.row(known).rung.map_or(0, |rung| rung as usize);
+        let rung = self.atlas.row(known).rung.unwrap_or(Rung::Interrupt);
         match verb {
             Verb::SignalKills => {
                 session.process = Process::Dead;
-                session.exit = EXIT_BY_RUNG[rung];
+                session.exit = exit_by(rung);
             }
             Verb::SignalExits => {
                 session.process = Process::Dead;
@@ -325,7 +333,7 @@ impl Model {
             }
             Verb::SignalDenied | Verb::SignalUnknown => {
                 session.misfires_left -= 1;
-                session.is_unkilled |= rung == Rung::Kill as usize;
+                session.is_unkilled |= rung == Rung::Kill;
                 let is_denied = verb == Verb::SignalDenied;
                 self.see(if is_denied { Probe::SignalDenied } else { Probe::SignalUnknown });
             }

@@ -30,7 +30,7 @@ const ENOENT: i32 = 2;
 const NUMBERS_MAX: usize = u16::MAX as usize;
 
 /// Things that can be done to a protocol.
-const DEEDS_MAX: usize = 40;
+const DEEDS_MAX: usize = 48;
 
 /// The entry of a deed that was not asked about yet.
 const UNKNOWN: (u16, ProtocolId) = (u16::MAX, 0);
@@ -63,7 +63,6 @@ impl Deed {
     pub(super) const REQUEST_CLOSED: Self = Self(7);
     pub(super) const REPORT_ERROR: Self = Self(8);
     pub(super) const REPORT_SUCCESS: Self = Self(9);
-    pub(super) const DUE: Self = Self(10);
     pub(super) const PARENT_ENDED: Self = Self(14);
     pub(super) const REFUSED: Self = Self(15);
     pub(super) const NEVER_RAN: Self = Self(16);
@@ -77,7 +76,11 @@ impl Deed {
     pub(super) const OTHERS: Self = Self(35);
     pub(super) const NO_ANSWER: Self = Self(36);
     pub(super) const RETRY: Self = Self(37);
-    const COUNT: u8 = 38;
+    pub(super) const FINISH: Self = Self(38);
+    pub(super) const TURN_ENDED: Self = Self(39);
+    pub(super) const TURN_BEGAN: Self = Self(40);
+    pub(super) const DUE: Self = Self(41);
+    const COUNT: u8 = 48;
 
     /// Returns the deed of the `index`-th exit, deadline or reason, counted from this one.
     pub(super) const fn plus(self, index: u8) -> Self {
@@ -101,7 +104,6 @@ impl Deed {
             6 => Input::RequestOpened,
             7 => Input::RequestClosed,
             8 | 9 => Input::FinalReport { success: self == Self::REPORT_SUCCESS },
-            10..=13 => Input::Due(DEADLINES[usize::from(self.0 - Self::DUE.0)]),
             14 => Input::ParentEnded,
             15 => Input::Gone(End::Refused { stage: SpawnStage::Exec, errno: ENOENT }),
             16 => Input::Gone(End::NeverRan),
@@ -110,16 +112,28 @@ impl Deed {
                 let (exit, oom_killed) = EXITS[usize::from(self.0 - Self::EXITED.0)];
                 Input::Gone(End::Exited { exit, oom_killed })
             }
+            38 => Input::Stop(StopKind::Finish),
+            39 => Input::TurnEnded,
+            40 => Input::TurnBegan,
+            41.. => Input::Due(*DEADLINES.get(usize::from(self.0 - Self::DUE.0))?),
             _ => return None,
         })
+    }
+
+    /// Says whether somebody asks for it, who may be refused.
+    const fn is_command(self) -> bool {
+        self.0 <= Self::SHUTDOWN.0 || self.0 == Self::FINISH.0
     }
 }
 
 /// The deadlines that can be armed, each the bit of its place.
-pub(super) const DEADLINES: [Deadline; 4] = [
+pub(super) const DEADLINES: [Deadline; 7] = [
     Deadline::Timeout,
     Deadline::Linger,
+    Deadline::Idle,
+    Deadline::RungOver(Rung::Ask),
     Deadline::RungOver(Rung::Interrupt),
+    Deadline::RungOver(Rung::InterruptAgain),
     Deadline::RungOver(Rung::Terminate),
 ];
 
@@ -130,6 +144,12 @@ pub(super) const REASONS: [LostReason; 4] = [
     LostReason::Reboot,
     LostReason::ShimKilled,
 ];
+
+/// The bit of the deadline for which a session waits for a message.
+const IDLE_BIT: u8 = 1 << 2;
+
+/// The bits of the deadlines that are no rung's.
+pub(super) const NO_RUNG_BITS: u8 = 0b111;
 
 /// The number of a machine. 0 is: no row.
 pub(super) type MachineId = u16;
@@ -157,7 +177,7 @@ pub(super) enum Kind {
 pub(super) struct Outcome {
     pub(super) kind: Kind,
     pub(super) act: Act,
-    /// The bit of the deadline to arm, or 0.
+    /// The bits of the deadlines to arm.
     pub(super) deadline: u8,
     pub(super) answer: Answer,
     pub(super) cause: Option<Cause>,
@@ -191,6 +211,8 @@ pub(super) struct Row {
     pub(super) intent: Option<StopKind>,
     pub(super) has_report: bool,
     pub(super) rung: Option<Rung>,
+    pub(super) awaits_message: bool,
+    pub(super) requests_open: u16,
     pub(super) revision: u8,
     /// What a second daemon's kill would make of it, or 0.
     pub(super) intruded: MachineId,
@@ -338,8 +360,7 @@ impl Atlas {
         let mut protocol = self.protocols[usize::from(id)];
         let result = match (deed.input(), deed) {
             (Some(input), _) => {
-                let origin =
-                    if deed.0 <= Deed::SHUTDOWN.0 { Origin::Command } else { Origin::Fact };
+                let origin = if deed.is_command() { Origin::Command } else { Origin::Fact };
                 protocol.take(input, origin, NOW)
             }
             (None, Deed::STORED) => Ok(protocol.answered(CommitAnswer::Stored)),
@@ -382,6 +403,8 @@ fn row_of(machine: &Machine) -> Row {
         intent: machine.intent(),
         has_report: machine.report().is_some(),
         rung: machine.rung(),
+        awaits_message: machine.awaits_message(),
+        requests_open: machine.requests_open(),
         revision: u8::try_from(revision).unwrap_or(u8::MAX),
         intruded: 0,
     }
@@ -411,7 +434,8 @@ fn outcome(result: Result<Next, TakeError>) -> Outcome {
     Outcome {
         kind,
         act: transition.act,
-        deadline: place.map_or(0, |place| 1 << place),
+        deadline: place.map_or(0, |place| 1 << place)
+            | if transition.idle_at.is_some() { IDLE_BIT } else { 0 },
         answer: transition.answer,
         cause: transition.cause,
     }

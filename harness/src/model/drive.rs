@@ -5,10 +5,11 @@ use candor_core::machine::Machine;
 use candor_core::recovery::Recovery;
 use candor_core::status::Status;
 use candor_core::step::{Act, Answer};
+use candor_core::stop::Rung;
 use candor_core::verdict::End;
 
 use super::Model;
-use super::atlas::{Deed, EXITS, Kind, Outcome, Row};
+use super::atlas::{Deed, EXITS, Kind, NO_RUNG_BITS, Outcome, Row};
 use super::law::{BUG, bit};
 use super::probe::{Probe, Window};
 use super::world::{Asked, Beside, Call, Daemon, Process, Session, World};
@@ -156,17 +157,19 @@ impl Model {
         if memory != session.row && !session.is_intruded {
             self.broken |= bit(29);
         }
-        // What cannot be signalled yet has no grace yet either.
-        let is_unreached = matches!(outcome.act, Act::Signal(_)) && !session.is_held;
+        // What cannot be reached yet has no grace yet either.
+        let is_unreached = !session.is_held;
         session.deadlines |= match self.mutant {
             _ if is_unreached => 0,
-            Mutant::M20 => outcome.deadline & 0b11,
+            Mutant::M20 => outcome.deadline & NO_RUNG_BITS,
             _ => outcome.deadline,
         };
         match outcome.act {
             Act::Nothing => {}
             Act::Launch => self.launch(session),
             Act::Attach => session.beside = Beside::Attach,
+            // What it makes of that is its own affair, and takes its time.
+            Act::Signal(Rung::Ask) => self.see(Probe::Asked),
             Act::Signal(_) => {
                 let is_late = outcome.cause == Some(Cause::Spawned);
                 if is_late && self.mutant == Mutant::M23 {

@@ -40,7 +40,8 @@ pub(super) fn judge_change(before: Option<&Machine>, after: &Machine, cause: Cau
     hold(9, after.revision().number() == revision + 1);
     hold(16, before.is_none_or(|before| touches_its_own(before, after, cause)));
     hold(21, climbs_one_rung(before, after, cause));
-    hold(26, before.and_then(Machine::intent).is_none_or(|kind| after.intent() == Some(kind)));
+    let first = before.and_then(Machine::intent).filter(|kind| plan::decides(*kind));
+    hold(26, first.is_none_or(|kind| after.intent() == Some(kind)));
     let again = cause == Cause::Adopted && before.is_some_and(Machine::is_up);
     hold(31, !again);
     broken
@@ -48,7 +49,8 @@ pub(super) fn judge_change(before: Option<&Machine>, after: &Machine, cause: Cau
 
 /// What somebody asked to end is shown as that, unless the agent had reported success before.
 fn keeps_intent(after: &Machine) -> bool {
-    let asked = after.intent().filter(|kind| *kind != StopKind::Timeout);
+    let is_shown = |kind: &StopKind| plan::decides(*kind) && *kind != StopKind::Timeout;
+    let asked = after.intent().filter(is_shown);
     let (Some(kind), true) = (asked, after.status().is_terminal()) else {
         return true;
     };
@@ -66,11 +68,13 @@ fn carries_reason(after: &Machine) -> bool {
 fn touches_its_own(before: &Machine, after: &Machine, cause: Cause) -> bool {
     let stops = matches!(cause, Cause::Stop(_));
     let climbs = stops || matches!(cause, Cause::Climbed(_));
-    let comes_up = matches!(cause, Cause::Spawned | Cause::Adopted);
+    let comes_up = matches!(cause, Cause::Spawned | Cause::Adopted | Cause::Reported);
     let asks = matches!(cause, Cause::RequestOpened | Cause::RequestClosed);
+    let turns = matches!(cause, Cause::TurnEnded | Cause::TurnBegan);
     before.policy() == after.policy()
         && (stops || before.intent() == after.intent())
-        && (cause == Cause::Reported || before.report() == after.report())
+        && (plan::may_report(before, cause) || before.report() == after.report())
+        && (turns || before.awaits_message() == after.awaits_message() || !after.awaits_message())
         && (climbs || before.rung() == after.rung())
         && (comes_up || before.is_up() == after.is_up())
         && (asks || before.requests_open() == after.requests_open() || after.requests_open() == 0)

@@ -145,10 +145,10 @@ impl Model {
         match session.beside {
             Beside::Nothing => {}
             Beside::Launch => self.offer_launch(at, session, menu),
-            Beside::Attach => self.offer_attach(at, session, known.is_up, menu),
+            Beside::Attach => self.offer_attach(at, session, menu),
         }
         let can_read = session.is_held || session.beside == Beside::Attach;
-        if session.is_unread() && can_read && known.is_up && !session.is_told {
+        if session.is_unread() && can_read && !session.is_told {
             menu.push(Verb::ReadReport, at, 0);
         }
         let may_be_early = matches!(self.mutant, Mutant::M16 | Mutant::M43);
@@ -209,13 +209,13 @@ impl Model {
         }
     }
 
-    fn offer_attach(&self, at: usize, session: &Session, is_up: bool, menu: &mut Menu) {
+    fn offer_attach(&self, at: usize, session: &Session, menu: &mut Menu) {
         let is_silent = session.silences_left > 0;
         if is_silent {
             menu.push(Verb::AttachUnreachable, at, 0);
         }
         // The output that exists is parsed first.
-        let must_read = session.is_unread() && is_up;
+        let must_read = session.is_unread();
         match session.process {
             Process::None => menu.push(Verb::AttachNeverRan, at, 0),
             Process::Alive => menu.push(Verb::AttachUp, at, 0),

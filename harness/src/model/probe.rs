@@ -24,6 +24,7 @@ pub(super) enum Probe {
     Retried,
     Abandoned,
     Usurped,
+    Asked,
     Escalated,
     StaleDeadline,
     Signalled,
@@ -47,7 +48,7 @@ pub(super) enum Probe {
 
 impl Probe {
     /// Every probe with what reports call it.
-    pub(super) const ALL: [(Self, &'static str); 27] = [
+    pub(super) const ALL: [(Self, &'static str); 28] = [
         (Self::Conflict, "conflict"),
         (Self::InDoubt, "answer in doubt"),
         (Self::InDoubtOurs, "in doubt, and ours"),
@@ -56,6 +57,7 @@ impl Probe {
         (Self::Retried, "retried"),
         (Self::Abandoned, "creation abandoned"),
         (Self::Usurped, "left to a second daemon"),
+        (Self::Asked, "process asked to end"),
         (Self::Escalated, "rung climbed"),
         (Self::StaleDeadline, "stale deadline dropped"),
         (Self::Signalled, "signalled"),

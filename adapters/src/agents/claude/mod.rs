@@ -44,6 +44,10 @@ impl Agent for Claude {
         plan::plan(order, program)
     }
 
+    fn tells_version(&self) -> bool {
+        true
+    }
+
     fn reader(&self, spec: &AgentSpec, _cwd: &ByteString) -> Box<dyn Reader> {
         Box::new(reader::ClaudeReader::new(spec))
     }

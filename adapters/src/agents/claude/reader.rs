@@ -43,7 +43,7 @@ pub(super) struct ClaudeReader {
     has_said: bool,
     /// Whether the trouble is a limit, which lasts until it is lifted.
     is_limited: bool,
-    /// What the turns before this process's figures have used, and the turns themselves.
+    /// How often the model was asked, as the program counts it.
     turns_of_model: u32,
     has_ended: bool,
 }
@@ -203,7 +203,9 @@ impl ClaudeReader {
             }
             "task_notification" => {
                 self.tasks.is_now(line.task_id.or_empty(), line.status.or_empty());
-                items.notice(line.summary.or_empty(), line.status.as_str() == Some("failed"));
+                let status = line.status.or_empty();
+                let text = format!("task {status}: {}", line.summary.or_empty());
+                items.notice(&text, status == "failed");
             }
             "compact_boundary" => items.notice("The conversation so far was summarised.", false),
             "informational"

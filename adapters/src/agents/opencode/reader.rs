@@ -12,9 +12,6 @@ use serde_json::value::RawValue;
 
 use super::super::{Item, ItemKind, Owed, Place, Reader, Role, TurnUsage, line, reading};
 
-/// Millionths of a dollar in one.
-const MICROUSD_PER_USD: f64 = 1e6;
-
 /// What the result of a tool holds that was refused a permission.
 ///
 /// Source: measured with 1.18.33; it is the same for every tool.
@@ -185,7 +182,7 @@ impl OpenCodeReader {
 
     fn step_ends(&mut self, place: Place, part: &Part, items: &mut Vec<Item>) {
         let usage = part.tokens.as_ref().map(Tokens::usage).unwrap_or_default();
-        let cost = microusd(part.cost.unwrap_or_default());
+        let cost = reading::microusd(part.cost.unwrap_or_default());
         let learned = &mut self.view.learned;
         reading::add(&mut learned.usage, usage);
         reading::add(&mut self.used.usage, usage);
@@ -278,16 +275,6 @@ fn end_of_step(reason: &str, last_said: Option<&str>) -> Report {
         reason => (reason, "the last step did not end well"),
     };
     reading::failure(word, message.to_owned())
-}
-
-/// Returns a cost in millionths of a dollar. What is negative counts as nothing.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a conversion of floats to integers stops at their bounds"
-)]
-fn microusd(usd: f64) -> u64 {
-    (usd * MICROUSD_PER_USD).round() as u64
 }
 
 /// What it says on standard error when it does not even begin, and the word for it.

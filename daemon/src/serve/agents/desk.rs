@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use candor_adapters::agents::{Agent, Answer, Item, Listener, OWED_KEYS_MAX};
 use candor_adapters::process::{Chunk, Follower, OutputReader, Stream};
@@ -18,6 +18,7 @@ use candor_core::stop::StopKind;
 use candor_core::time::Timestamp;
 use tokio::time::Instant;
 
+use super::version::Told;
 use super::{Desks, bypass, permission};
 
 /// What is read of an output at one time, in bytes. A command waits no longer than it takes to
@@ -45,6 +46,7 @@ pub(in crate::serve) struct Desk {
     desks: Desks,
     session: SessionId,
     spec: AgentSpec,
+    program: Vec<u8>,
     agent: &'static dyn Agent,
     listener: Listener,
     /// Up to which byte the scribe was told what was said.
@@ -54,6 +56,10 @@ pub(in crate::serve) struct Desk {
     sent: BTreeSet<u64>,
     /// Offsets of requests that were decided without anybody being asked, and how.
     decided: BTreeMap<u64, Answer>,
+    /// What the program says of its version, if it was asked.
+    told: Told,
+    /// When it was last seen to have printed anything.
+    printed_at: Option<Timestamp>,
     /// Whether the process is to be asked to end.
     asks: Option<StopKind>,
     /// When what was not taken is sent again.
@@ -74,12 +80,19 @@ impl Desk {
             desks,
             session: session.id,
             spec: spec.clone(),
+            program: session
+                .spec
+                .command
+                .first()
+                .map_or_else(Vec::new, |it| it.as_bytes().to_vec()),
             agent,
             listener: Listener::new(agent.reader(spec, &session.spec.cwd)),
             kept_to: 0,
             output: None,
             sent: BTreeSet::new(),
             decided: BTreeMap::new(),
+            told: Told::default(),
+            printed_at: session.learned.printed_at,
             asks: None,
             again_at: None,
             is_closed: false,
@@ -100,6 +113,7 @@ impl Desk {
         };
         let offset = self.listener.offset();
         let is_over = self.is_over;
+        let told = self.told.clone();
         let output = self.output();
         let grown = async {
             match output {
@@ -116,6 +130,7 @@ impl Desk {
         tokio::select! {
             () = again => {}
             () = grown => {}
+            () = told.came() => {}
         }
     }
 
@@ -124,13 +139,20 @@ impl Desk {
         let offset = self.listener.offset();
         let Ok((reader, _)) = self.output() else { return false };
         let reader = reader.clone();
-        let read = tokio::task::spawn_blocking(move || reader.read_at(offset, READ_BYTES_MAX));
+        let read = tokio::task::spawn_blocking(move || {
+            // First when, and then what: it may print in between.
+            let written_at = reader.written_at()?;
+            Ok((written_at, reader.read_at(offset, READ_BYTES_MAX)?))
+        });
         let mut items = Vec::new();
         match read.await.map_err(io::Error::other).flatten() {
-            Ok(Chunk::Bytes(bytes)) if bytes.is_empty() => return false,
-            Ok(Chunk::Bytes(bytes)) => self.listener.take(&bytes, &mut items),
-            Ok(Chunk::Dropped(gap)) => self.listener.skip_to(gap.to),
-            Ok(Chunk::CutOff { .. }) => return false,
+            Ok((_, Chunk::Bytes(bytes))) if bytes.is_empty() => return false,
+            Ok((written_at, Chunk::Bytes(bytes))) => {
+                self.note_printed(written_at);
+                self.listener.take(&bytes, &mut items);
+            }
+            Ok((_, Chunk::Dropped(gap))) => self.listener.skip_to(gap.to),
+            Ok((_, Chunk::CutOff { .. })) => return false,
             Err(error) => {
                 tracing::warn!(session = %self.session, %error, "the output cannot be read");
                 return false;
@@ -138,6 +160,13 @@ impl Desk {
         }
         self.keep(items);
         true
+    }
+
+    /// Keeps when something was printed, to the second: it is shown, and not every line is news.
+    fn note_printed(&mut self, at: SystemTime) {
+        let at = Timestamp::try_from(at).ok();
+        let at = at.and_then(|at| Timestamp::from_second(at.as_second()).ok());
+        self.printed_at = at.or(self.printed_at);
     }
 
     /// Reads all that is there, up to `end` if that is known.
@@ -180,7 +209,9 @@ impl Desk {
         let mut learned = self.view().learned.clone();
         // What was chosen before the start is known before the agent says so.
         learned.agent_session = learned.agent_session.or_else(|| self.spec.agent_session.clone());
-        learned.version = learned.version.or_else(|| session.learned.version.clone());
+        let told = || self.told.version().or_else(|| session.learned.version.clone());
+        learned.version = learned.version.or_else(told);
+        learned.printed_at = self.printed_at;
         (learned != session.learned).then_some(learned)
     }
 
@@ -219,6 +250,9 @@ impl Desk {
 
     /// Returns the environment with what the agent needs beside its caller's.
     pub(in crate::serve) fn environment(&self, environment: Environment) -> Environment {
+        if !self.agent.tells_version() {
+            self.desks.versions.ask(&self.program, &environment, &self.told);
+        }
         let folder = match self.desks.folders.make(self.session) {
             Ok(folder) => folder,
             Err(error) => {

@@ -6,10 +6,12 @@ mod desk;
 mod launch;
 mod permission;
 mod temporary;
+mod version;
 
 pub(super) use desk::Desk;
 pub(crate) use launch::{AgentRequest, Planned, check_prompt, plan};
 pub(super) use temporary::TemporaryFolders;
+pub(super) use version::Versions;
 
 use std::sync::Arc;
 
@@ -26,6 +28,7 @@ pub(crate) struct Desks {
     pub(super) outputs: Outputs,
     pub(super) folders: Arc<TemporaryFolders>,
     pub(super) scribe: Scribe,
+    pub(super) versions: Versions,
 }
 
 impl Desks {

@@ -11,7 +11,7 @@ use candor_core::verdict::{Exit, LostReason, SpawnStage, SuccessCodes};
 use super::deaf::Deaf;
 use super::follow::Follower;
 use super::trace::{Difference, Trace};
-use crate::model::atlas::EXITS;
+use crate::model::atlas::{EXITS, NO_RUNG_BITS};
 use crate::model::choice::{Choice, Verb};
 use crate::model::world::{Call, Daemon, Process, Said};
 use crate::model::{Config, SESSIONS_MAX};
@@ -342,8 +342,8 @@ impl Listener {
         let place = match kind {
             DueKind::Timeout => 0,
             DueKind::Linger => 1,
-            DueKind::Idle => return Err(Deaf::Feature),
-            DueKind::Rung => (armed & !0b11).trailing_zeros() as u8,
+            DueKind::Idle => 2,
+            DueKind::Rung => (armed & !NO_RUNG_BITS).trailing_zeros() as u8,
             DueKind::Retry if self.follower.view(at).is_blocked => {
                 return self.choose(Verb::Retry, at, 0);
             }

@@ -39,8 +39,8 @@ const CLIENT: ClientName = ClientName::new(1);
 /// The exit of an agent that reports an error when it is signalled: a place in the list of exits.
 const EXIT_130: usize = 2;
 
-/// The places of the deadlines of the two rungs.
-const RUNG_PLACES: [u8; 2] = [2, 3];
+/// The places of the deadlines of the rungs.
+const RUNG_PLACES: std::ops::RangeInclusive<u8> = 3..=6;
 
 /// A choice that a timeline has no word for, or that the world makes at another moment.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -323,13 +323,15 @@ impl Teller {
             self.spent[at] &= !(1 << place);
             return Vec::new();
         }
-        let [lower, upper] = RUNG_PLACES;
-        let is_lower_armed = old.deadlines & !self.spent[at] & (1 << lower) != 0;
-        if place == upper && is_lower_armed {
+        let armed = old.deadlines & !self.spent[at];
+        let below = RUNG_PLACES.filter(|lower| *lower < place && armed & (1 << lower) != 0);
+        let mut lines = Vec::new();
+        for lower in below.filter(|_| RUNG_PLACES.contains(&place)) {
             self.spent[at] |= 1 << lower;
-            return vec![line.clone(), line];
+            lines.push(line.clone());
         }
-        vec![line]
+        lines.push(line);
+        lines
     }
 
     fn crash_lines(&mut self) -> Vec<line::Choice> {
