@@ -48,7 +48,8 @@ async fn of_agent(reach: &Reach, session: &SessionView, follow: bool) -> Result<
         }
     };
     let printed = session.evidence.output.is_some_and(|output| output.stdout_bytes > 0);
-    if count == 0 && printed {
+    // The prompt is always there.
+    if count <= 1 && printed {
         complain(&"nothing that it printed is a conversation: `--raw` shows it as it is");
     }
     Ok(exit_code::SUCCESS)

@@ -8,10 +8,11 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use candor_adapters::agents::{self, Listener};
+use candor_adapters::agents::{self, Item, ItemKind, Listener, Place, Role};
 use candor_adapters::process::{Chunk, OutputReader, Stream};
 use candor_adapters::sqlite::ListQuery;
 use candor_adapters::sqlite::conversations::{AppendError, Batch, Conversations};
+use candor_core::agent::AgentSpec;
 use candor_core::ports::Repository as _;
 use candor_core::session::{Session, SessionId};
 use tokio::sync::{Notify, mpsc};
@@ -27,6 +28,9 @@ const READ_BYTES_MAX: u64 = 256 * 1024;
 
 /// How long it is waited after something could not be put down, in milliseconds.
 const RETRY_MS: u64 = 5_000;
+
+/// The part of the first line that the prompt is given: no line has so many.
+const PROMPT_PART: u32 = u32::MAX;
 
 /// Sessions that are looked at together, whether something of them is missing.
 const LOOK_SESSIONS: u32 = 100;
@@ -86,6 +90,34 @@ impl Scribe {
             }
         }
     }
+}
+
+/// Returns what was said in a stretch of output, with the prompt as the beginning of it all. Not every
+/// agent repeats its prompt, and what does repeat it must not say it twice.
+pub(super) fn with_prompt(spec: &AgentSpec, from: u64, mut items: Vec<Item>) -> Vec<Item> {
+    let is_prompt = |item: &Item| {
+        item.role == Role::User && item.kind == ItemKind::Text && item.text == spec.prompt
+    };
+    items.retain(|item| !is_prompt(item));
+    if from == 0 {
+        let prompt = Item {
+            place: Place::default(),
+            part: PROMPT_PART,
+            role: Role::User,
+            kind: ItemKind::Text,
+            text: spec.prompt.clone(),
+            is_cut: false,
+            tool: None,
+            call: None,
+            is_error: false,
+            within: None,
+            at: None,
+            model: None,
+            usage: None,
+        };
+        items.insert(0, prompt);
+    }
+    items
 }
 
 /// Puts down what is handed over, until the daemon leaves; then what still waits.
@@ -210,6 +242,7 @@ async fn copy(
         items.retain(|item| item.place.offset >= known);
         let read_to = listener.lines_to();
         if !items.is_empty() || is_end {
+            let items = with_prompt(spec, from, items);
             let batch = Batch { session: session.id, from, items, read_to };
             if !app.scribe.add(batch).await {
                 return Ok(false);
