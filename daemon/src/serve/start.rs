@@ -207,6 +207,7 @@ fn assemble(
         folders: Arc::clone(&folders),
         scribe: scribe.clone(),
         versions: Versions::default(),
+        scribe: scribe.clone(),
     };
     let registry = Registry::new(ports, spawner, Some(desks), LIVE_SESSIONS_MAX);
     Arc::new(App {

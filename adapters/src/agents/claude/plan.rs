@@ -1,14 +1,13 @@
 //! How Claude Code is started.
 
-use std::borrow::Cow;
 use std::num::NonZeroU32;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use candor_core::session::StandardInput;
 use candor_core::stop::Graces;
 
-use crate::agents::{Order, Plan, PlanError, check};
+use crate::agents::order::Command;
+use crate::agents::{Order, Plan, PlanError, check, order};
 
 /// The ladder. A request to break off is followed within 0.2 s; one signal in the first second of the
 /// process gets lost, hence two; `SIGTERM` ends it at once, and leaves its tools.
@@ -38,61 +37,34 @@ const WITHOUT: [&str; 8] = [
     "CLAUDE_CODE_SSE_PORT",
 ];
 
-/// Turns of a session, at most, that can be ordered.
+/// Turns that can be ordered, at most.
 const TURNS_MAX: u32 = 1_000_000;
 
 /// Checks the order and makes the command. Every value stands behind an equals sign, so that none can
 /// be taken for a flag.
 pub(super) fn plan(order: &Order, program: &Path) -> Result<Plan, PlanError> {
     check::prompt(&order.prompt)?;
-    let mut arguments = Vec::new();
-    let mut push = |argument: String| arguments.push(argument);
+    let mut command = Command::new(program)?;
     for flag in ["-p", "--output-format=stream-json", "--verbose", "--input-format=stream-json"] {
-        push(flag.to_owned());
+        command.push(flag)?;
     }
     if order.asks {
-        push("--permission-prompt-tool=stdio".to_owned());
+        command.push("--permission-prompt-tool=stdio")?;
     }
-    let agent_session = match &order.resume {
-        None => order.session.to_string(),
-        Some(resume) => {
-            check::word("the agent's session", &resume.agent_session)?;
-            push(format!("--resume={}", resume.agent_session));
-            if resume.forks { order.session.to_string() } else { resume.agent_session.clone() }
-        }
-    };
-    match &order.resume {
-        Some(resume) if !resume.forks => {}
-        Some(_) => {
-            push("--fork-session".to_owned());
-            push(format!("--session-id={agent_session}"));
-        }
-        None => push(format!("--session-id={agent_session}")),
-    }
-    if let Some(model) = &order.model {
-        check::word("the model", model)?;
-        push(format!("--model={model}"));
-    }
+    let agent_session = push_session(&mut command, order)?;
+    command.push_model(order.model.as_deref())?;
     if let Some(mode) = &order.permission_mode {
-        if !PERMISSION_MODES.contains(&mode.as_str()) {
-            return Err(unknown_mode(mode));
-        }
-        push(format!("--permission-mode={mode}"));
+        command.push(&format!("--permission-mode={}", permission_mode(mode)?))?;
     }
     if let Some(turns) = order.max_turns {
         check::turns(turns, TURNS_MAX)?;
-        push(format!("--max-turns={turns}"));
+        command.push(&format!("--max-turns={turns}"))?;
     }
-    let mut command = vec![check::argument(program.as_os_str().as_bytes())?];
-    for argument in arguments {
-        command.push(check::argument(argument)?);
-    }
-    command.extend(order.arguments.iter().cloned());
-    let without = WITHOUT.into_iter().map(check::argument).collect::<Result<_, _>>()?;
+    command.extend(&order.arguments);
     Ok(Plan {
-        command,
+        command: command.into_arguments(),
         environment: Vec::new(),
-        without,
+        without: WITHOUT.into_iter().map(check::argument).collect::<Result<_, _>>()?,
         input: StandardInput::Held,
         graces: GRACES,
         always_reports: true,
@@ -100,14 +72,30 @@ pub(super) fn plan(order: &Order, program: &Path) -> Result<Plan, PlanError> {
     })
 }
 
-fn unknown_mode(mode: &str) -> PlanError {
+/// Says which of its sessions it goes on with, or which name a new one gets, and returns the name of
+/// the session that it will be in.
+fn push_session(command: &mut Command, order: &Order) -> Result<String, PlanError> {
+    let new = order.session.to_string();
+    let Some(resume) = &order.resume else {
+        command.push(&format!("--session-id={new}"))?;
+        return Ok(new);
+    };
+    let resumed = order::uuid(&resume.agent_session)?;
+    command.push(&format!("--resume={resumed}"))?;
+    if !resume.forks {
+        return Ok(resumed);
+    }
+    command.push("--fork-session")?;
+    command.push(&format!("--session-id={new}"))?;
+    Ok(new)
+}
+
+fn permission_mode(mode: &str) -> Result<&str, PlanError> {
     if mode == "bypassPermissions" {
-        return PlanError(Cow::Borrowed(
-            "the mode `bypassPermissions` cannot be ordered: if nothing is to be asked, pass \
-             `--dangerously-skip-permissions` on to the agent after `--`",
+        return Err(order::refuse(
+            "the permission mode `bypassPermissions` cannot be ordered: if nothing is to be asked, \
+             hand `--dangerously-skip-permissions` to the agent itself",
         ));
     }
-    let mode = check::shown(mode);
-    let modes = PERMISSION_MODES.join(", ");
-    PlanError(Cow::Owned(format!("no permission mode is called `{mode}`: the modes are {modes}")))
+    order::mode(mode, &PERMISSION_MODES)
 }

@@ -113,7 +113,7 @@ fn the_prompt_is_owed_until_the_first_turn_and_the_end_of_input_after_the_last()
     let line: Value = serde_json::from_slice(&prompt.bytes).unwrap();
     assert_eq!(line["message"]["content"][0]["text"], "do the thing");
     take(&mut listener, &[json!({"type": "system", "subtype": "hook_started"})]);
-    assert_eq!(listener.owed(), [prompt.clone()]);
+    assert_eq!(listener.owed(), std::slice::from_ref(&prompt));
     take(&mut listener, &[init()]);
     assert!(listener.owed().is_empty());
     take(&mut listener, &[result()]);

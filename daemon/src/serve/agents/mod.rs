@@ -27,8 +27,8 @@ use super::scribe::Scribe;
 pub(crate) struct Desks {
     pub(super) outputs: Outputs,
     pub(super) folders: Arc<TemporaryFolders>,
-    pub(super) scribe: Scribe,
     pub(super) versions: Versions,
+    pub(super) scribe: Scribe,
 }
 
 impl Desks {
