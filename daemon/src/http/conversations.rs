@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::problem::{ApiError, Named};
 use super::sessions::resolve;
 use crate::api::{HitsView, MessageView, MessagesView, UsageView};
-use crate::serve::App;
+use crate::serve::{App, printed_bytes};
 
 /// Items on a page unless it is said.
 const PAGE_ITEMS: u32 = 100;
@@ -206,7 +206,7 @@ impl Reader {
 }
 
 /// Returns up to which byte there is a conversation, once the session has ended.
-async fn end_of(app: &App, session: SessionId) -> Result<Option<u64>, ReadError> {
+async fn end_of(app: &Arc<App>, session: SessionId) -> Result<Option<u64>, ReadError> {
     let Some(stored) = app.store.load(session).await? else {
         // It was removed.
         return Ok(Some(0));
@@ -215,8 +215,6 @@ async fn end_of(app: &App, session: SessionId) -> Result<Option<u64>, ReadError>
     if !session.status().is_terminal() {
         return Ok(None);
     }
-    let printed = session.sighting.output.map(|output| output.stdout_bytes);
     let is_agent = session.spec.agent.is_some();
-    // Where nobody looked how much there is, patience ends it.
-    Ok(Some(if is_agent { printed.unwrap_or(u64::MAX) } else { 0 }))
+    Ok(Some(if is_agent { printed_bytes(app, &session).await } else { 0 }))
 }

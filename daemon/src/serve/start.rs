@@ -205,7 +205,6 @@ fn assemble(
     let desks = Desks {
         outputs: outputs.clone(),
         folders: Arc::clone(&folders),
-        scribe: scribe.clone(),
         versions: Versions::default(),
         scribe: scribe.clone(),
     };
