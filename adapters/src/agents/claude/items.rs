@@ -126,8 +126,7 @@ impl<'a> Items<'a> {
         // What the user himself has said is printed once more where that was ordered; what a command of
         // the program's own prints is printed in the same way.
         let is_repeated = line.is_replay.is_set() && !line.is_synthetic.is_set();
-        let is_of_program =
-            !is_repeated && (line.is_synthetic.is_set() || self.within.is_none());
+        let is_of_program = !is_repeated && (line.is_synthetic.is_set() || self.within.is_none());
         let role = if is_of_program { Role::System } else { Role::User };
         match &line.message.0.content {
             Content::Nothing => {}
