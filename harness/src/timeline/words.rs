@@ -473,7 +473,7 @@ mod tests {
             ("", "expected a verb, found the end"),
             (
                 "user",
-                "expected launch, queue, interrupt, kill, continue, draft, start, approve or \
+                "expected launch, queue, interrupt, kill, finish, continue, draft, start, approve or \
                  bypass, found the end",
             ),
             ("user continue s1 s2", "expected `as`, found `s2`"),
