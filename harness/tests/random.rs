@@ -29,7 +29,7 @@ const COMPARED_SEEDS: u64 = 100;
 const REFUSED_SEEDS: u64 = 8;
 
 /// Seeds that are tried with the features that the world has a small model of.
-const FEATURE_SEEDS: u64 = 1_000;
+const FEATURE_SEEDS: u64 = 2_000;
 
 /// Fails with the schedule as a timeline, made short, to be kept in `harness/timelines`.
 fn pass(schedule: Schedule) {
@@ -64,16 +64,22 @@ fn fixed_schedules_break_nothing_and_take_every_edge() {
         completing > completed by never_ran
         completing > completed by spawn_refused
         completing > completing by adopted
+        completing > completing by finish
         completing > completing by interrupt
         completing > completing by kill
         completing > completing by reported
+        completing > completing by rung_ask
         completing > completing by rung_interrupt
+        completing > completing by rung_interrupt_again
         completing > completing by rung_kill
         completing > completing by rung_terminate
         completing > completing by shutdown
         completing > completing by spawned
         completing > failed by exited
         completing > failed by gone
+        completing > failed by never_ran
+        completing > failed by spawn_refused
+        completing > lost by gone
         none > queued by queued
         none > starting by launched
         queued > completed by interrupt
@@ -82,6 +88,7 @@ fn fixed_schedules_break_nothing_and_take_every_edge() {
         queued > failed by never_ran
         queued > starting by parent_ended
         running > completed by exited
+        running > completing by finish
         running > completing by interrupt
         running > completing by kill
         running > completing by reported
@@ -90,7 +97,9 @@ fn fixed_schedules_break_nothing_and_take_every_edge() {
         running > failed by exited
         running > lost by gone
         running > waiting_input by request_opened
+        running > waiting_input by turn_ended
         starting > completed by exited
+        starting > completing by finish
         starting > completing by interrupt
         starting > completing by kill
         starting > completing by shutdown
@@ -101,6 +110,7 @@ fn fixed_schedules_break_nothing_and_take_every_edge() {
         starting > running by adopted
         starting > running by spawned
         waiting_input > completed by exited
+        waiting_input > completing by finish
         waiting_input > completing by interrupt
         waiting_input > completing by kill
         waiting_input > completing by reported
@@ -109,8 +119,11 @@ fn fixed_schedules_break_nothing_and_take_every_edge() {
         waiting_input > failed by exited
         waiting_input > lost by gone
         waiting_input > running by request_closed
+        waiting_input > running by turn_began
         waiting_input > waiting_input by request_closed
-        waiting_input > waiting_input by request_opened"#]]
+        waiting_input > waiting_input by request_opened
+        waiting_input > waiting_input by turn_began
+        waiting_input > waiting_input by turn_ended"#]]
     .assert_eq(&edges.join("\n"));
 }
 
