@@ -2,6 +2,7 @@
 //! them.
 
 use candor_adapters::sqlite::{Backup, Removal};
+use candor_core::agent::Usage;
 use candor_core::bytes::ByteString;
 use candor_core::event::StoredEvent;
 use candor_core::ports;
@@ -12,7 +13,18 @@ use candor_core::time::Timestamp;
 use candor_core::verdict::{End, Exit, Verdict};
 use serde::{Deserialize, Serialize};
 
+use crate::serve::AgentRequest;
 use crate::signal_name;
+
+mod agent;
+mod conversation;
+
+pub(crate) use agent::{
+    AgentView, AnswerRequest, ApprovalView, BypassRequest, RequestView, dollars,
+};
+pub(crate) use conversation::{
+    HitView, HitsView, MessageView, MessagesView, TurnUsageView, UsageView,
+};
 
 /// The header of an answer with output: the offset of its first byte. It is more than was asked for
 /// where the bytes in between were dropped, and less where the file was cut off before it.
@@ -29,6 +41,15 @@ pub(crate) struct SessionView {
     /// What its standard input is.
     #[serde(default)]
     pub(crate) input: StandardInput,
+    /// The agent that runs in it; null for any other command.
+    #[serde(default)]
+    pub(crate) agent: Option<AgentView>,
+    /// What its agent asks: what is open, and the last of what was closed.
+    #[serde(default)]
+    pub(crate) requests: Vec<RequestView>,
+    /// Until when its agent may do everything without asking.
+    #[serde(default)]
+    pub(crate) bypass_until: Option<String>,
     pub(crate) status: Status,
     pub(crate) outcome: Option<String>,
     pub(crate) intent: Option<IntentView>,
@@ -90,6 +111,12 @@ pub(crate) struct ReportView {
     pub(crate) success: bool,
     pub(crate) kind: Option<String>,
     pub(crate) message: Option<String>,
+    #[serde(default)]
+    pub(crate) turns: Option<u32>,
+    #[serde(default)]
+    pub(crate) cost_usd: Option<f64>,
+    #[serde(default)]
+    pub(crate) usage: Option<Usage>,
 }
 
 /// What the verdict rests on, beside intent, exit and report.
@@ -237,13 +264,18 @@ pub(crate) struct LaunchRequest {
     /// Names and values. They are handed to the process, and never stored.
     pub(crate) environment: Vec<(ByteString, ByteString)>,
     pub(crate) umask: u32,
-    pub(crate) graces: Graces,
+    /// How long each rung of the ladder waits. Left out, it is what fits the agent, or the default.
+    #[serde(default)]
+    pub(crate) graces: Option<Graces>,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) success_codes: Vec<u8>,
     /// What its standard input is. Left out where there is none, which is what daemons of before
     /// there was a choice understand.
     #[serde(default, skip_serializing_if = "is_none")]
     pub(crate) input: StandardInput,
+    /// The agent to run. The command is what it is given as further arguments then, and may be empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) agent: Option<AgentRequest>,
 }
 
 fn is_none(input: &StandardInput) -> bool {
@@ -331,6 +363,9 @@ impl SessionView {
             command: session.spec.command.clone(),
             cwd: session.spec.cwd.clone(),
             input: session.spec.input,
+            agent: AgentView::new(session),
+            requests: session.requests.iter().map(|it| RequestView::new(session, it)).collect(),
+            bypass_until: session.bypass_until.map(time_text),
             status: session.status(),
             outcome: session.verdict().map(|verdict| verdict.outcome().to_owned()),
             intent: session.intent.as_ref().map(IntentView::new),
@@ -339,6 +374,9 @@ impl SessionView {
                 success: report.success,
                 kind: report.kind.clone(),
                 message: report.message.clone(),
+                turns: report.turns,
+                cost_usd: report.cost_microusd.map(dollars),
+                usage: report.usage,
             }),
             evidence: EvidenceView::new(session),
             revision: session.revision().number(),

@@ -1,5 +1,6 @@
 //! The user's settings, in `candor/config.toml` of the XDG config folder.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -24,13 +25,21 @@ pub(crate) struct Config {
     /// What the daemon keeps of each output of a session, such as `"1GiB"`; `"none"` keeps all.
     #[serde(deserialize_with = "quota")]
     pub(crate) output_quota: Option<OutputQuota>,
+    /// The programs of agents that are not in the `PATH`, such as `claude = "/opt/claude/bin/claude"`.
+    pub(crate) agents: BTreeMap<String, PathBuf>,
     /// What the daemon logs, such as `"info"` or `"debug"`.
     pub(crate) log: Option<String>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { grace: None, timeout: None, output_quota: default_quota(), log: None }
+        Self {
+            grace: None,
+            timeout: None,
+            output_quota: default_quota(),
+            agents: BTreeMap::new(),
+            log: None,
+        }
     }
 }
 

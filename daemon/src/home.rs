@@ -83,6 +83,8 @@ pub(crate) enum LockError {
 impl Home {
     /// The name of the database.
     pub(crate) const DATABASE: &'static str = "candor.db";
+    /// The name of the database of conversations.
+    pub(crate) const CONVERSATIONS: &'static str = "conversations.db";
     /// The name of the folder of sessions.
     pub(crate) const SESSIONS: &'static str = "sessions";
     /// The name of the folder of copies of the database.
@@ -121,8 +123,21 @@ impl Home {
         self.folder.join(Self::DATABASE)
     }
 
+    pub(crate) fn conversations(&self) -> PathBuf {
+        self.folder.join(Self::CONVERSATIONS)
+    }
+
+    pub(crate) fn set_aside(&self) -> PathBuf {
+        self.folder.join(Self::SET_ASIDE)
+    }
+
     pub(crate) fn sessions(&self) -> PathBuf {
         self.folder.join(Self::SESSIONS)
+    }
+
+    /// Returns the folder of the temporary files of agents.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.folder.join("tmp")
     }
 
     pub(crate) fn backups(&self) -> PathBuf {

@@ -60,7 +60,9 @@ fn is_fresh(agent: &Path) -> bool {
     let Ok(built) = changed(agent) else {
         return false;
     };
-    let files = fs::read_dir(source).into_iter().flatten().flatten();
+    let folders = [source.join("claude"), source];
+    let files =
+        folders.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
     let newest = files.filter_map(|file| changed(&file.path()).ok()).max();
     newest.unwrap_or(SystemTime::UNIX_EPOCH) <= built
 }

@@ -4,6 +4,7 @@
 //! measured is what people get, the start of each `candor` process included.
 
 mod adapters;
+mod agents;
 mod idle;
 mod interrupts;
 mod latency;
@@ -38,7 +39,7 @@ struct Group {
     measure: fn(&Shell, &Bench) -> Result<Vec<Figure>>,
 }
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 8] = [
     Group { name: "daemon", measure: one_daemon },
     Group {
         name: "restart",
@@ -48,6 +49,8 @@ const GROUPS: [Group; 6] = [
     Group { name: "overhead", measure: |shell, _| adapters::measure_launches(shell) },
     Group { name: "output", measure: |shell, bench| output::measure(shell, bench.full) },
     Group { name: "tree", measure: |shell, _| adapters::measure_tree(shell) },
+    Group { name: "conversations", measure: |shell, _| adapters::measure_conversations(shell) },
+    Group { name: "agents", measure: |shell, _| agents::measure(shell) },
 ];
 
 /// The name of a group that exists.

@@ -3,14 +3,14 @@
 mod list;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use xshell::{Shell, cmd};
+use anyhow::Result;
+use xshell::Shell;
 
 use crate::crash_sim::folders;
 use crate::source::Sources;
+use crate::suite::{self, Outcome};
 use crate::tokens::{starts_with, tokens};
 
 use list::{FAULTS, Fault, Shown};
@@ -39,11 +39,7 @@ pub(crate) fn run(shell: &Shell, selection: &Selection) -> Result<()> {
     }
     let (target, _) = folders(shell)?;
     let report = target.join("faults");
-    // What an earlier run has left says nothing of this one.
-    if report.exists() {
-        fs::remove_dir_all(&report).context("cannot remove the report of an earlier run")?;
-    }
-    fs::create_dir_all(&report)?;
+    suite::clear(&report)?;
     let played = play(shell, selection, &report);
     let tests = names_of_tests(&Sources::read(&shell.current_dir())?);
     let filter = selection.filter.as_deref().unwrap_or("");
@@ -61,44 +57,7 @@ fn play(shell: &Shell, selection: &Selection, report: &Path) -> Result<()> {
     let _cuts = selection
         .power_cuts
         .map(|cuts| shell.push_env("CANDOR_FAULTS_POWER_CUTS", cuts.to_string()));
-    // The scripted agent is a program of another package, and would be built by the first test.
-    cmd!(shell, "cargo build --package candor-harness --bin fake-agent").run()?;
-    let filter = selection.filter.iter();
-    let nextest = cmd!(shell, "cargo nextest --version").quiet().ignore_stderr().read();
-    if nextest.is_err() {
-        return Ok(cmd!(shell, "cargo test --package candor --test faults {filter...}").run()?);
-    }
-    let run = cmd!(shell, "cargo nextest run --package candor --test faults --profile faults");
-    Ok(run.args(filter).run()?)
-}
-
-/// What became of one test.
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Outcome {
-    /// With its figures.
-    Passed(String),
-    Skipped(String),
-    /// Or broken off: it has said nothing.
-    Failed,
-}
-
-impl Outcome {
-    fn read(report: &Path, test: &str) -> Self {
-        let said = fs::read_to_string(report.join(test)).unwrap_or_default();
-        match said.trim().split_once(':') {
-            Some(("passed", figures)) => Self::Passed(figures.trim().to_owned()),
-            Some(("skipped", reason)) => Self::Skipped(reason.trim().to_owned()),
-            Some(_) | None => Self::Failed,
-        }
-    }
-
-    fn words(&self) -> String {
-        match self {
-            Self::Passed(_) => "passed".to_owned(),
-            Self::Skipped(reason) => format!("skipped: {reason}"),
-            Self::Failed => "FAILED".to_owned(),
-        }
-    }
+    suite::play(shell, "faults", &[], selection.filter.as_ref())
 }
 
 /// Whether a test is named after this fault.

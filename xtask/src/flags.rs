@@ -48,6 +48,18 @@ xflags::xflags! {
             optional --power-cuts count: usize
         }
 
+        /// Runs the real agents against stand-ins for their model APIs, and prints what came of it.
+        cmd agents {
+            /// Only tests with this in their names, such as `claude` or `stops`.
+            optional filter: String
+            /// Installs the programs first that are not there, from npm, into a folder of their own.
+            optional --install
+            /// Plays the selection that a push has time for.
+            optional --quick
+            /// Interrupts so many agents at random moments, and does nothing else.
+            optional --interrupts count: usize
+        }
+
         /// Builds an earlier program from the history, and has today's daemon take over its sessions.
         cmd upgrade {}
 
@@ -59,7 +71,8 @@ xflags::xflags! {
 
         /// Measures the release build against the figures that it must reach.
         cmd bench {
-            /// Measures one group alone: daemon, restart, shims, overhead, output, tree.
+            /// Measures one group alone: daemon, restart, shims, overhead, output, tree,
+            /// conversations, agents.
             optional --only group: GroupName
             /// How many sessions to interrupt (10000 unless told).
             optional --interrupts count: usize

@@ -7,6 +7,7 @@
     reason = "a command line tool speaks on its streams"
 )]
 
+mod agents;
 mod bench;
 mod candor;
 mod ci;
@@ -22,6 +23,7 @@ mod race_sim;
 mod rules;
 mod shipped;
 mod source;
+mod suite;
 mod tidy;
 mod tokens;
 mod upgrade;
@@ -77,6 +79,10 @@ fn dispatch(mut arguments: Vec<OsString>) -> Result<ExitCode> {
         XtaskCmd::Faults(faults) => {
             let flags::Faults { filter, quick, power_cuts } = faults;
             faults::run(&shell, &faults::Selection { quick, filter, power_cuts })?;
+        }
+        XtaskCmd::Agents(agents) => {
+            let flags::Agents { filter, install, quick, interrupts } = agents;
+            agents::run(&shell, &agents::Selection { install, quick, filter, interrupts })?;
         }
         XtaskCmd::Upgrade(_) => upgrade::run(&shell)?,
         XtaskCmd::Shipped(shipped) => shipped::run(&shell, shipped.binary.as_deref())?,

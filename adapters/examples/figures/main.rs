@@ -1,6 +1,8 @@
-//! What the two spawners take, as JSON in nanoseconds: for `cargo xtask bench`, which judges it. It is
+//! What the two spawners and the conversations take, as JSON in nanoseconds: for `cargo xtask bench`, which judges it. It is
 //! its own shim.
 
+#[cfg(target_os = "linux")]
+mod conversations;
 #[cfg(target_os = "linux")]
 mod launches;
 #[cfg(target_os = "linux")]
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
     let figures = match words.first().map(String::as_str) {
         Some(stage::SHIM) => return candor_adapters::process::shim::main(),
         Some("launches") => launches::measure(count()),
+        Some("conversations") => conversations::measure(count()),
         Some("tree") => tree::measure(count()),
         _ => return ExitCode::FAILURE,
     };

@@ -75,6 +75,7 @@ impl Listener {
             self.begins = self.offset;
         }
         self.reader.end(stderr);
+        items.extend(self.reader.rest());
     }
 
     /// Returns what was said so far.

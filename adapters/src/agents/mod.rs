@@ -6,9 +6,30 @@
 //! where the old one stood. Whatever an agent prints, nothing here panics, grows without bound or
 //! gives up: what cannot be understood is counted.
 
+mod acp;
+mod check;
+mod claude;
+mod codex;
+mod find;
+mod gemini;
+mod line;
 mod listener;
+mod opencode;
+mod order;
+mod reading;
+mod registry;
+mod talk;
+mod version;
 
+pub use acp::Acp;
+pub use claude::Claude;
+pub use codex::Codex;
+pub use find::{FindError, find};
+pub use gemini::Gemini;
 pub use listener::Listener;
+pub use opencode::OpenCode;
+pub use registry::{all, by_name};
+pub use version::version;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -33,6 +54,17 @@ pub trait Agent: Send + Sync {
     /// Returns the name of its program, to be looked for in `PATH`.
     fn program(&self) -> &'static str;
 
+    /// Returns the name or the path of the program that an order is for, to be looked for in `PATH`
+    /// where it is a name. It differs from [`Agent::program`] where the order names the program.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what to change in the order.
+    fn program_of(&self, _order: &Order) -> Result<ByteString, PlanError> {
+        ByteString::try_from(self.program())
+            .map_err(|_| PlanError(Cow::Borrowed("the program's name holds a NUL")))
+    }
+
     /// Returns a sentence that says how to get it.
     fn installation(&self) -> &'static str;
 
@@ -49,11 +81,16 @@ pub trait Agent: Send + Sync {
     /// A sentence that says what to change in the order. Nothing was started.
     fn plan(&self, order: &Order, program: &Path) -> Result<Plan, PlanError>;
 
-    /// Returns a reader of what a session prints that was started after `spec`.
-    fn reader(&self, spec: &AgentSpec) -> Box<dyn Reader>;
+    /// Says whether what it prints tells its version, so that its program need not be asked.
+    fn tells_version(&self) -> bool {
+        false
+    }
 
-    /// Returns the bytes that give it a further message, or `None` if it takes none.
-    fn message(&self, _text: &str) -> Option<Vec<u8>> {
+    /// Returns a reader of what a session prints that was started after `spec` in the folder `cwd`.
+    fn reader(&self, spec: &AgentSpec, cwd: &ByteString) -> Box<dyn Reader>;
+
+    /// Returns the bytes that give it a further message, or `None` if it takes none, or none yet.
+    fn message(&self, _view: &View, _text: &str) -> Option<Vec<u8>> {
         None
     }
 
@@ -139,7 +176,7 @@ pub struct Answer {
 }
 
 /// Reads what one session prints.
-pub trait Reader: Send {
+pub trait Reader: Send + Sync {
     /// Takes the next line of standard output, without its end. What of it belongs into the
     /// conversation is appended to `items`.
     fn line(&mut self, place: Place, line: &[u8], items: &mut Vec<Item>);
@@ -151,6 +188,12 @@ pub trait Reader: Send {
     /// `stderr` is the end of standard error. What it had not reported by now it will not report; a
     /// report that might have been followed by another is final.
     fn end(&mut self, stderr: &str);
+
+    /// Takes what of the conversation was held back to be put together with what follows. To be called
+    /// after [`Reader::end`].
+    fn rest(&mut self) -> Option<Item> {
+        None
+    }
 
     /// Returns what was said so far.
     fn view(&self) -> &View;

@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use candor_core::session::SessionId;
 
@@ -41,7 +42,7 @@ impl Stream {
 }
 
 /// The outputs of all sessions below one folder.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Outputs {
     sessions: PathBuf,
     watches: Arc<Watches>,
@@ -114,6 +115,15 @@ impl OutputReader {
     /// What the file system said.
     pub fn size_bytes(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+
+    /// Returns when it was last written to.
+    ///
+    /// # Errors
+    ///
+    /// What the file system said.
+    pub fn written_at(&self) -> io::Result<SystemTime> {
+        self.file.metadata()?.modified()
     }
 
     /// Returns what stands from `offset` on, at most `bytes_max` and at most

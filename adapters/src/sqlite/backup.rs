@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 use rusqlite::{Connection, OpenFlags};
 
 use super::connection::{Role, identity, open};
+use super::schema;
 use super::upkeep::quick_check;
 
 /// Copies that are kept; the oldest beyond them are removed.
@@ -159,7 +160,7 @@ fn check(draft: &Path) -> Result<(), String> {
     let copy = Connection::open_with_flags(draft, flags).map_err(sql)?;
     let number = |name| copy.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let marks = (number("application_id").map_err(sql)?, number("user_version").map_err(sql)?);
-    identity(draft, marks.0, marks.1).map_err(|error| error.to_string())?;
+    identity(&schema::SESSIONS, draft, marks.0, marks.1).map_err(|error| error.to_string())?;
     match quick_check(&copy).map_err(sql)?.into_iter().next() {
         Some(finding) => Err(format!("the copy is damaged: {finding}")),
         None => Ok(()),

@@ -108,7 +108,7 @@ pub(super) async fn check(readers: &Readers) -> Result<CheckReport, ReadError> {
 /// Lets SQLite check its pages, indexes and references, and compares the tables with ours.
 fn check_file(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut findings = full_check(connection)?;
-    match schema::difference(connection) {
+    match schema::difference(&schema::SESSIONS, connection) {
         Ok(difference) => findings.extend(difference),
         // What cannot be compared is named by what kept it from being so.
         Err(error) => findings.push(error.to_string()),

@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
 
 use super::errors::{OpenError, open_error};
-use super::schema;
+use super::schema::{self, Kind};
 use super::upkeep::{Extent, checkpoint};
 
 /// Earlier versions of SQLite can damage a database in WAL mode, when it is written and checkpointed
@@ -47,10 +47,9 @@ pub(super) enum Role {
 ///
 /// The two `fullfsync` mean something on macOS alone, where a plain `fsync` leaves the data in the
 /// drive's cache. A connection's busy timeout is not among them: the writer changes it with each
-/// group.
-const SETTINGS: [(&str, i64); 11] = [
+/// group. Nor is what differs from one kind of database to the other.
+const SETTINGS: [(&str, i64); 10] = [
     ("foreign_keys", 1),
-    ("synchronous", 2),
     ("journal_size_limit", JOURNAL_BYTES_MAX),
     ("wal_autocheckpoint", 0),
     ("cell_size_check", 1),
@@ -62,8 +61,13 @@ const SETTINGS: [(&str, i64); 11] = [
     ("checkpoint_fullfsync", 1),
 ];
 
-/// Opens the database, which must exist.
+/// Opens the database of sessions, which must exist.
 pub(super) fn open(path: &Path, role: Role) -> Result<Connection, OpenError> {
+    open_as(&schema::SESSIONS, path, role)
+}
+
+/// Opens a database of this kind, which must exist.
+pub(super) fn open_as(kind: &Kind, path: &Path, role: Role) -> Result<Connection, OpenError> {
     let sql = |error| open_error(path, &error);
     let flags = match role {
         Role::Writer => OpenFlags::SQLITE_OPEN_READ_WRITE,
@@ -75,7 +79,7 @@ pub(super) fn open(path: &Path, role: Role) -> Result<Connection, OpenError> {
     // Without it, to close the connection again after a refusal would write.
     set_config(&connection, DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, path)?;
     set_config(&connection, DbConfig::SQLITE_DBCONFIG_DEFENSIVE, path)?;
-    check_identity(&connection, path)?;
+    check_identity(kind, &connection, path)?;
     if role == Role::Writer {
         let fell_back = connection.is_readonly(MAIN_DB).map_err(sql)?;
         if fell_back {
@@ -88,7 +92,7 @@ pub(super) fn open(path: &Path, role: Role) -> Result<Connection, OpenError> {
         set(&connection, "query_only", 1, path)?;
     }
     check_log(&connection, role, path)?;
-    for (name, value) in SETTINGS {
+    for (name, value) in SETTINGS.into_iter().chain([("synchronous", kind.synchronous)]) {
         set(&connection, name, value, path)?;
     }
     Ok(connection)
@@ -149,23 +153,28 @@ fn set_config(connection: &Connection, config: DbConfig, path: &Path) -> Result<
 
 /// Refuses a file that is not ours, or too new, as the database and its write-ahead log together
 /// have it.
-fn check_identity(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+fn check_identity(kind: &Kind, connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let number = |name| {
         connection
             .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
             .map_err(|error| open_error(path, &error))
     };
-    identity(path, number("application_id")?, number("user_version")?)
+    identity(kind, path, number("application_id")?, number("user_version")?)
 }
 
 /// Refuses what the two marks of a file's header say is not for this build.
-pub(super) fn identity(path: &Path, application_id: i32, version: i32) -> Result<(), OpenError> {
+pub(super) fn identity(
+    kind: &Kind,
+    path: &Path,
+    application_id: i32,
+    version: i32,
+) -> Result<(), OpenError> {
     let path = path.to_path_buf();
-    if application_id != schema::APPLICATION_ID {
+    if application_id != kind.application_id {
         return Err(OpenError::Foreign { path, application_id });
     }
-    if version > schema::VERSION {
-        return Err(OpenError::Newer { path, found: version, supported: schema::VERSION });
+    if version > kind.version {
+        return Err(OpenError::Newer { path, found: version, supported: kind.version });
     }
     if version < 1 {
         return Err(OpenError::Corrupt { path, detail: format!("its format is {version}") });

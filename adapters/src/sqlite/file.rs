@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::connection::identity;
 use super::errors::{OpenError, file_error, migration_error};
-use super::schema;
+use super::schema::{self, Kind};
 
 /// The mode of the database. The files that SQLite puts beside it get the same.
 const MODE: u32 = 0o600;
@@ -48,6 +48,11 @@ pub(super) enum Presence {
 /// Not while the same process has the database open: to close a file drops the process's locks on
 /// it. Source: `fcntl(2)`, "record locks are automatically released".
 pub(super) fn look(path: &Path) -> Result<Presence, OpenError> {
+    look_for(&schema::SESSIONS, path)
+}
+
+/// Looks at a file that is to be a database of this kind, as [`look`] does.
+pub(super) fn look_for(kind: &Kind, path: &Path) -> Result<Presence, OpenError> {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return absent(path),
@@ -62,7 +67,7 @@ pub(super) fn look(path: &Path) -> Result<Presence, OpenError> {
     File::open(path)
         .and_then(|file| file.take(HEADER_BYTES).read_to_end(&mut header))
         .map_err(|error| file_error(path, &error))?;
-    check_header(path, &header).map(|()| Presence::Ours)
+    check_header(kind, path, &header).map(|()| Presence::Ours)
 }
 
 /// Refuses to begin anew where a log lies whose database is gone: it would be played into the new
@@ -78,7 +83,7 @@ fn absent(path: &Path) -> Result<Presence, OpenError> {
     Ok(Presence::Absent)
 }
 
-fn check_header(path: &Path, header: &[u8]) -> Result<(), OpenError> {
+fn check_header(kind: &Kind, path: &Path, header: &[u8]) -> Result<(), OpenError> {
     let corrupt = |detail: &str| {
         Err(OpenError::Corrupt { path: path.to_path_buf(), detail: detail.to_owned() })
     };
@@ -87,7 +92,9 @@ fn check_header(path: &Path, header: &[u8]) -> Result<(), OpenError> {
     }
     let number = |at: usize| Some(i32::from_be_bytes(*header.get(at..)?.first_chunk()?));
     match (header.starts_with(MAGIC), number(APPLICATION_ID_AT), number(VERSION_AT)) {
-        (true, Some(application_id), Some(version)) => identity(path, application_id, version),
+        (true, Some(application_id), Some(version)) => {
+            identity(kind, path, application_id, version)
+        }
         (true, ..) => corrupt("it ends within its header"),
         (false, ..) => corrupt("it is no SQLite database"),
     }
@@ -97,7 +104,12 @@ fn check_header(path: &Path, header: &[u8]) -> Result<(), OpenError> {
 ///
 /// Where another process makes one at the same time, that one stays.
 pub(super) fn create(path: &Path) -> Result<(), OpenError> {
-    let image = schema::fresh_image().map_err(|error| migration_error(path, &error))?;
+    create_as(&schema::SESSIONS, path)
+}
+
+/// Makes an empty database of this kind, as [`create`] does.
+pub(super) fn create_as(kind: &Kind, path: &Path) -> Result<(), OpenError> {
+    let image = schema::fresh_image(kind).map_err(|error| migration_error(path, &error))?;
     let draft = beside(path, &format!("{DRAFT}{}", Uuid::now_v7().simple()));
     let made = write(&draft, &image).and_then(|()| publish(&draft, path));
     // The draft has a second name by now, or is of no use.

@@ -15,6 +15,7 @@
 //! | `backup.rs` | copies of the database, made while it is in use |
 //! | `upkeep.rs`, `check.rs` | the log, SQLite's own checks, the row check |
 //! | `inspect.rs` | a look from beside, which never writes |
+//! | `conversations/` | another database: what agents and their users said |
 //! | `errors.rs` | what SQLite says, in the words of the port |
 //!
 //! SQL is written here and nowhere else. Nothing here decides what a session's status is.
@@ -23,6 +24,7 @@
 mod backup;
 mod check;
 mod connection;
+pub mod conversations;
 mod doubt;
 mod errors;
 mod file;
@@ -133,7 +135,9 @@ impl SqliteStore {
         }
         let migration = |error| migration_error(&path, &error);
         schema::migrate(&mut connection).map_err(migration)?;
-        if let Some(detail) = schema::difference(&connection).map_err(migration)? {
+        if let Some(detail) =
+            schema::difference(&schema::SESSIONS, &connection).map_err(migration)?
+        {
             return Err(OpenError::Corrupt { path, detail });
         }
         upkeep::mark_open(&connection).map_err(sql)?;

@@ -14,8 +14,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout_at;
 
-use super::connection::{Role, open};
+use super::connection::{Role, open_as};
 use super::errors::{ReadFailure, read_error, unavailable};
+use super::schema::{self, Kind};
 
 /// Connections that read at the same time, at most.
 const READERS_MAX: u32 = 4;
@@ -39,14 +40,28 @@ pub(super) struct Readers {
 
 #[derive(Debug)]
 struct Shared {
+    kind: &'static Kind,
     path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Idle>,
+}
+
+/// Connections that nobody uses.
+#[derive(Debug, Default)]
+struct Idle {
+    /// Counts the files that had this name. A connection to an earlier one is of no use.
+    file: u64,
+    connections: Vec<Connection>,
 }
 
 impl Readers {
     /// Opens nothing yet: the first read does.
     pub(super) fn new(path: PathBuf) -> Self {
-        let shared = Arc::new(Shared { path, idle: Mutex::new(Vec::new()) });
+        Self::of(&schema::SESSIONS, path)
+    }
+
+    /// Returns readers of a database of this kind. Opens nothing yet.
+    pub(super) fn of(kind: &'static Kind, path: PathBuf) -> Self {
+        let shared = Arc::new(Shared { kind, path, idle: Mutex::default() });
         Self { shared, turns: Arc::new(Semaphore::new(READERS_MAX as usize)) }
     }
 
@@ -80,12 +95,19 @@ impl Readers {
         }
     }
 
+    /// Takes note that another file has the name of the database now.
+    pub(super) fn begin_anew(&self) {
+        let mut idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.file += 1;
+        idle.connections.clear();
+    }
+
     /// Lets no read begin any more, waits for those that run, and closes their connections.
     pub(super) async fn close(&self) {
         let wait = Instant::now() + Duration::from_millis(READ_MS_MAX + READ_SLACK_MS);
         let turns = timeout_at(wait.into(), self.turns.acquire_many(READERS_MAX)).await;
         self.turns.close();
-        self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.begin_anew();
         drop(turns);
     }
 }
@@ -107,17 +129,22 @@ impl Shared {
         about: Option<SessionId>,
         job: impl FnOnce(&Connection) -> Result<T, ReadFailure>,
     ) -> Result<T, ReadError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (file, idle) = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            (idle.file, idle.connections.pop())
+        };
         let connection = match idle {
             Some(connection) => connection,
-            None => {
-                open(&self.path, Role::Reader).map_err(|error| unavailable(&error.to_string()))?
-            }
+            None => open_as(self.kind, &self.path, Role::Reader)
+                .map_err(|error| unavailable(&error.to_string()))?,
         };
         // A connection that met an error is not used again: it may be what is broken.
         let result = in_one_transaction(&connection, deadline, job)
             .map_err(|failure| read_error(failure, about))?;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.file == file {
+            idle.connections.push(connection);
+        }
         Ok(result)
     }
 }

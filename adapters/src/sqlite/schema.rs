@@ -7,8 +7,25 @@ use std::ops::Range;
 use rusqlite::{Connection, MAIN_DB};
 use rusqlite_migration::{M, Migrations};
 
-/// "Cand", in the header of every database of ours.
-pub(super) const APPLICATION_ID: i32 = 0x4361_6e64;
+/// "Cand", in the header of every database of sessions.
+const APPLICATION_ID: i32 = 0x4361_6e64;
+
+/// A kind of database that is ours: what tells it from any other, and how it is written.
+#[derive(Debug)]
+pub(super) struct Kind {
+    /// The mark in its header.
+    pub(super) application_id: i32,
+    /// The version that this build reads and writes: how many migrations there are.
+    pub(super) version: i32,
+    /// How much of a transaction is on the disk when it is stored: SQLite's `synchronous`.
+    pub(super) synchronous: i64,
+    /// Brings it to that version, in one transaction.
+    pub(super) migrate: fn(&mut Connection) -> Result<(), rusqlite_migration::Error>,
+}
+
+/// The database of sessions and events. What is stored is on the disk.
+pub(super) static SESSIONS: Kind =
+    Kind { application_id: APPLICATION_ID, version: VERSION, synchronous: 2, migrate };
 
 /// The version that this build reads and writes: how many migrations there are.
 pub(super) const VERSION: i32 = 2;
@@ -33,8 +50,8 @@ const WITH_LOG: u8 = 2;
 
 /// Returns the bytes of a database that has the schema and no rows, and has a write-ahead log from
 /// the beginning: to turn it on later is one more thing that can fail halfway.
-pub(super) fn fresh_image() -> Result<Vec<u8>, rusqlite_migration::Error> {
-    let fresh = fresh()?;
+pub(super) fn fresh_image(kind: &Kind) -> Result<Vec<u8>, rusqlite_migration::Error> {
+    let fresh = fresh(kind)?;
     let mut image = fresh.serialize(MAIN_DB)?.to_vec();
     if let Some(journal) = image.get_mut(JOURNAL_AT) {
         journal.fill(WITH_LOG);
@@ -44,16 +61,17 @@ pub(super) fn fresh_image() -> Result<Vec<u8>, rusqlite_migration::Error> {
 
 /// Returns what is missing or different from the schema that this version makes, or `None`.
 pub(super) fn difference(
+    kind: &Kind,
     connection: &Connection,
 ) -> Result<Option<String>, rusqlite_migration::Error> {
     let found = definitions(connection)?;
-    let missing = definitions(&fresh()?)?.into_iter().find(|ours| !found.contains(ours));
+    let missing = definitions(&fresh(kind)?)?.into_iter().find(|ours| !found.contains(ours));
     Ok(missing.map(|(name, _sql)| format!("its definition of `{name}` is not the one of Candor")))
 }
 
-fn fresh() -> Result<Connection, rusqlite_migration::Error> {
+fn fresh(kind: &Kind) -> Result<Connection, rusqlite_migration::Error> {
     let mut fresh = Connection::open_in_memory()?;
-    migrate(&mut fresh)?;
+    (kind.migrate)(&mut fresh)?;
     Ok(fresh)
 }
 
@@ -69,22 +87,22 @@ fn definitions(connection: &Connection) -> rusqlite::Result<Vec<(String, Option<
 mod tests {
     use rusqlite_migration::Migrations;
 
-    use super::{APPLICATION_ID, STEPS, VERSION, difference, fresh};
+    use super::{APPLICATION_ID, SESSIONS, STEPS, VERSION, difference, fresh};
 
     #[test]
     fn migrations_lead_to_the_version() {
         Migrations::from_slice(&STEPS).validate().unwrap();
-        let fresh = fresh().unwrap();
+        let fresh = fresh(&SESSIONS).unwrap();
         let pragma = |name| fresh.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
         assert_eq!(pragma("user_version").unwrap(), VERSION);
         assert_eq!(pragma("application_id").unwrap(), APPLICATION_ID);
-        assert_eq!(difference(&fresh).unwrap(), None);
+        assert_eq!(difference(&SESSIONS, &fresh).unwrap(), None);
     }
 
     #[test]
     fn a_changed_table_is_a_difference() {
-        let fresh = fresh().unwrap();
+        let fresh = fresh(&SESSIONS).unwrap();
         fresh.execute_batch("DROP INDEX sessions_by_short").unwrap();
-        assert!(difference(&fresh).unwrap().unwrap().contains("sessions_by_short"));
+        assert!(difference(&SESSIONS, &fresh).unwrap().unwrap().contains("sessions_by_short"));
     }
 }

@@ -89,6 +89,16 @@ pub(super) fn close(connection: Connection) -> Result<(), String> {
     connection.close().map_err(|(_connection, error)| error.to_string())
 }
 
+/// Gives room at the end of the file back to the disk, at most so many pages of 4 KiB, where the file
+/// was made for it.
+pub(super) fn give_back(connection: &Connection, pages_max: u32) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({pages_max})"))?;
+    // Each step gives one page back.
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
 /// Runs SQLite's check of its pages, and returns what it found.
 pub(super) fn quick_check(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     findings(connection, &format!("PRAGMA quick_check({FINDINGS_MAX})"))

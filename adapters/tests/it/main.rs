@@ -1,5 +1,6 @@
 //! The adapters against the contract suites of the harness, and what only a real machine can show.
 
 mod bus;
+mod conversations;
 mod process;
 mod sqlite;

@@ -152,6 +152,7 @@ fn learned() -> Learned {
         lines_unknown: 1,
         trouble: Some(trouble),
         last_said: Some("done".to_owned()),
+        printed_at: None,
     }
 }
 

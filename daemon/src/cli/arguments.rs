@@ -23,6 +23,33 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     Run(Run),
+    /// Runs Claude Code on a prompt, as `run --agent claude` does
+    Claude(AgentRun),
+    /// Runs Codex on a prompt, as `run --agent codex` does
+    Codex(AgentRun),
+    /// Runs Gemini CLI on a prompt, as `run --agent gemini` does
+    Gemini(AgentRun),
+    /// Runs opencode on a prompt, as `run --agent opencode` does
+    Opencode(AgentRun),
+    /// Runs an agent that speaks the Agent Client Protocol on a prompt
+    ///
+    /// Behind the prompt comes the command that speaks it: candor acp "PROMPT" -- gemini --acp
+    Acp(AgentRun),
+    Continue(Continue),
+    Approvals(Approvals),
+    /// Allows what an agent asks for
+    Approve(Decide),
+    /// Denies what an agent asks for
+    Deny(Decide),
+    Bypass(Bypass),
+    /// Ends an interactive session when its agent is through with its turn
+    ///
+    /// How it ends is what the agent says of its last turn, and no interruption.
+    Finish {
+        /// The session: its id, or a unique beginning of it
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+    },
     Ls(Ls),
     Show(Show),
     Logs(Logs),
@@ -41,6 +68,7 @@ pub(super) enum Verb {
     },
     Wait(Wait),
     Events(Events),
+    Search(Search),
     Rm(Rm),
     Prune(Prune),
     /// Prints a session's flight recording, which replays what happened to it
@@ -64,7 +92,7 @@ pub(super) enum Verb {
     },
 }
 
-/// Launches a command as a session
+/// Launches a command, or an agent, as a session
 ///
 /// In front, its output is shown as it comes, Ctrl-C interrupts it and a second one kills it, and
 /// the exit code tells the verdict: 0 if and only if it succeeded; its own code when it failed, or
@@ -73,6 +101,28 @@ pub(super) enum Verb {
 /// on.
 #[derive(Args, Debug)]
 pub(super) struct Run {
+    #[command(flatten)]
+    pub(super) launch: LaunchOptions,
+    /// The exit codes that count as success
+    #[arg(long, value_name = "CODES", value_delimiter = ',', default_value = "0")]
+    pub(super) success_codes: Vec<u8>,
+    /// Passes standard input on to it, to the end; with --detach, holds it open for `candor send`
+    #[arg(long, conflicts_with = "agent")]
+    pub(super) stdin: bool,
+    /// Runs this agent on a prompt: claude, codex, gemini, opencode or acp
+    #[arg(long, value_name = "AGENT")]
+    pub(super) agent: Option<String>,
+    #[command(flatten)]
+    pub(super) options: AgentOptions,
+    /// The command, and its arguments; with --agent the prompt, or `-` for standard input, and further
+    /// arguments for the agent
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub(super) command: Vec<OsString>,
+}
+
+/// What every launch can be given.
+#[derive(Args, Debug)]
+pub(super) struct LaunchOptions {
     /// Prints the session's id and leaves it to run
     #[arg(short, long)]
     pub(super) detach: bool,
@@ -88,21 +138,135 @@ pub(super) struct Run {
     /// Ends it when it has run for so long
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_ms)]
     pub(super) timeout: Option<u64>,
-    /// How long it may take after SIGINT, and after SIGTERM [default: 10s,5s]
+    /// How long it may take after SIGINT, and after SIGTERM [default: 10s,5s; 3s,3s for agents]
     #[arg(long, value_name = "DURATION,DURATION", value_parser = duration::parse_graces)]
     pub(super) grace: Option<Graces>,
-    /// The exit codes that count as success
-    #[arg(long, value_name = "CODES", value_delimiter = ',', default_value = "0")]
-    pub(super) success_codes: Vec<u8>,
     /// Prints the session as JSON: at its end, or with --detach once it has started
     #[arg(long)]
     pub(super) json: bool,
-    /// Passes standard input on to it, to the end; with --detach, holds it open for `candor send`
+}
+
+/// What agents can be given.
+#[derive(Args, Debug)]
+pub(super) struct AgentOptions {
+    /// The model to use, in the agent's own word
+    #[arg(long, value_name = "MODEL")]
+    pub(super) model: Option<String>,
+    /// How it asks for permission, in the agent's own word
+    #[arg(long, value_name = "MODE")]
+    pub(super) permission_mode: Option<String>,
+    /// Stops it after so many turns
+    #[arg(long, value_name = "N")]
+    pub(super) max_turns: Option<u32>,
+    /// Keeps it for further messages, by `candor send` or typed in front; `candor finish` ends it
     #[arg(long)]
-    pub(super) stdin: bool,
-    /// The command, and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
-    pub(super) command: Vec<OsString>,
+    pub(super) interactive: bool,
+    /// Finishes an interactive one that has waited for a message for so long
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_ms, requires = "interactive")]
+    pub(super) idle: Option<u64>,
+    /// Allows a tool without asking: Tool, Tool(exactly this), or Tool(what begins so*); can be given
+    /// many times
+    #[arg(long, value_name = "PATTERN")]
+    pub(super) allow: Vec<String>,
+    /// Denies a tool without asking, before anything allows it; can be given many times
+    #[arg(long, value_name = "PATTERN")]
+    pub(super) deny: Vec<String>,
+    /// Allows changes of files in the session's folder without asking
+    #[arg(long)]
+    pub(super) allow_edits: bool,
+    /// Allows everything without asking for so long
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_ms)]
+    pub(super) bypass: Option<u64>,
+}
+
+/// Runs an agent on a prompt
+#[derive(Args, Debug)]
+pub(super) struct AgentRun {
+    #[command(flatten)]
+    pub(super) launch: LaunchOptions,
+    #[command(flatten)]
+    pub(super) options: AgentOptions,
+    /// The prompt, or `-` for standard input, and further arguments for the agent
+    #[arg(required = true, trailing_var_arg = true, value_name = "PROMPT")]
+    pub(super) prompt: Vec<OsString>,
+}
+
+/// Goes on with an agent's session in a new one, on a further prompt
+///
+/// A live one is stopped first, as superseded, unless --fork goes on with a copy of it. The new one
+/// runs in the same folder, and what is left out here is as it was there.
+#[derive(Args, Debug)]
+pub(super) struct Continue {
+    /// The session: its id, or a unique beginning of it
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(super) id: String,
+    /// The prompt, or `-` for standard input
+    pub(super) prompt: OsString,
+    /// Goes on with a copy, and leaves the session as it is
+    #[arg(long)]
+    pub(super) fork: bool,
+    /// Prints the new session's id and leaves it to run
+    #[arg(short, long)]
+    pub(super) detach: bool,
+    /// What to call it
+    #[arg(long)]
+    pub(super) title: Option<String>,
+    /// Sets an environment variable; can be given many times
+    #[arg(long, value_name = "K=V")]
+    pub(super) env: Vec<OsString>,
+    /// How long it may take after SIGINT, and after SIGTERM
+    #[arg(long, value_name = "DURATION,DURATION", value_parser = duration::parse_graces)]
+    pub(super) grace: Option<Graces>,
+    /// The model to use, in the agent's own word
+    #[arg(long, value_name = "MODEL")]
+    pub(super) model: Option<String>,
+    /// How it asks for permission, in the agent's own word
+    #[arg(long, value_name = "MODE")]
+    pub(super) permission_mode: Option<String>,
+    /// Stops it after so many turns
+    #[arg(long, value_name = "N")]
+    pub(super) max_turns: Option<u32>,
+    /// Keeps it for further messages
+    #[arg(long)]
+    pub(super) interactive: bool,
+    /// Prints the session as JSON: at its end, or with --detach once it has started
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Lists what agents ask for, and how to answer
+#[derive(Args, Debug)]
+pub(super) struct Approvals {
+    /// Prints a list as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// An answer.
+#[derive(Args, Debug)]
+pub(super) struct Decide {
+    /// The request, as `candor approvals` shows it; or a session that has one open
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(super) id: String,
+    /// What the agent is told
+    #[arg(long, value_name = "TEXT")]
+    pub(super) message: Option<String>,
+}
+
+/// Lets an agent do everything without asking, for a while
+#[derive(Args, Debug)]
+pub(super) struct Bypass {
+    /// The session: its id, or a unique beginning of it
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(super) id: String,
+    /// For how long, such as 30m; or `off`
+    #[arg(value_name = "DURATION", value_parser = parse_bypass)]
+    pub(super) length: Option<u64>,
+}
+
+/// Reads how long everything passes: `off` is 0.
+fn parse_bypass(text: &str) -> Result<u64, String> {
+    if text == "off" { Ok(0) } else { duration::parse_ms(text).map_err(|error| error.to_string()) }
 }
 
 /// Lists sessions, newest first
@@ -130,8 +294,32 @@ pub(super) struct Show {
     pub(super) json: bool,
 }
 
-/// Prints a session's output from the beginning: standard output to standard output, standard
-/// error to standard error
+/// Looks for words in what agents and their users said, the newest first
+///
+/// All of the words must be in one piece of a conversation, in any order; each finds all words that
+/// begin like it. "Words in quotes" are found as they stand, and -word keeps out what has that word.
+/// Put the whole in single quotes, so that the shell leaves it alone.
+#[derive(Args, Debug)]
+pub(super) struct Search {
+    /// What to look for
+    #[arg(required = true, value_name = "WORDS")]
+    pub(super) words: Vec<String>,
+    /// Only in this session
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) session: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(super) limit: u32,
+    /// Prints what is found as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Prints what a session has said from the beginning
+///
+/// Of a command that is its output: standard output to standard output, standard error to standard
+/// error. Of an agent it is the conversation as text: what was said, what was done with which tools,
+/// and what each turn has used; its standard error goes to standard error.
 #[derive(Args, Debug)]
 pub(super) struct Logs {
     /// The session: its id, or a unique beginning of it
@@ -140,12 +328,13 @@ pub(super) struct Logs {
     /// Goes on until the session ends
     #[arg(short, long)]
     pub(super) follow: bool,
-    /// Prints control sequences to a terminal, too
+    /// Prints the bytes as they are: an agent's lines, and control sequences to a terminal, too
     #[arg(long)]
     pub(super) raw: bool,
 }
 
-/// Sends a session something to read, which was launched with `run --stdin`
+/// Sends a session something to read, which was launched with `run --stdin`, or an interactive agent
+/// its next message
 ///
 /// It returns when the session is certain to get it, once, whatever becomes of the daemon. A session
 /// that does not read is waited for, for 30 seconds.

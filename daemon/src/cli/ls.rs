@@ -71,7 +71,11 @@ fn outcome(session: &SessionView) -> String {
 }
 
 fn name(session: &SessionView) -> String {
-    session.title.clone().unwrap_or_else(|| super::show::command_line(&session.command))
+    let by_default = || match &session.agent {
+        Some(agent) => format!("{}: {}", agent.kind, agent.prompt),
+        None => super::show::command_line(&session.command),
+    };
+    session.title.clone().unwrap_or_else(by_default)
 }
 
 fn ago(at: &str, now: Timestamp) -> String {

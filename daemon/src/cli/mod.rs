@@ -1,6 +1,11 @@
 //! The command line: one file a verb.
 
+mod agent;
+mod approvals;
 mod arguments;
+mod continuation;
+mod conversation;
+mod converse;
 mod daemon;
 mod doctor;
 mod events;
@@ -11,6 +16,7 @@ mod prune;
 mod reach;
 mod rm;
 mod run;
+mod search;
 mod send;
 mod show;
 mod stop;
@@ -18,6 +24,7 @@ mod terminal;
 mod wait;
 
 use std::env;
+use std::ffi::OsString;
 use std::io::Write as _;
 
 use clap::Parser as _;
@@ -78,6 +85,17 @@ fn dispatch(verb: Verb) -> Result<u8, CliError> {
         Verb::Daemon { verb } => daemon::main(verb),
         Verb::Doctor(doctor) => with_runtime(doctor::main(doctor)),
         Verb::Run(run) => with_runtime(run::main(run)),
+        Verb::Claude(run) => with_runtime(agent::main("claude", run)),
+        Verb::Codex(run) => with_runtime(agent::main("codex", run)),
+        Verb::Gemini(run) => with_runtime(agent::main("gemini", run)),
+        Verb::Opencode(run) => with_runtime(agent::main("opencode", run)),
+        Verb::Acp(run) => with_runtime(agent::main("acp", run)),
+        Verb::Continue(arguments) => with_runtime(continuation::main(arguments)),
+        Verb::Approvals(arguments) => with_runtime(approvals::main(arguments)),
+        Verb::Approve(decide) => with_runtime(approvals::decide(decide, true)),
+        Verb::Deny(decide) => with_runtime(approvals::decide(decide, false)),
+        Verb::Bypass(bypass) => with_runtime(approvals::bypass(bypass)),
+        Verb::Finish { id } => with_runtime(stop::main(id, "finish")),
         Verb::Ls(ls) => with_runtime(ls::main(ls)),
         Verb::Show(show) => with_runtime(show::main(show)),
         Verb::Logs(logs) => with_runtime(logs::main(logs)),
@@ -88,6 +106,7 @@ fn dispatch(verb: Verb) -> Result<u8, CliError> {
         Verb::Timeline { id } => with_runtime(logs::timeline(id)),
         Verb::Rm(rm) => with_runtime(rm::main(rm)),
         Verb::Prune(prune) => with_runtime(prune::main(prune)),
+        Verb::Search(search) => with_runtime(search::main(search)),
         Verb::Events(events) => with_runtime(events::main(events)),
     }
 }
@@ -100,7 +119,7 @@ fn with_runtime(verb: impl Future<Output = Result<u8, CliError>>) -> Result<u8, 
     result
 }
 
-/// Prints what clap has to say. Its exit code is 2, but for `run` it is 125, since 2 may be the
+/// Prints what clap has to say. Its exit code is 2, but 125 for what launches, since 2 may be the
 /// command's own.
 fn usage(error: &clap::Error) -> u8 {
     // Where standard error is closed, the exit code is left to tell.
@@ -109,7 +128,12 @@ fn usage(error: &clap::Error) -> u8 {
         return exit_code::SUCCESS;
     }
     let is_run = env::args_os().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-"));
-    if is_run.is_some_and(|word| word == "run") { exit_code::OWN_ERROR } else { exit_code::USAGE }
+    let runs = |word: OsString| {
+        ["run", "continue", "claude", "codex", "gemini", "opencode", "acp"]
+            .iter()
+            .any(|run| word == *run)
+    };
+    if is_run.is_some_and(runs) { exit_code::OWN_ERROR } else { exit_code::USAGE }
 }
 
 fn complain(error: &impl std::fmt::Display) {

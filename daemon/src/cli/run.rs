@@ -12,14 +12,15 @@ use candor_core::bytes::ByteString;
 use candor_core::session::StandardInput;
 use candor_core::status::Status;
 use candor_core::stop::Graces;
+use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::arguments::Run;
+use super::arguments::{LaunchOptions, Run};
 use super::reach::Reach;
 use super::terminal::OutputWriter;
-use super::{CliError, client, complain, logs, send};
+use super::{CliError, agent, client, complain, conversation, converse, logs, send};
 use crate::api::{LaunchRequest, SessionView, StopAnswer, StopReply};
 use crate::client::Client;
 use crate::config::Config;
@@ -34,17 +35,35 @@ const LAUNCH_PATIENCE_MS: u64 = 2_000;
 const STOP_PATIENCE_MS: u64 = 5_000;
 
 pub(super) async fn main(arguments: Run) -> Result<u8, CliError> {
-    let detach = arguments.detach;
-    let json = arguments.json;
+    let (detach, json) = (arguments.launch.detach, arguments.launch.json);
     let request = request(arguments)?;
+    run(&Launching { path: "/v1/sessions".to_owned(), request, detach, json }).await
+}
+
+/// A launch, as it is asked for.
+pub(super) struct Launching<R> {
+    /// Where it is asked for.
+    pub(super) path: String,
+    /// What is asked.
+    pub(super) request: R,
+    /// Whether the session is left to run.
+    pub(super) detach: bool,
+    /// Whether it is printed as JSON.
+    pub(super) json: bool,
+}
+
+/// Launches a session, and in front shows it to its end.
+pub(super) async fn run<R: Serialize>(launching: &Launching<R>) -> Result<u8, CliError> {
+    let Launching { detach, json, .. } = *launching;
     let reach = Reach::open().await?;
     let client = reach.client();
     if detach {
-        return launch_and_leave(client, &request, json).await;
+        return launch_and_leave(client, launching).await;
     }
     let mut presses = signal(SignalKind::interrupt())?;
-    let (id, mut is_pressed) = launch(client, &request, &mut presses).await?;
-    let showing = show_to_the_end(&reach, &id, request.input);
+    let (launched, mut is_pressed) = launch(client, launching, &mut presses).await?;
+    let id = launched.id.clone();
+    let showing = show_to_the_end(&reach, &launched);
     tokio::pin!(showing);
     let mut press = Press::Interrupts;
     let mut telling: Option<JoinHandle<()>> = None;
@@ -72,22 +91,22 @@ pub(super) async fn main(arguments: Run) -> Result<u8, CliError> {
     }
 }
 
-/// Launches the session, and returns its id and whether Ctrl-C was pressed meanwhile, which then means
+/// Launches the session, and returns it and whether Ctrl-C was pressed meanwhile, which then means
 /// the session.
 ///
 /// # Errors
 ///
 /// As [`Client::post_json`], and when the daemon does not answer after Ctrl-C.
-async fn launch(
+async fn launch<R: Serialize>(
     client: &Client,
-    request: &LaunchRequest,
+    launching: &Launching<R>,
     presses: &mut Signal,
-) -> Result<(String, bool), CliError> {
-    let launching = client.post_json::<SessionView>("/v1/sessions", request);
+) -> Result<(SessionView, bool), CliError> {
+    let launching = client.post_json::<SessionView>(&launching.path, &launching.request);
     tokio::pin!(launching);
     tokio::select! {
         biased;
-        launched = &mut launching => return Ok((launched?.id, false)),
+        launched = &mut launching => return Ok((launched?, false)),
         _ = presses.recv() => {}
     }
     let patience = Duration::from_millis(LAUNCH_PATIENCE_MS);
@@ -103,7 +122,7 @@ async fn launch(
                 .to_owned(),
         ));
     };
-    Ok((launched?.id, true))
+    Ok((launched?, true))
 }
 
 /// What Ctrl-C does when it comes the next time.
@@ -146,13 +165,12 @@ async fn stop(id: &str, verb: &str) -> (Press, String) {
     }
 }
 
-async fn launch_and_leave(
+async fn launch_and_leave<R: Serialize>(
     client: &Client,
-    request: &LaunchRequest,
-    json: bool,
+    launching: &Launching<R>,
 ) -> Result<u8, CliError> {
-    let session: SessionView = client.post_json("/v1/sessions", request).await?;
-    let line = if json { as_json(&session)? } else { session.id.clone() };
+    let session: SessionView = client.post_json(&launching.path, &launching.request).await?;
+    let line = if launching.json { as_json(&session)? } else { session.id.clone() };
     writeln!(std::io::stdout(), "{line}")?;
     if session.evidence.spawn.is_some() {
         complain_of(&session);
@@ -163,17 +181,23 @@ async fn launch_and_leave(
 
 /// Shows both outputs as they come, passes standard input on where the session reads it, and returns
 /// the session when it has ended and all that it wrote is shown.
-async fn show_to_the_end(
-    reach: &Reach,
-    id: &str,
-    input: StandardInput,
-) -> Result<SessionView, CliError> {
+async fn show_to_the_end(reach: &Reach, launched: &SessionView) -> Result<SessionView, CliError> {
+    let id = &launched.id;
     let stdout = OutputWriter::stdout(false);
     let stderr = OutputWriter::stderr(false);
     let path = format!("/v1/sessions/{id}/wait");
+    // What an agent prints is for programs; people are shown what is said. `None` is how much of the
+    // output was copied then.
+    let showing = async {
+        if launched.agent.is_some() {
+            return conversation::show(reach, id, launched.status, true).await.map(|_count| None);
+        }
+        let gaps = logs::Gaps::OnStandardError;
+        logs::copy(reach, id, "stdout", true, stdout, gaps).await.map(Some)
+    };
     let watching = async {
         tokio::join!(
-            logs::copy(reach, id, "stdout", true, stdout, logs::Gaps::OnStandardError),
+            showing,
             logs::copy(reach, id, "stderr", true, stderr, logs::Gaps::OnStandardError),
             reach.get::<SessionView>(&path),
         )
@@ -181,15 +205,16 @@ async fn show_to_the_end(
     let (stdout, stderr, session) = tokio::select! {
         watched = watching => watched,
         // Who types nothing does not keep a session that has ended.
-        never = pass_input_on(reach, id, input) => match never {},
+        never = pass_input_on(reach, launched) => match never {},
+        never = converse::converse(reach, launched) => match never {},
     };
     // A reader that has left is no reason to leave the session's end unseen.
-    if let (Ok(stdout), Ok(stderr), Ok(session)) = (&stdout, &stderr, &session) {
+    if let (Ok(Some(stdout)), Ok(stderr), Ok(session)) = (&stdout, &stderr, &session) {
         logs::complain_of_missing(session, (*stdout, *stderr));
     }
-    for copied in [stdout, stderr] {
+    for copied in [stdout.map(drop), stderr.map(drop)] {
         match copied {
-            Ok(_) | Err(CliError::OutputClosed) => {}
+            Ok(()) | Err(CliError::OutputClosed) => {}
             Err(error @ CliError::Client(_)) => return Err(error),
             Err(error) => complain(&error),
         }
@@ -198,10 +223,9 @@ async fn show_to_the_end(
 }
 
 /// Gives the session what there is to read, and goes on for ever.
-async fn pass_input_on(reach: &Reach, id: &str, input: StandardInput) -> Infallible {
-    match input {
-        StandardInput::Held => send::feed(reach, id).await,
-        StandardInput::None => {}
+async fn pass_input_on(reach: &Reach, launched: &SessionView) -> Infallible {
+    if launched.agent.is_none() && launched.input == StandardInput::Held {
+        send::feed(reach, &launched.id).await;
     }
     std::future::pending().await
 }
@@ -230,23 +254,47 @@ fn as_json(session: &SessionView) -> Result<String, CliError> {
 }
 
 fn request(arguments: Run) -> Result<LaunchRequest, CliError> {
+    let Run { launch, success_codes, stdin, agent, options, command } = arguments;
+    if let Some(kind) = agent {
+        return agent::request(&kind, launch, options, command);
+    }
+    if let Some(option) = agent::only_for_agents(&options) {
+        return Err(CliError::Own(format!(
+            "{option} is for agents: name one with --agent, or leave it out"
+        )));
+    }
+    let command = command.into_iter().map(|word| bytes("an argument", word));
+    let command = command.collect::<Result<_, _>>()?;
     let config = Config::read()?;
-    let command = arguments.command.into_iter().map(|word| bytes("an argument", word));
-    let graces = arguments.grace.or(config.grace).unwrap_or(Graces::DEFAULT);
+    let graces = launch.grace.or(config.grace).unwrap_or(Graces::DEFAULT);
+    let mut request = base(launch, &config, command)?;
+    request.graces = Some(graces);
+    request.success_codes = success_codes;
+    request.input = if stdin { StandardInput::Held } else { StandardInput::None };
+    Ok(request)
+}
+
+/// Returns what all launches have in common.
+pub(super) fn base(
+    launch: LaunchOptions,
+    config: &Config,
+    command: Vec<ByteString>,
+) -> Result<LaunchRequest, CliError> {
     Ok(LaunchRequest {
-        title: arguments.title,
-        command: command.collect::<Result<_, _>>()?,
-        cwd: bytes("the folder", folder(arguments.cwd)?.into_os_string())?,
-        environment: environment(arguments.env)?,
+        title: launch.title,
+        command,
+        cwd: bytes("the folder", folder(launch.cwd)?.into_os_string())?,
+        environment: environment(launch.env)?,
         umask: current_umask(),
-        graces,
-        timeout_ms: arguments.timeout.or(config.timeout),
-        success_codes: arguments.success_codes,
-        input: if arguments.stdin { StandardInput::Held } else { StandardInput::None },
+        graces: launch.grace,
+        timeout_ms: launch.timeout.or(config.timeout),
+        success_codes: vec![0],
+        input: StandardInput::None,
+        agent: None,
     })
 }
 
-fn bytes(what: &str, text: OsString) -> Result<ByteString, CliError> {
+pub(super) fn bytes(what: &str, text: OsString) -> Result<ByteString, CliError> {
     ByteString::new(text.into_vec()).map_err(|error| CliError::Own(format!("{what}: {error}")))
 }
 
@@ -263,7 +311,9 @@ fn folder(asked: Option<PathBuf>) -> Result<PathBuf, CliError> {
 }
 
 /// Returns the caller's environment with the given variables set.
-fn environment(settings: Vec<OsString>) -> Result<Vec<(ByteString, ByteString)>, CliError> {
+pub(super) fn environment(
+    settings: Vec<OsString>,
+) -> Result<Vec<(ByteString, ByteString)>, CliError> {
     let mut variables: Vec<(OsString, OsString)> = env::vars_os().collect();
     for setting in settings {
         let Some((name, value)) = split_once(&setting) else {
@@ -287,7 +337,7 @@ fn split_once(setting: &OsStr) -> Option<(&OsStr, &OsStr)> {
 
 /// Returns the caller's file mode creation mask. It can only be read by setting it, which is safe
 /// here: no other thread of this program makes files.
-fn current_umask() -> u32 {
+pub(super) fn current_umask() -> u32 {
     let mask = rustix::process::umask(rustix::fs::Mode::empty());
     rustix::process::umask(mask);
     mask.as_raw_mode()

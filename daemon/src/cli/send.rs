@@ -41,6 +41,9 @@ pub(super) async fn main(arguments: Send) -> Result<u8, CliError> {
     let reach = Reach::open().await?;
     // Its whole id, which means the same when there are more sessions.
     let session: SessionView = reach.get(&path_of(&id)).await?;
+    if session.agent.is_some() {
+        return send_to_agent(&reach, &session.id, text, end).await;
+    }
     let feed = Feed { reach: &reach, session: session.id, full_patience: Some(FULL_PATIENCE) };
     match text {
         Some(text) if text == STDIN => feed.pass_on(end).await?,
@@ -48,6 +51,30 @@ pub(super) async fn main(arguments: Send) -> Result<u8, CliError> {
         None => feed.send(Bytes::new(), true).await?,
     }
     Ok(exit_code::SUCCESS)
+}
+
+/// Gives an agent its next message.
+async fn send_to_agent(
+    reach: &Reach,
+    id: &str,
+    text: Option<OsString>,
+    end: bool,
+) -> Result<u8, CliError> {
+    if end {
+        return Err(CliError::Own(
+            "an agent is not ended by its input: `candor finish` ends it".to_owned(),
+        ));
+    }
+    let text = super::agent::prompt(text.unwrap_or_default())?;
+    message(reach, id, text).await?;
+    Ok(exit_code::SUCCESS)
+}
+
+/// Gives an agent a message, and returns when it is certain to get it.
+pub(super) async fn message(reach: &Reach, id: &str, text: String) -> Result<(), CliError> {
+    let feed = Feed { reach, session: id.to_owned(), full_patience: Some(FULL_PATIENCE) };
+    let message = UuidV7Source.message_id();
+    feed.post(&format!("/v1/sessions/{id}/messages?message={message}"), text.into()).await
 }
 
 fn line(text: OsString) -> Bytes {
@@ -107,11 +134,16 @@ impl Feed<'_> {
     async fn send(&self, bytes: Bytes, end: bool) -> Result<(), CliError> {
         let message = UuidV7Source.message_id();
         let path = format!("/v1/sessions/{}/input?message={message}&end={end}", self.session);
+        self.post(&path, bytes).await
+    }
+
+    /// Sends a piece whose address names it, and returns when it is accepted.
+    async fn post(&self, path: &str, bytes: Bytes) -> Result<(), CliError> {
         let begun = Instant::now();
         let (mut doubts, mut pause_ms) = (0, AGAIN_MS.0);
         loop {
             let sent = self.reach.ask(async |client, _| {
-                Ok(client.post_bytes::<InputReply>(&path, bytes.clone()).await?)
+                Ok(client.post_bytes::<InputReply>(path, bytes.clone()).await?)
             });
             match sent.await {
                 Ok(_accepted) => return Ok(()),

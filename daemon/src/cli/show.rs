@@ -1,11 +1,14 @@
 //! `candor show`: everything about one session, with the story of how it came to its status.
 
+mod agent;
+
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 
 use candor_core::bytes::ByteString;
 use candor_core::session::StandardInput;
 use candor_core::status::Status;
+use candor_core::time::Timestamp;
 
 use super::arguments::Show;
 use super::terminal::{clean, style_of};
@@ -55,6 +58,9 @@ fn print_facts(out: &mut impl Write, session: &SessionView) -> Result<(), CliErr
     if let Some(title) = &session.title {
         fact("title", title)?;
     }
+    for (name, value) in agent::facts(session, Timestamp::now()) {
+        fact(name, &value)?;
+    }
     fact("command", &command_line(&session.command))?;
     fact("folder", &session.cwd.to_text())?;
     writeln!(out, "{:10} {style}{}{style:#}", "status", clean(&sentence(session)))?;
@@ -71,6 +77,9 @@ fn print_facts(out: &mut impl Write, session: &SessionView) -> Result<(), CliErr
         let said = if report.success { "success" } else { "error" };
         let words = [&report.kind, &report.message].map(|word| word.clone().unwrap_or_default());
         fact("report", format!("{said} {} {}", words[0], words[1]).trim())?;
+        if let Some(used) = agent::used(report) {
+            fact("used", &used)?;
+        }
     }
     if let Some(text) = session.supervision.and_then(supervision_text) {
         fact("watched", text)?;
@@ -84,6 +93,9 @@ fn print_facts(out: &mut impl Write, session: &SessionView) -> Result<(), CliErr
     if let Some(left_behind) = session.evidence.left_behind.filter(|&count| count > 0) {
         fact("left", &left_behind_text(left_behind))?;
     }
+    for (name, value) in agent::requests(session) {
+        fact(name, &value)?;
+    }
     for note in &session.evidence.notes {
         fact("note", &format!("{} {}", note.at, note.text))?;
     }
@@ -94,6 +106,9 @@ fn print_facts(out: &mut impl Write, session: &SessionView) -> Result<(), CliErr
     if let Some(ended_at) = &session.ended_at {
         fact("ended", ended_at)?;
         fact("run again", &run_again(session))?;
+        if session.agent.as_ref().is_some_and(|agent| agent.agent_session.is_some()) {
+            fact("go on", &format!("candor continue {} \"…\"", super::ls::short(&session.id)))?;
+        }
     }
     Ok(())
 }
@@ -146,7 +161,7 @@ pub(super) fn sentence(session: &SessionView) -> String {
             Some(intent) if status == Status::Completing => {
                 format!("{status}: {} by {}", intent.kind, intent.by)
             }
-            Some(_) | None => status.to_string(),
+            Some(_) | None => agent::waiting_text(session).unwrap_or_else(|| status.to_string()),
         };
     };
     let why = match outcome {
@@ -157,6 +172,11 @@ pub(super) fn sentence(session: &SessionView) -> String {
         ),
         "timed_out" => "its time limit was over".to_owned(),
         "spawn" => spawn_text(session),
+        "agent_error" => agent::agent_error_text(session),
+        "no_report" => {
+            let agent = session.agent.as_ref().map_or("the agent", |agent| &agent.kind);
+            format!("{agent} ended without saying how its work went")
+        }
         "exit_code" | "signal" | "core_dump" | "oom_kill" => {
             let exit = session.exit.as_ref().map_or_else(String::new, exit_text);
             format!("{outcome}, {exit}")
@@ -223,6 +243,13 @@ pub(super) fn command_line(command: &[ByteString]) -> String {
 
 fn run_again(session: &SessionView) -> String {
     let cwd = command_line(std::slice::from_ref(&session.cwd));
+    if let Some(agent) = &session.agent {
+        let prompt = shlex::try_quote(&agent.prompt).unwrap_or_default();
+        let model =
+            agent.model.as_ref().map_or_else(String::new, |model| format!("--model {model} "));
+        let interactive = if agent.interactive { "--interactive " } else { "" };
+        return format!("candor {} {model}{interactive}--cwd {cwd} -- {prompt}", agent.kind);
+    }
     let stdin = match session.input {
         StandardInput::Held => "--stdin ",
         StandardInput::None => "",

@@ -3,6 +3,8 @@
 //! It turns requests into calls of the registry and the store, and their answers into the shapes
 //! of [`crate::api`]. It decides nothing about sessions.
 
+mod agents;
+mod conversations;
 mod events;
 mod input;
 mod output;
@@ -54,6 +56,17 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/sessions/{id}", get(sessions::get).delete(sessions::delete))
         .route("/v1/sessions/{id}/interrupt", post(sessions::interrupt))
         .route("/v1/sessions/{id}/kill", post(sessions::kill))
+        .route("/v1/sessions/{id}/continue", post(agents::go_on))
+        .route("/v1/sessions/{id}/finish", post(agents::finish))
+        .route(
+            "/v1/sessions/{id}/messages",
+            get(conversations::messages).merge(post(agents::send).layer(input_limit)),
+        )
+        .route("/v1/sessions/{id}/usage", get(conversations::usage))
+        .route("/v1/search", get(conversations::search))
+        .route("/v1/sessions/{id}/requests/{number}", post(agents::answer))
+        .route("/v1/sessions/{id}/bypass", post(agents::bypass))
+        .route("/v1/approvals", get(agents::approvals))
         .route("/v1/sessions/{id}/input", post(input::send).layer(input_limit))
         .route("/v1/sessions/{id}/wait", get(sessions::wait))
         .route("/v1/sessions/{id}/timeline", get(sessions::timeline))

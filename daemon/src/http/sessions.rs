@@ -10,6 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use candor_adapters::sqlite::{ListQuery, Removal, Resolution};
+use candor_core::bytes::ByteString;
 use candor_core::machine::Policy;
 use candor_core::ports::Environment;
 use candor_core::session::{Session, SessionId, Spec};
@@ -20,11 +21,12 @@ use candor_core::supervisor::{Birth, Start};
 use candor_core::time::Timestamp;
 use candor_core::verdict::SuccessCodes;
 use serde::Deserialize;
+use tokio::sync::watch;
 
-use super::Peer;
 use super::problem::{ApiError, Named};
+use super::{Peer, agents};
 use crate::api::{LaunchRequest, RemovalView, SessionView, StopAnswer, StopReply};
-use crate::serve::{App, Refusal, absent, remove, would_remove};
+use crate::serve::{self, App, Refusal, Snapshot, absent, plan, remove, would_remove};
 
 /// How long a launch waits to hear whether the process came up, in milliseconds, before it answers
 /// with a session that is still `starting`.
@@ -45,45 +47,36 @@ pub(super) async fn launch(
     request: Result<Json<LaunchRequest>, JsonRejection>,
 ) -> Result<Response, ApiError> {
     let Json(request) = request?;
-    let (spec, environment) = accept(request)?;
-    let birth = Birth {
-        id: app.ids.session_id(),
-        parent: None,
-        spec: Arc::new(spec),
-        by: peer.actor(),
-        start: Start::AtOnce,
-    };
+    let id = app.ids.session_id();
+    let bypass_ms = request.agent.as_ref().and_then(|agent| agent.bypass_ms);
+    let (spec, environment) = accept(id, request)?;
+    let birth =
+        Birth { id, parent: None, spec: Arc::new(spec), by: peer.actor(), start: Start::AtOnce };
     // On a task of its own: a client that leaves now must not leave half a launch.
     let launched = tokio::spawn(Arc::clone(&app.registry).launch(birth, environment)).await;
-    let mut shown = launched.map_err(|_| ApiError::internal("the launch broke off: a bug"))??;
+    let shown = launched.map_err(|_| ApiError::internal("the launch broke off: a bug"))??;
+    if let Some(bypass_ms) = bypass_ms {
+        agents::set_bypass(&app, peer, id, Some(bypass_ms)).await?;
+    }
+    Ok((StatusCode::CREATED, Json(settled(shown).await)).into_response())
+}
+
+/// Returns a new session when it is known whether its process came up, or its time is over.
+pub(super) async fn settled(mut shown: watch::Receiver<Snapshot>) -> SessionView {
     let known = shown.wait_for(|shown| shown.session.status() != Status::Starting);
     // Too late or gone, what is shown then is the answer.
     let patience = Duration::from_millis(LAUNCH_ANSWER_MS);
     let _known = tokio::time::timeout(patience, known).await.map(drop);
     let shown = shown.borrow().clone();
-    let view = SessionView::new(&shown.session, Some(shown.supervision()));
-    Ok((StatusCode::CREATED, Json(view)).into_response())
+    SessionView::new(&shown.session, Some(shown.supervision()))
 }
 
 /// Checks a request, and takes the environment's values out of what is stored.
-fn accept(request: LaunchRequest) -> Result<(Spec, Environment), ApiError> {
-    if request.command.is_empty() {
-        return Err(ApiError::bad_request("the command is empty: name a program to run"));
-    }
-    if request.command[0].as_bytes().is_empty() {
-        return Err(ApiError::bad_request("the program's name is empty: name a program to run"));
-    }
+fn accept(id: SessionId, request: LaunchRequest) -> Result<(Spec, Environment), ApiError> {
     if !request.cwd.as_bytes().starts_with(b"/") {
         return Err(ApiError::bad_request("the folder to run in must be an absolute path"));
     }
-    for (name, _value) in &request.environment {
-        if name.as_bytes().is_empty() || name.as_bytes().contains(&b'=') {
-            let name = name.to_text();
-            return Err(ApiError::bad_request(format!(
-                "{name:?} cannot be the name of an environment variable: use a name without `=`"
-            )));
-        }
-    }
+    check_environment(&request.environment)?;
     let success_codes =
         request.success_codes.iter().fold(SuccessCodes::none(), |set, code| set.with(*code));
     let timeout_ms = match request.timeout_ms {
@@ -92,6 +85,32 @@ fn accept(request: LaunchRequest) -> Result<(Spec, Environment), ApiError> {
             ApiError::bad_request("a time limit of 0 leaves no time: leave it out for none")
         })?),
     };
+    let graces = request.graces.unwrap_or_default();
+    let policy = Policy { graces, timeout_ms, idle_ms: None, always_reports: false, success_codes };
+    if let Some(agent) = request.agent {
+        let policy = Policy { idle_ms: agent.idle_ms, ..policy };
+        let arguments = request.command;
+        let planned = plan(agent, id, &request.cwd, arguments, &request.environment, None)
+            .map_err(ApiError::bad_request)?;
+        let (mut spec, environment) = serve::accept(
+            planned,
+            request.title,
+            request.cwd,
+            request.umask,
+            request.environment,
+            policy,
+        );
+        if let Some(graces) = request.graces {
+            spec.policy.graces = serve::with(spec.policy.graces, graces);
+        }
+        return Ok((spec, environment));
+    }
+    if request.command.is_empty() {
+        return Err(ApiError::bad_request("the command is empty: name a program to run"));
+    }
+    if request.command[0].as_bytes().is_empty() {
+        return Err(ApiError::bad_request("the program's name is empty: name a program to run"));
+    }
     let environment = Environment::new(request.environment);
     let spec = Spec {
         title: request.title,
@@ -100,9 +119,23 @@ fn accept(request: LaunchRequest) -> Result<(Spec, Environment), ApiError> {
         environment_names: environment.names(),
         umask: request.umask & 0o777,
         input: request.input,
-        policy: Policy { graces: request.graces, timeout_ms, always_reports: false, success_codes },
+        agent: None,
+        policy,
     };
     Ok((spec, environment))
+}
+
+/// Checks the names of an environment's variables.
+pub(super) fn check_environment(environment: &[(ByteString, ByteString)]) -> Result<(), ApiError> {
+    for (name, _value) in environment {
+        if name.as_bytes().is_empty() || name.as_bytes().contains(&b'=') {
+            let name = name.to_text();
+            return Err(ApiError::bad_request(format!(
+                "{name:?} cannot be the name of an environment variable: use a name without `=`"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// What `GET /v1/sessions` can be asked for.
@@ -194,7 +227,7 @@ pub(super) async fn kill(
     stop(&app, peer, &id, StopKind::Kill).await
 }
 
-async fn stop(
+pub(super) async fn stop(
     app: &App,
     peer: Peer,
     id: &str,
@@ -274,7 +307,13 @@ pub(super) async fn load(app: &App, id: SessionId) -> Result<Session, ApiError> 
     }
 }
 
-fn view(app: &App, session: &Session) -> SessionView {
-    let supervision = app.registry.snapshot(session.id).map(|shown| shown.borrow().supervision());
-    SessionView::new(session, supervision)
+pub(super) fn view(app: &App, session: &Session) -> SessionView {
+    let Some(shown) = app.registry.snapshot(session.id) else {
+        return SessionView::new(session, None);
+    };
+    let shown = shown.borrow();
+    // What is known of its agent since the last change is in no row yet.
+    let is_newer = session.revision() > shown.session.revision();
+    let session = if is_newer { session } else { &shown.session };
+    SessionView::new(session, Some(shown.supervision()))
 }

@@ -1,19 +1,27 @@
 //! The daemon: the one place that names the adapters and puts them together.
 
+mod agents;
 mod backups;
+mod continuation;
 mod input;
+mod queue;
 mod refusal;
 mod registry;
 mod removal;
+mod scribe;
 mod session_task;
 mod shutdown;
 mod spawner;
 mod start;
+mod stash;
 
+pub(crate) use agents::{AgentRequest, check_prompt, message, plan};
+pub(crate) use continuation::{ContinueRequest, accept, continue_session, with};
 pub(crate) use input::send;
 pub(crate) use refusal::Refusal;
 pub(crate) use registry::Registry;
 pub(crate) use removal::{absent, remove, would_remove};
+pub(crate) use scribe::printed_bytes;
 pub(crate) use session_task::Snapshot;
 pub(crate) use shutdown::Parting;
 #[cfg(target_os = "linux")]
@@ -27,14 +35,18 @@ use candor_adapters::process::Outputs;
 use candor_adapters::recorder::FileRecorder;
 use candor_adapters::remains::Remains;
 use candor_adapters::sqlite::SqliteStore;
+use candor_adapters::sqlite::conversations::Conversations;
 use candor_core::time::Timestamp;
 
 /// What every part of the daemon can reach.
 pub(crate) struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) store: SqliteStore,
+    pub(crate) conversations: Conversations,
+    scribe: scribe::Scribe,
     pub(crate) bus: Arc<dyn candor_core::ports::EventBus>,
     pub(crate) outputs: Outputs,
+    folders: Arc<agents::TemporaryFolders>,
     pub(crate) recorder: Arc<FileRecorder>,
     pub(crate) remains: Remains,
     pub(crate) clock: Arc<dyn candor_core::ports::Clock>,

@@ -1,5 +1,6 @@
 //! Why something that was asked is not done, each with the sentence that a person is told.
 
+use candor_core::agent::RequestState;
 use candor_core::ports::ReadError;
 use candor_core::session::SessionId;
 use candor_core::status::Status;
@@ -55,6 +56,27 @@ pub(crate) enum Refusal {
     FilesLeft { session: SessionId, reason: String },
     #[error("session {0} is live in the store, and this daemon does not drive it: restart it")]
     NotDriven(SessionId),
+    #[error(
+        "the request is not open any more: it was {}",
+        state.map_or("closed, or never was", state_word)
+    )]
+    RequestNotOpen { state: Option<RequestState> },
+    #[error("session {session} is not continued: {reason}")]
+    NotContinued { session: SessionId, reason: String },
+    #[error(
+        "session {session} is continued by session {child} already: continue that one, or fork with \
+         `--fork`"
+    )]
+    AlreadyContinued { session: SessionId, child: SessionId },
+    #[error(
+        "session {0} ends by itself when its agent is through: it was launched without \
+         `--interactive`; `candor interrupt` stops it before"
+    )]
+    NotInteractive(SessionId),
+    #[error("the end of session {0} is decided: it asks for nothing any more")]
+    EndDecided(SessionId),
+    #[error("{0}")]
+    BadOrder(String),
     #[error("session {0} reads nothing: it was launched without `--stdin`")]
     NoInput(SessionId),
     #[error("session {session} has ended, and reads no more: {status} ({outcome})")]
@@ -89,7 +111,17 @@ impl From<HandleError> for Refusal {
             }
             HandleError::InDoubt { reason } => Self::InDoubt(reason),
             HandleError::Usurped { id } => Self::NotDriven(id),
+            HandleError::RequestNotOpen { state } => Self::RequestNotOpen { state },
             HandleError::Illegal(error) => Self::Bug(error.to_string()),
         }
+    }
+}
+
+const fn state_word(state: RequestState) -> &'static str {
+    match state {
+        RequestState::Open => "open",
+        RequestState::Approved => "approved before",
+        RequestState::Denied => "denied before",
+        RequestState::Withdrawn => "withdrawn",
     }
 }

@@ -5,21 +5,22 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use candor_core::happening::Happening;
 use candor_core::ports::{Environment, ProcessSpawner, ReadError};
 use candor_core::recovery::Recovery;
 use candor_core::session::{Session, SessionId};
+use candor_core::status::Status;
 use candor_core::step::Answer;
 use candor_core::stop::{Actor, StopKind};
-use candor_core::supervisor::{Birth, HandleError, Ports, Start, Supervisor};
+use candor_core::supervisor::{Birth, HandleError, Ports, Supervisor};
 use futures_util::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Refusal;
-use super::session_task::{
-    Doors, MAILBOX_COMMANDS_MAX, Outcome, SessionTask, Snapshot, StopCommand,
-};
+use super::agents::Desks;
+use super::session_task::{Command, Doors, MAILBOX_COMMANDS_MAX, Outcome, SessionTask, Snapshot};
+use super::{Refusal, queue, stash};
 use crate::api::Supervision;
 
 /// Sessions that may live at the same time. A launch beyond that is refused.
@@ -44,7 +45,7 @@ enum Found {
 /// How to reach a session's task.
 #[derive(Clone)]
 struct Handle {
-    mailbox: mpsc::Sender<StopCommand>,
+    mailbox: mpsc::Sender<Command>,
     snapshot: watch::Receiver<Snapshot>,
 }
 
@@ -52,26 +53,32 @@ struct Handle {
 pub(crate) struct Registry {
     ports: Ports,
     spawner: Arc<dyn ProcessSpawner>,
+    desks: Option<Desks>,
+    /// Held while a session is continued, so that of two who want it one is first.
+    pub(super) continuing: tokio::sync::Mutex<()>,
     handles: Mutex<HashMap<SessionId, Handle>>,
     /// One for each session that may live. Those that are taken over get one where one is left.
     places: Arc<Semaphore>,
     /// Launches hold it for reading, so that a shutdown that writes it misses none of them.
     accepts: RwLock<bool>,
-    tasks: TaskTracker,
+    pub(super) tasks: TaskTracker,
     usurped: CancellationToken,
     /// Cancelled when the daemon leaves its sessions to go on without it.
-    leaving: CancellationToken,
+    pub(super) leaving: CancellationToken,
 }
 
 impl Registry {
     pub(crate) fn new(
         ports: Ports,
         spawner: Arc<dyn ProcessSpawner>,
+        desks: Option<Desks>,
         live_max: usize,
     ) -> Arc<Self> {
         Arc::new(Self {
             ports,
             spawner,
+            desks,
+            continuing: tokio::sync::Mutex::default(),
             handles: Mutex::default(),
             places: Arc::new(Semaphore::new(live_max)),
             accepts: RwLock::new(true),
@@ -103,7 +110,6 @@ impl Registry {
             return Err(Refusal::Stopping);
         }
         let place = self.place().ok_or(Refusal::TooMany)?;
-        debug_assert_eq!(birth.start, Start::AtOnce, "nothing queues sessions yet");
         let (supervisor, created) = Supervisor::create(self.ports.clone(), birth).await;
         let refusal = created.as_ref().err().cloned().map(Refusal::from);
         if supervisor.is_over() {
@@ -112,8 +118,11 @@ impl Registry {
             }
             return Err(refusal.unwrap_or(Refusal::Stopping));
         }
+        let id = supervisor.session().id;
+        if supervisor.session().status() == Status::Queued {
+            stash::keep(id, &environment);
+        }
         let (task, snapshot) = self.enrol(supervisor, environment, Supervision::Ok);
-        let id = snapshot.borrow().session.id;
         self.drive(id, Some(place), task.run_new(created));
         refusal.map_or(Ok(snapshot), Err)
     }
@@ -147,7 +156,15 @@ impl Registry {
         match Recovery::of(stored.session.status()) {
             Recovery::Nothing => {}
             Recovery::AwaitParent => {
-                tracing::error!(session = %id, "is queued, and this version queues none: left");
+                let parent = stored.session.parent;
+                let supervisor = Supervisor::resume(self.ports.clone(), stored.session);
+                // Without what was kept of it, this daemon's own is the next best.
+                let environment = stash::take(id).unwrap_or_else(queue::own_environment);
+                let (task, _snapshot) = self.enrol(supervisor, environment, Supervision::Ok);
+                self.drive(id, self.place(), task.run_queued());
+                if let Some(parent) = parent {
+                    self.escort(id, parent);
+                }
             }
             Recovery::Attach => {
                 let supervisor = Supervisor::resume(self.ports.clone(), stored.session);
@@ -172,7 +189,8 @@ impl Registry {
         let spawner = Arc::clone(&self.spawner);
         let leaving = self.leaving.clone();
         let doors = Doors { mailbox: commands, snapshot: shown, leaving };
-        let task = SessionTask::new(supervisor, spawner, clock, environment, doors);
+        let desk = self.desks.as_ref().and_then(|desks| desks.of(supervisor.session()));
+        let task = SessionTask::new(supervisor, spawner, clock, environment, doors, desk);
         self.handles().insert(id, Handle { mailbox, snapshot: snapshot.clone() });
         (task, snapshot)
     }
@@ -271,10 +289,25 @@ impl Registry {
         kind: StopKind,
         by: Actor,
     ) -> Result<Answer, Refusal> {
+        self.command(id, Happening::Stop { kind, by }).await
+    }
+
+    /// Asks something of a session, and returns when that is durable.
+    ///
+    /// Cancel safe: once the command is in the mailbox it counts.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refusal`].
+    pub(crate) async fn command(
+        &self,
+        id: SessionId,
+        happening: Happening,
+    ) -> Result<Answer, Refusal> {
         let session = match self.find(id).await? {
             Found::Driven(handle) => {
                 let (reply, answer) = oneshot::channel();
-                if handle.mailbox.send(StopCommand { kind, by, reply }).await.is_ok()
+                if handle.mailbox.send(Command { happening, reply }).await.is_ok()
                     && let Ok(answer) = answer.await
                 {
                     return Ok(answer?);
@@ -288,6 +321,15 @@ impl Registry {
             Some(verdict) => Ok(Answer::AlreadyEnded(verdict)),
             None => Err(self.why_not_driven(id).await),
         }
+    }
+
+    /// Returns all live sessions as they are shown now.
+    pub(crate) fn live(&self) -> Vec<Session> {
+        let handles = self.handles();
+        let mut live: Vec<Session> =
+            handles.values().map(|handle| handle.snapshot.borrow().session.clone()).collect();
+        live.sort_unstable_by_key(|session| session.id);
+        live
     }
 
     /// Returns what is shown of a live session from now on, or `None` when it has ended.
@@ -380,6 +422,18 @@ impl Registry {
         Ok(Found::Stored(Box::new(self.load(id).await?)))
     }
 
+    /// Returns a session as it stands: with what is known of a live one beyond its row.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refusal`].
+    pub(super) async fn look(&self, id: SessionId) -> Result<Session, Refusal> {
+        match self.find(id).await? {
+            Found::Driven(handle) => Ok(handle.snapshot.borrow().session.clone()),
+            Found::Stored(session) => Ok(*session),
+        }
+    }
+
     async fn load(&self, id: SessionId) -> Result<Session, Refusal> {
         let stored = self.ports.repository.load(id).await?;
         stored.map(|stored| stored.session).ok_or(Refusal::Unknown(id))
@@ -407,7 +461,7 @@ impl Registry {
         let handles = self.handles();
         let ladders = handles.values().map(|handle| {
             let graces = handle.snapshot.borrow().session.spec.policy.graces;
-            u64::from(graces.interrupt_ms) + u64::from(graces.terminate_ms)
+            graces.total_ms()
         });
         ladders.max().unwrap_or(0)
     }
@@ -435,63 +489,4 @@ async fn end_of(mut snapshot: watch::Receiver<Snapshot>) -> Option<Session> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use candor_core::bytes::ByteString;
-    use candor_core::machine::Policy;
-    use candor_core::ports::{Environment, IdSource as _, NoRecorder};
-    use candor_core::session::{Spec, StandardInput};
-    use candor_core::stop::{Actor, StopKind};
-    use candor_core::supervisor::{Birth, Ports, Start};
-    use candor_harness::fakes::Stage;
-
-    use super::{Refusal, Registry};
-
-    fn birth(stage: &Stage) -> Birth {
-        let spec = Spec {
-            title: None,
-            command: vec![ByteString::try_from("agent").unwrap()],
-            cwd: ByteString::try_from("/").unwrap(),
-            environment_names: Vec::new(),
-            umask: 0o022,
-            input: StandardInput::None,
-            policy: Policy::default(),
-        };
-        let (id, by) = (stage.ids().session_id(), Actor::User(1_000));
-        Birth { id, parent: None, spec: Arc::new(spec), by, start: Start::AtOnce }
-    }
-
-    #[tokio::test]
-    async fn a_crowd_of_launches_does_not_pass_the_limit() {
-        let stage = Stage::at_once();
-        let ports = Ports {
-            repository: Arc::new(stage.repository()),
-            bus: Arc::new(stage.bus()),
-            clock: Arc::new(stage.clock()),
-            ids: Arc::new(stage.ids()),
-            recorder: Arc::new(NoRecorder),
-        };
-        let registry = Registry::new(ports, Arc::new(stage.spawner()), 3);
-        let launches = (0..10).map(|_| {
-            let registry = Arc::clone(&registry);
-            tokio::spawn(registry.launch(birth(&stage), Environment::default()))
-        });
-        let (mut live, mut refused) = (Vec::new(), 0);
-        for launch in launches.collect::<Vec<_>>() {
-            match launch.await.unwrap() {
-                Ok(snapshot) => live.push(snapshot),
-                Err(Refusal::TooMany) => refused += 1,
-                Err(error) => panic!("{error}"),
-            }
-        }
-        assert_eq!((live.len(), refused), (3, 7));
-
-        // The end of one makes a place for another.
-        let id = live[0].borrow().session.id;
-        registry.stop(id, StopKind::Kill, Actor::User(1_000)).await.unwrap();
-        while live[0].changed().await.is_ok() {}
-        let next = Arc::clone(&registry).launch(birth(&stage), Environment::default()).await;
-        assert!(next.is_ok());
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Removing sessions that have ended: the rows first, then the files.
+//! Removing sessions that have ended: the rows first, then the conversation and the files.
 //!
 //! Whatever dies in between leaves files that no row tells of, and a removal in the store that names
 //! them: the next start sweeps those, and nothing else. Files without a row and without a removal
@@ -33,12 +33,20 @@ pub(crate) async fn remove(app: Arc<App>, id: SessionId, by: Actor) -> Result<u6
     };
     app.bus.publish(removal.seq);
     app.recorder.forget(id);
+    forget_conversation(&app, id).await;
     let files = Arc::clone(&app);
     let removed = tokio::task::spawn_blocking(move || files.remains.remove(id)).await;
     removed.map_err(io::Error::other).flatten().map_err(|error| {
         tracing::warn!(session = %id, %error, "its files are left for the next start");
         Refusal::FilesLeft { session: id, reason: error.to_string() }
     })
+}
+
+/// Removes what was said in a session. What fails is left to the next start.
+async fn forget_conversation(app: &App, id: SessionId) {
+    if let Err(error) = app.conversations.remove(id).await {
+        tracing::warn!(session = %id, %error, "its conversation is left for the next start");
+    }
 }
 
 /// Returns what [`remove`] would, and removes nothing.
@@ -99,6 +107,32 @@ pub(super) async fn sweep(app: Arc<App>) {
             tracing::info!(found = left.len(), "looked for what removals had left");
         }
         Err(error) => tracing::warn!(%error, "cannot look for files of removed sessions"),
+    }
+}
+
+/// Removes the conversations of sessions that an earlier daemon removed, and did not get to.
+pub(super) async fn sweep_conversations(app: Arc<App>) {
+    let (Ok(removed), Ok(found)) = (app.store.removed().await, app.conversations.sessions().await)
+    else {
+        tracing::warn!("cannot look for conversations of removed sessions");
+        return;
+    };
+    for id in removed.into_iter().filter(|id| found.contains(id)) {
+        forget_conversation(&app, id).await;
+    }
+}
+
+/// Removes the temporary files of sessions that have ended without their daemon.
+///
+/// It looks for folders first and for live sessions then, so that it meets no launch.
+pub(super) async fn sweep_folders(app: Arc<App>) {
+    let folders = Arc::clone(&app.folders);
+    let Ok(found) = tokio::task::spawn_blocking(move || folders.all()).await else { return };
+    let live: Vec<SessionId> = app.registry.live().iter().map(|session| session.id).collect();
+    let folders = Arc::clone(&app.folders);
+    let swept = tokio::task::spawn_blocking(move || folders.sweep(found, &live)).await;
+    if let Err(error) = swept {
+        tracing::error!(%error, "a bug");
     }
 }
 

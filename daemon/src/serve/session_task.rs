@@ -14,7 +14,6 @@ use candor_core::input::Deadline;
 use candor_core::ports::{Attach, Clock, Environment, Fact, Launch, Process, ProcessSpawner};
 use candor_core::session::{Session, SessionId};
 use candor_core::step::Answer;
-use candor_core::stop::{Actor, StopKind};
 use candor_core::supervisor::{HandleError, Orders, Supervisor, Task};
 use candor_core::time::Monotonic;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::agents::Desk;
 use crate::api::Supervision;
 
 /// The first and the longest pause before a change that waits for the store is tried again, in
@@ -34,10 +34,15 @@ const ATTACH_MS: (u64, u64) = (100, 5_000);
 /// Commands that may wait in one session's mailbox; beyond that a sender waits.
 pub(crate) const MAILBOX_COMMANDS_MAX: usize = 64;
 
+/// What an agent has said is handed in one thing at a time, so many at most before something else
+/// gets its turn.
+const SETTLE_MAX: usize = 256;
+
 /// What somebody asks of a session.
-pub(crate) struct StopCommand {
-    pub(crate) kind: StopKind,
-    pub(crate) by: Actor,
+pub(crate) struct Command {
+    /// What is to happen.
+    pub(crate) happening: Happening,
+    /// Whether a stop, or else whatever is asked, has been taken.
     pub(crate) reply: oneshot::Sender<Result<Answer, HandleError>>,
 }
 
@@ -80,7 +85,7 @@ pub(crate) enum Outcome {
 
 /// What connects a task with the rest of the daemon.
 pub(crate) struct Doors {
-    pub(crate) mailbox: mpsc::Receiver<StopCommand>,
+    pub(crate) mailbox: mpsc::Receiver<Command>,
     pub(crate) snapshot: watch::Sender<Snapshot>,
     /// Cancelled when the daemon leaves and the session is to go on.
     pub(crate) leaving: CancellationToken,
@@ -101,12 +106,18 @@ pub(crate) struct SessionTask {
     retry_at: Option<Instant>,
     retry_pause_ms: u64,
     attach_pause_ms: u64,
+    /// Reads what an agent prints, if one runs.
+    desk: Option<Desk>,
+    /// How the process ended, until all that it had said was handed in.
+    ending: Option<Happening>,
 }
 
 /// What the task was woken by.
 enum Wake {
-    Command(StopCommand),
+    Command(Command),
     Happening(Happening),
+    /// The agent may have printed something, or may have room for what it is owed.
+    Stirred,
     RetryDue,
     /// The daemon leaves.
     Leaves,
@@ -127,6 +138,7 @@ impl SessionTask {
         clock: Arc<dyn Clock>,
         environment: Environment,
         doors: Doors,
+        desk: Option<Desk>,
     ) -> Self {
         Self {
             supervisor,
@@ -140,6 +152,8 @@ impl SessionTask {
             retry_at: None,
             retry_pause_ms: RETRY_MS.0,
             attach_pause_ms: ATTACH_MS.0,
+            desk,
+            ending: None,
         }
     }
 
@@ -158,21 +172,32 @@ impl SessionTask {
         self.run().await
     }
 
+    /// Drives a session that an earlier daemon queued, and that still waits.
+    pub(crate) async fn run_queued(self) -> Outcome {
+        self.run().await
+    }
+
     async fn run(mut self) -> Outcome {
         while !self.supervisor.is_over() {
             let result = match self.next().await {
-                Wake::Command(StopCommand { kind, by, reply }) => {
-                    let result = self.supervisor.handle(Happening::Stop { kind, by }).await;
+                Wake::Command(Command { happening, reply }) => {
+                    let result = self.supervisor.handle(happening).await;
                     self.show();
                     let answer = result.as_ref().map(|orders| orders.answer).map_err(Clone::clone);
                     failpoint!(StopStored, self.id());
-                    // Whoever asked may have left; the stop counts all the same.
+                    // Whoever asked may have left; what was asked counts all the same.
                     let _left = reply.send(answer);
                     result
                 }
                 Wake::Happening(happening) => {
                     self.note_supervision(&happening);
-                    self.supervisor.handle(happening).await
+                    self.happened(happening).await
+                }
+                Wake::Stirred => {
+                    if let Some(desk) = &mut self.desk {
+                        desk.read_some().await;
+                    }
+                    Ok(Orders::NOTHING)
                 }
                 Wake::RetryDue => {
                     self.retry_at = None;
@@ -180,11 +205,88 @@ impl SessionTask {
                 }
                 Wake::Leaves => return Outcome::Over,
             };
-            if self.take(result) == Some(Outcome::Usurped) {
+            let outcome = match self.take(result) {
+                None => self.settle().await,
+                outcome => outcome,
+            };
+            if outcome == Some(Outcome::Usurped) {
                 return Outcome::Usurped;
             }
         }
+        if let Some(desk) = &mut self.desk {
+            desk.put_away(self.supervisor.session()).await;
+        }
         Outcome::Over
+    }
+
+    /// Hands in what has happened. What an agent had printed before it ended comes first.
+    async fn happened(&mut self, happening: Happening) -> Result<Orders, HandleError> {
+        let Some(desk) = &mut self.desk else {
+            return self.supervisor.handle(happening).await;
+        };
+        match &happening {
+            Happening::Fact(Fact::Ended(ending)) | Happening::Attached(Attach::Ended(ending)) => {
+                desk.end(Some(ending.output.stdout_bytes)).await;
+                self.ending = Some(happening);
+                Ok(Orders::NOTHING)
+            }
+            Happening::Fact(Fact::Lost(_)) | Happening::Attached(Attach::Lost(_)) => {
+                desk.end(None).await;
+                self.ending = Some(happening);
+                Ok(Orders::NOTHING)
+            }
+            Happening::Attached(Attach::Up(_)) => {
+                let result = self.supervisor.handle(happening).await;
+                // Commands wait until it is known again what it has said.
+                desk.read_to(None).await;
+                result
+            }
+            Happening::Launched(_)
+            | Happening::Attached(Attach::NeverRan | Attach::Unreachable)
+            | Happening::Stop { .. }
+            | Happening::Due(_)
+            | Happening::RequestOpened(_)
+            | Happening::RequestWithdrawn { .. }
+            | Happening::Answered { .. }
+            | Happening::TurnEnded
+            | Happening::TurnBegan
+            | Happening::Bypass { .. }
+            | Happening::Reported(_)
+            | Happening::ParentEnded => self.supervisor.handle(happening).await,
+        }
+    }
+
+    /// Hands in what follows from what an agent has said, until its session says the same; then what
+    /// it is owed is sent.
+    async fn settle(&mut self) -> Option<Outcome> {
+        for _ in 0..SETTLE_MAX {
+            let news = self.desk.as_ref()?.news(self.supervisor.session());
+            if let Some(learned) = news {
+                self.supervisor.learn(&learned);
+                self.show();
+            }
+            if self.supervisor.is_blocked() || self.supervisor.is_over() {
+                return None;
+            }
+            let desk = self.desk.as_mut()?;
+            let session = self.supervisor.session();
+            let happening = match &self.ending {
+                Some(ending) => desk.before(ending, session).or_else(|| self.ending.take()),
+                None => desk.next(session, self.clock.now().wall),
+            };
+            let Some(happening) = happening else { break };
+            let result = self.supervisor.handle(happening).await;
+            let is_refused = result.is_err();
+            match self.take(result) {
+                None if is_refused => return None,
+                None => {}
+                outcome => return outcome,
+            }
+        }
+        if let (Some(desk), Some(process)) = (&mut self.desk, self.supervisor.process()) {
+            desk.pay(&**process, self.supervisor.session()).await;
+        }
+        None
     }
 
     /// Acts on the answer of the supervisor, and shows what is stored now.
@@ -201,6 +303,8 @@ impl SessionTask {
             Err(HandleError::Illegal(error)) => {
                 tracing::error!(session = %self.id(), %error, "a bug; the session is as it was");
             }
+            // Whoever asked is told.
+            Err(HandleError::RequestNotOpen { .. }) => {}
             Err(error @ HandleError::Usurped { .. }) => {
                 tracing::error!(session = %self.id(), %error, "this daemon must stop writing");
                 return Some(Outcome::Usurped);
@@ -220,9 +324,17 @@ impl SessionTask {
         if let Some((deadline, at)) = orders.deadline {
             self.deadlines.insert(deadline, at);
         }
+        if let Some(at) = orders.idle_at {
+            self.deadlines.insert(Deadline::Idle, at);
+        }
         match orders.task {
             Task::Nothing => {}
             Task::Launch => self.start_launch(),
+            Task::Ask => {
+                if let Some(desk) = &mut self.desk {
+                    desk.ask(self.supervisor.session().machine.intent());
+                }
+            }
             Task::Attach => {
                 let pause_ms = self.attach_pause_ms;
                 self.attach_pause_ms = (pause_ms * 2).min(ATTACH_MS.1);
@@ -235,6 +347,10 @@ impl SessionTask {
         let (spawner, id) = (Arc::clone(&self.spawner), self.id());
         let spec = Arc::clone(&self.supervisor.session().spec);
         let environment = std::mem::take(&mut self.environment);
+        let environment = match &self.desk {
+            Some(desk) => desk.environment(environment),
+            None => environment,
+        };
         let handle = tokio::spawn(async move {
             Happening::Launched(spawner.launch(id, &spec, &environment).await)
         });
@@ -259,6 +375,7 @@ impl SessionTask {
         let deadline =
             self.deadlines.iter().min_by_key(|(_, at)| **at).map(|(kind, at)| (*kind, *at));
         let clock = &self.clock;
+        let is_up = self.supervisor.process().is_some();
         let may_leave = !self.work.as_ref().is_some_and(|work| work.is_launch);
         tokio::select! {
             () = self.doors.leaving.cancelled(), if may_leave => Wake::Leaves,
@@ -271,6 +388,7 @@ impl SessionTask {
             fact = next_fact(self.supervisor.process()), if !is_blocked => {
                 Wake::Happening(Happening::Fact(fact))
             }
+            () = stirred(&mut self.desk), if !is_blocked && is_up => Wake::Stirred,
             kind = reached(clock.as_ref(), deadline), if !is_blocked => {
                 self.deadlines.remove(&kind);
                 Wake::Happening(Happening::Due(kind))
@@ -289,8 +407,12 @@ impl SessionTask {
             | Happening::Stop { .. }
             | Happening::Fact(_)
             | Happening::Due(_)
-            | Happening::RequestOpened
-            | Happening::RequestClosed
+            | Happening::RequestOpened(_)
+            | Happening::RequestWithdrawn { .. }
+            | Happening::Answered { .. }
+            | Happening::TurnEnded
+            | Happening::TurnBegan
+            | Happening::Bypass { .. }
             | Happening::Reported(_)
             | Happening::ParentEnded => return,
         };
@@ -302,7 +424,8 @@ impl SessionTask {
         self.doors.snapshot.send_if_modified(|snapshot| {
             let was_up = snapshot.process.is_some();
             snapshot.process = self.supervisor.process().cloned();
-            let is_new = snapshot.session.revision() != session.revision();
+            let is_new = snapshot.session.revision() != session.revision()
+                || snapshot.session.learned != session.learned;
             if is_new {
                 snapshot.session = session.clone();
             }
@@ -336,6 +459,13 @@ async fn finished(work: &mut Option<Work>) -> Happening {
             tracing::error!(%error, "a launch or attach broke off");
             Happening::Attached(Attach::Unreachable)
         }
+    }
+}
+
+async fn stirred(desk: &mut Option<Desk>) {
+    match desk {
+        Some(desk) => desk.stirred().await,
+        None => pending().await,
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use candor_adapters::bus::BroadcastBus;
 use candor_adapters::clock::SystemClock;
@@ -13,13 +14,16 @@ use candor_adapters::ids::UuidV7Source;
 use candor_adapters::process::{OutputQuota, Outputs, raise_open_files};
 use candor_adapters::recorder::FileRecorder;
 use candor_adapters::remains::Remains;
+use candor_adapters::sqlite::conversations::Conversations;
 use candor_adapters::sqlite::{OpenError, SqliteStore};
 use candor_core::ports::{Clock, EventBus, IdSource, Recorder};
 use candor_core::stop::Actor;
 use candor_core::supervisor::Ports;
 use tokio::net::UnixListener;
 
+use super::agents::{Desks, TemporaryFolders, Versions};
 use super::registry::LIVE_SESSIONS_MAX;
+use super::scribe::{self, Scribe};
 use super::shutdown::{Parting, Shutdown, Signals};
 use super::spawner::Spawning;
 use super::{App, Refusal, Registry, backups, removal};
@@ -33,6 +37,9 @@ const LOG_BYTES_MAX: u64 = 4 << 20;
 
 /// Threads that run the daemon's tasks. It waits far more than it works.
 const WORKERS: usize = 2;
+
+/// How long leaving waits for what was read to be put down, in milliseconds.
+const PUT_DOWN_MS_MAX: u64 = 2_000;
 
 /// Why the daemon does not run, or runs no more.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +123,10 @@ async fn serve(
     let mut signals = Signals::catch()?;
     let store = SqliteStore::open(&home.database())?;
     let listener = listen(home)?;
-    let app = assemble(home, store.clone(), output_quota);
+    let conversations = Conversations::open(&home.conversations(), &home.set_aside())?;
+    let (scribe, inbox) = Scribe::new(conversations.clone());
+    let app = assemble(home, store.clone(), conversations, scribe, output_quota);
+    let writing = tokio::spawn(scribe::run(Arc::clone(&app), inbox));
     failpoint!(RecoveryBegun);
     // Whoever connects before the live sessions have their tasks waits in the socket's queue.
     let recovered = app
@@ -129,6 +139,8 @@ async fn serve(
     let server = http::Server::start(listener, Arc::clone(&app));
     tracing::info!(recovered, pid = std::process::id(), "serving");
     tokio::spawn(removal::sweep(Arc::clone(&app)));
+    tokio::spawn(removal::sweep_folders(Arc::clone(&app)));
+    tokio::spawn(removal::sweep_conversations(Arc::clone(&app)));
     announce();
     let usurped = app.registry.usurped();
     tokio::select! {
@@ -153,6 +165,11 @@ async fn serve(
     if usurped.is_cancelled() {
         return Err(StartError::Usurped);
     }
+    // Whatever is not put down by then is read again by the next daemon.
+    let _late = tokio::time::timeout(Duration::from_millis(PUT_DOWN_MS_MAX), writing).await;
+    if let Err(error) = app.conversations.close().await {
+        tracing::warn!(%error, "the conversations were not closed cleanly");
+    }
     if let Err(error) = store.close().await {
         // Nothing is lost: the next start finds what was committed.
         tracing::warn!(%error, "the store was not closed cleanly");
@@ -162,7 +179,13 @@ async fn serve(
     Ok(())
 }
 
-fn assemble(home: &Home, store: SqliteStore, output_quota: Option<OutputQuota>) -> Arc<App> {
+fn assemble(
+    home: &Home,
+    store: SqliteStore,
+    conversations: Conversations,
+    scribe: Scribe,
+    output_quota: Option<OutputQuota>,
+) -> Arc<App> {
     let bus: Arc<dyn EventBus> = Arc::new(BroadcastBus::new());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at = clock.now().wall;
@@ -177,12 +200,23 @@ fn assemble(home: &Home, store: SqliteStore, output_quota: Option<OutputQuota>) 
     };
     let Spawning { spawner, outlives_daemon } =
         Spawning::of(home, !store.was_closed(), output_quota);
-    let registry = Registry::new(ports, spawner, LIVE_SESSIONS_MAX);
+    let outputs = Outputs::new(home.sessions());
+    let folders = Arc::new(TemporaryFolders::new(home.temporary()));
+    let desks = Desks {
+        outputs: outputs.clone(),
+        folders: Arc::clone(&folders),
+        versions: Versions::default(),
+        scribe: scribe.clone(),
+    };
+    let registry = Registry::new(ports, spawner, Some(desks), LIVE_SESSIONS_MAX);
     Arc::new(App {
         registry,
         store,
+        conversations,
+        scribe,
         bus,
-        outputs: Outputs::new(home.sessions()),
+        outputs,
+        folders,
         remains: Remains::new(home.sessions()),
         clock,
         ids,

@@ -5,13 +5,16 @@ use serde_json::{Map, Value, json};
 use crate::support::{Place, agent, assert_time, user, words};
 
 /// The keys of a session, in order. `exit_code` is ours, beside what is promised.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 21] = [
     "id",
     "parent",
     "title",
     "command",
     "cwd",
     "input",
+    "agent",
+    "requests",
+    "bypass_until",
     "status",
     "outcome",
     "intent",
@@ -46,6 +49,10 @@ fn rest_of(place: &Place, id: &str) -> Value {
         Some(std::fs::canonicalize(place.folder()).unwrap().to_str().into())
     );
     assert_eq!(rest.remove("input"), Some("none".into()));
+    // These are what agents have.
+    assert_eq!(rest.remove("agent"), Some(Value::Null));
+    assert_eq!(rest.remove("requests"), Some(json!([])));
+    assert_eq!(rest.remove("bypass_until"), Some(Value::Null));
     assert_time(&rest.remove("created_at").unwrap());
     for (key, time) in
         [("started_at", rest["started_at"].take()), ("ended_at", rest["ended_at"].take())]

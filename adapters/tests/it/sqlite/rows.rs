@@ -1,8 +1,9 @@
 //! Whatever the machine can produce comes back as it was written.
 
 use std::cell::Cell;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
+use candor_core::agent::{AgentSpec, Permissions};
 use candor_core::bytes::ByteString;
 use candor_core::event::{Seq, StoredEvent};
 use candor_core::input::{Deadline, Input};
@@ -27,31 +28,60 @@ fn bytes() -> impl Strategy<Value = ByteString> {
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
-    let graces = (any::<u32>(), any::<u32>(), any::<u32>()).prop_map(
-        |(interrupt_ms, terminate_ms, linger_ms)| Graces { interrupt_ms, terminate_ms, linger_ms },
-    );
+    let rungs = any::<(Option<NonZeroU32>, u32, Option<NonZeroU32>, u32, u32)>();
+    let graces = rungs.prop_map(|rungs| {
+        let (ask_ms, interrupt_ms, interrupt_again_ms, terminate_ms, linger_ms) = rungs;
+        Graces { ask_ms, interrupt_ms, interrupt_again_ms, terminate_ms, linger_ms }
+    });
     let codes = vec(any::<u8>(), 0..5)
         .prop_map(|codes| codes.into_iter().fold(SuccessCodes::none(), SuccessCodes::with));
-    (graces, any::<Option<NonZeroU64>>(), any::<bool>(), codes).prop_map(
-        |(graces, timeout_ms, always_reports, success_codes)| Policy {
-            graces,
-            timeout_ms,
-            always_reports,
-            success_codes,
+    let limits = any::<(Option<NonZeroU64>, Option<NonZeroU32>, bool)>();
+    (graces, limits, codes).prop_map(|(graces, limits, success_codes)| {
+        let (timeout_ms, idle_ms, always_reports) = limits;
+        Policy { graces, timeout_ms, idle_ms, always_reports, success_codes }
+    })
+}
+
+fn any_agent() -> impl Strategy<Value = AgentSpec> {
+    let texts = vec(any::<Option<String>>(), 5);
+    let permissions = (vec(any::<String>(), 0..3), vec(any::<String>(), 0..3), any::<bool>());
+    let flags = any::<(bool, bool, Option<u32>)>();
+    (any::<String>(), texts, permissions, flags, vec(bytes(), 0..3)).prop_map(
+        |(prompt, texts, (deny, allow, edits_in_folder), flags, arguments)| {
+            let [version, resumes, agent_session, model, permission_mode] =
+                <[_; 5]>::try_from(texts).unwrap();
+            let (is_interactive, forks, max_turns) = flags;
+            AgentSpec {
+                kind: "claude".to_owned(),
+                version,
+                prompt,
+                is_interactive,
+                resumes,
+                forks,
+                agent_session,
+                model,
+                permission_mode,
+                max_turns,
+                arguments,
+                permissions: Permissions { deny, allow, edits_in_folder },
+            }
         },
     )
 }
 
 fn any_spec() -> impl Strategy<Value = Spec> {
     let title = option::of(any::<String>());
-    (title, vec(bytes(), 1..5), bytes(), vec(bytes(), 0..5), any::<u32>(), policy()).prop_map(
-        |(title, command, cwd, environment_names, umask, policy)| Spec {
+    let agent = option::of(any_agent());
+    let rest = (any::<u32>(), policy(), agent);
+    (title, vec(bytes(), 1..5), bytes(), vec(bytes(), 0..5), rest).prop_map(
+        |(title, command, cwd, environment_names, (umask, policy, agent))| Spec {
             title,
             command,
             cwd,
             environment_names,
             umask,
             input: if umask % 2 == 0 { StandardInput::None } else { StandardInput::Held },
+            agent,
             policy,
         },
     )
@@ -79,14 +109,17 @@ fn input() -> impl Strategy<Value = Input> {
         StopKind::Timeout,
         StopKind::Shutdown,
         StopKind::Superseded,
+        StopKind::Finish,
     ]);
-    let rung = select(vec![Rung::Interrupt, Rung::Terminate, Rung::Kill]);
+    let rung =
+        select(vec![Rung::Ask, Rung::Interrupt, Rung::InterruptAgain, Rung::Terminate, Rung::Kill]);
     prop_oneof![
         4 => select(vec![Input::Spawned, Input::RequestOpened, Input::RequestClosed]),
+        3 => select(vec![Input::TurnEnded, Input::TurnBegan, Input::SettingsChanged]),
         1 => any::<bool>().prop_map(|success| Input::FinalReport { success }),
         1 => kind.prop_map(Input::Stop),
         1 => rung.prop_map(|rung| Input::Due(Deadline::RungOver(rung))),
-        1 => select(vec![Input::Adopted, Input::Due(Deadline::Linger)]),
+        1 => select(vec![Input::Adopted, Input::Due(Deadline::Linger), Input::Due(Deadline::Idle)]),
         1 => end().prop_map(Input::Gone),
     ]
 }

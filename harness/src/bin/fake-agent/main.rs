@@ -6,6 +6,7 @@
 #![doc = concat!("```text\n", include_str!("help.txt"), "```")]
 
 mod children;
+mod claude;
 mod dump;
 mod script;
 mod signals;
@@ -21,13 +22,22 @@ use script::{End, Script};
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = env::args_os().skip(1).collect();
+    let all: Vec<_> = env::args_os().collect();
+    if let Some(arguments) = claude::arguments(&all) {
+        let Err(message) = claude::run(arguments);
+        return fail(&message);
+    }
+    let arguments = all[1.min(all.len())..].to_vec();
     if arguments.iter().any(|argument| argument == "--help") {
         let printed = io::stdout().write_all(include_str!("help.txt").as_bytes());
         return if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let outcome = Script::parse(arguments).and_then(run);
     let Err(message) = outcome;
+    fail(&message)
+}
+
+fn fail(message: &str) -> ExitCode {
     drop(writeln!(io::stderr(), "fake-agent: {message}"));
     ExitCode::from(USAGE)
 }

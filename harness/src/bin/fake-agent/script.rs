@@ -50,6 +50,8 @@ pub(crate) enum Step {
     Report,
     /// Leaves the session: how `--fork` starts its own kind.
     Detach,
+    /// Becomes a shell that runs this: how a replayed agent runs a tool.
+    Shell(OsString),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +110,7 @@ fn step(name: &str, value: OsString) -> Result<Step, String> {
         "--dump" => Step::Dump(value.into()),
         "--ready" => Step::Ready(value.into()),
         "--await" => Step::Await(value.into()),
+        "--shell" => Step::Shell(value),
         _ => return Err(format!("there is no {name}: see --help")),
     })
 }
@@ -162,7 +165,7 @@ fn success(word: &str) -> Result<bool, String> {
     }
 }
 
-fn signal(text: &str) -> Result<i32, String> {
+pub(crate) fn signal(text: &str) -> Result<i32, String> {
     if let Ok(number) = text.parse() {
         return Ok(number);
     }
@@ -180,6 +183,6 @@ fn number<T: FromStr>(word: &OsStr) -> Result<T, String> {
     parse(text(word)?)
 }
 
-fn parse<T: FromStr>(text: &str) -> Result<T, String> {
+pub(crate) fn parse<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("`{text}` is not a number that fits"))
 }

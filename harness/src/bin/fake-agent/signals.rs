@@ -46,18 +46,26 @@ pub(crate) fn ask_for_core() -> Result<(), String> {
 
 /// Handles signals from now on, on a thread of their own.
 pub(crate) fn install(reactions: &[(i32, Action)]) -> Result<(), String> {
-    HANDLED.get_or_init(|| reactions.iter().map(|&(signal, _)| signal).collect());
     if reactions.is_empty() {
         // No thread and no pipe, so that a dump shows what the parent gave and nothing else.
         return Ok(());
     }
     let actions: HashMap<i32, Action> = reactions.iter().copied().collect();
-    let mut signals = Signals::new(actions.keys()).map_err(|error| format!("{error}"))?;
+    let signals: Vec<i32> = actions.keys().copied().collect();
+    listen(&signals, move |signal| {
+        if let Some(&action) = actions.get(&signal) {
+            react(signal, action);
+        }
+    })
+}
+
+/// Tells every one of these signals from now on, on a thread of its own.
+pub(crate) fn listen(signals: &[i32], tell: impl Fn(i32) + Send + 'static) -> Result<(), String> {
+    HANDLED.get_or_init(|| signals.to_vec());
+    let mut signals = Signals::new(signals).map_err(|error| format!("{error}"))?;
     thread::spawn(move || {
         for signal in signals.forever() {
-            if let Some(&action) = actions.get(&signal) {
-                react(signal, action);
-            }
+            tell(signal);
         }
     });
     Ok(())

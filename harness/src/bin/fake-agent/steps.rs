@@ -4,7 +4,9 @@ use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use rustix::process::setsid;
 
@@ -41,6 +43,7 @@ pub(crate) fn take(step: &Step) -> Result<(), String> {
         Step::Await(fifo) => wait_for(fifo),
         Step::Report => children::report_ready(),
         Step::Detach => setsid().map(drop).map_err(io::Error::from),
+        Step::Shell(command) => Err(Command::new("sh").arg("-c").arg(command).exec()),
     };
     taken.map_err(|error| format!("{step:?}: {error}"))
 }
@@ -98,7 +101,8 @@ fn hold(fifo: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn ready(file: &Path) -> io::Result<()> {
+/// Says that it is ready, to a file or a fifo.
+pub(crate) fn ready(file: &Path) -> io::Result<()> {
     if file == Path::new("-") {
         return print(&mut io::stdout().lock(), OsStr::new("ready"));
     }
@@ -106,7 +110,8 @@ fn ready(file: &Path) -> io::Result<()> {
     OpenOptions::new().append(true).create(true).open(file)?.write_all(b"ready\n")
 }
 
-fn wait_for(fifo: &Path) -> io::Result<()> {
+/// Waits for a line from a fifo.
+pub(crate) fn wait_for(fifo: &Path) -> io::Result<()> {
     let read = BufReader::new(File::open(fifo)?).read_line(&mut String::new())?;
     if read == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
 }

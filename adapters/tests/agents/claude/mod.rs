@@ -1,0 +1,7 @@
+//! Claude Code: what it printed, what it is to be started with, and what it is told.
+
+mod answers;
+mod fixtures;
+mod lines;
+mod plan;
+mod robust;

@@ -1,0 +1,122 @@
+//! `candor approvals`, `approve`, `deny` and `bypass`: what agents ask for.
+
+use std::io::Write as _;
+
+use candor_core::agent::RequestState;
+
+use super::arguments::{Approvals, Bypass, Decide};
+use super::ls::short;
+use super::terminal::{clean, json};
+use super::{CliError, client, path_of};
+use crate::api::{AnswerRequest, ApprovalView, BypassRequest, RequestView, SessionView};
+use crate::client::Client;
+use crate::exit_code;
+
+pub(super) async fn main(arguments: Approvals) -> Result<u8, CliError> {
+    let client = client().await?;
+    let open: Vec<ApprovalView> = client.get("/v1/approvals").await?;
+    let mut out = anstream::stdout().lock();
+    if arguments.json {
+        let text = serde_json::to_string_pretty(&open)
+            .map_err(|error| CliError::Own(error.to_string()))?;
+        writeln!(out, "{}", json(&text))?;
+        return Ok(exit_code::SUCCESS);
+    }
+    if open.is_empty() {
+        writeln!(out, "nobody asks for anything")?;
+    }
+    for ApprovalView { agent, request, title, .. } in &open {
+        let title = title.as_ref().map_or_else(String::new, |title| format!(" ({})", clean(title)));
+        writeln!(out, "{}  {agent}{title} asks for {}", request.id, clean(&request.tool))?;
+        for line in request.summary.lines() {
+            writeln!(out, "    {}", clean(line))?;
+        }
+        writeln!(out, "    candor approve {0}   or   candor deny {0} --message \"…\"", request.id)?;
+    }
+    Ok(exit_code::SUCCESS)
+}
+
+/// Answers a request.
+pub(super) async fn decide(arguments: Decide, approved: bool) -> Result<u8, CliError> {
+    let Decide { id, message } = arguments;
+    let client = client().await?;
+    let (session, request) = find(&client, &id).await?;
+    answer(&client, &session.id, &request, approved, message).await?;
+    let how = if approved { "approved" } else { "denied" };
+    writeln!(std::io::stdout(), "{} {how}: {}", request.id, clean(&request.tool))?;
+    Ok(exit_code::SUCCESS)
+}
+
+/// Answers a request as it was shown.
+pub(super) async fn answer(
+    client: &Client,
+    session: &str,
+    request: &RequestView,
+    approved: bool,
+    message: Option<String>,
+) -> Result<(), CliError> {
+    let answer = AnswerRequest { approved, digest: request.digest.clone(), message };
+    let path = format!("{}/requests/{}", path_of(session), request.number);
+    let _session: SessionView = client.post_json(&path, &answer).await?;
+    Ok(())
+}
+
+/// Finds the request that a person means: by a session and a number, or by a session alone that has
+/// just one open.
+async fn find(client: &Client, id: &str) -> Result<(SessionView, RequestView), CliError> {
+    let (session, number) = match id.split_once('.') {
+        Some((session, number)) => {
+            let number = number.parse::<u32>().map_err(|_| {
+                CliError::Own(format!(
+                    "{id:?} is no request: `candor approvals` shows them, such as 1f2e3d4c.1"
+                ))
+            })?;
+            (session, Some(number))
+        }
+        None => (id, None),
+    };
+    let session: SessionView = client.get(&path_of(session)).await?;
+    let name = short(&session.id).to_owned();
+    let mut open =
+        session.requests.iter().filter(|request| request.state == RequestState::Open).cloned();
+    let found = match number {
+        Some(number) => session.requests.iter().find(|request| request.number == number).cloned(),
+        None => match (open.next(), open.next()) {
+            (Some(only), None) => Some(only),
+            (Some(_), Some(_)) => {
+                return Err(CliError::Own(format!(
+                    "session {name} asks for several things: name one, such as {name}.1; \
+                     `candor approvals` lists them"
+                )));
+            }
+            (None, _) => {
+                return Err(CliError::Own(format!("session {name} asks for nothing")));
+            }
+        },
+    };
+    let request = found.ok_or_else(|| {
+        CliError::Own(format!(
+            "there is no request {id}, or it was closed long ago: `candor approvals` lists what is \
+             open"
+        ))
+    })?;
+    Ok((session, request))
+}
+
+/// Lets everything pass for a while, or no more.
+pub(super) async fn bypass(arguments: Bypass) -> Result<u8, CliError> {
+    let Bypass { id, length } = arguments;
+    let Some(length) = length else {
+        return Err(CliError::Own("say for how long, such as 30m, or `off`".to_owned()));
+    };
+    let client = client().await?;
+    let request = BypassRequest { for_ms: Some(length).filter(|length| *length > 0) };
+    let session: SessionView =
+        client.post_json(&format!("{}/bypass", path_of(&id)), &request).await?;
+    let until = match &session.bypass_until {
+        Some(until) => format!("everything passes until {until}"),
+        None => "it asks again".to_owned(),
+    };
+    writeln!(std::io::stdout(), "{} {until}", session.id)?;
+    Ok(exit_code::SUCCESS)
+}

@@ -1,0 +1,183 @@
+//! What agents have beside other sessions: continuing, requests, messages, finishing.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use candor_core::agent::{Decision, RequestState};
+use candor_core::happening::Happening;
+use candor_core::ports::Message;
+use candor_core::session::{MessageId, SessionId};
+use candor_core::step::Answer;
+use candor_core::stop::StopKind;
+use serde::Deserialize;
+
+use super::Peer;
+use super::problem::{ApiError, Named};
+use super::sessions::{check_environment, load, resolve, settled, stop, view};
+use crate::api::{
+    AnswerRequest, ApprovalView, BypassRequest, InputAnswer, InputReply, RequestView, SessionView,
+    StopReply,
+};
+use crate::serve::{self, App, ContinueRequest, Refusal, absent};
+
+pub(super) async fn go_on(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    Named(id): Named<String>,
+    request: Result<Json<ContinueRequest>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    let Json(request) = request?;
+    check_environment(&request.environment)?;
+    serve::check_prompt(&request.prompt).map_err(ApiError::bad_request)?;
+    let id = resolve(&app, &id).await?;
+    // On a task of its own: a client that leaves now must not leave half of it.
+    let going =
+        tokio::spawn(serve::continue_session(Arc::clone(&app), id, request, peer.actor())).await;
+    match going.map_err(|_| ApiError::internal("the continuation broke off: a bug"))? {
+        Ok(shown) => Ok((StatusCode::CREATED, Json(settled(shown).await)).into_response()),
+        Err(refusal) => Err(absent(&app, refusal).await.into()),
+    }
+}
+
+pub(super) async fn finish(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    Named(id): Named<String>,
+) -> Result<Json<StopReply>, ApiError> {
+    let session = resolve(&app, &id).await?;
+    if !load(&app, session).await?.is_interactive() {
+        return Err(Refusal::NotInteractive(session).into());
+    }
+    stop(&app, peer, &id, StopKind::Finish).await
+}
+
+/// What `POST /v1/sessions/{id}/messages` can be asked for. The body is the text.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MessageParameters {
+    /// Names the message. Sent again with the same name, it is given once.
+    message: MessageId,
+}
+
+pub(super) async fn send(
+    State(app): State<Arc<App>>,
+    Named(id): Named<String>,
+    parameters: Result<Query<MessageParameters>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<InputReply>, ApiError> {
+    let Query(MessageParameters { message }) = parameters?;
+    let body = body?;
+    let text = std::str::from_utf8(&body)
+        .map_err(|_| ApiError::bad_request("the message is not UTF-8: agents read text"))?;
+    let id = resolve(&app, &id).await?;
+    let session = load(&app, id).await?;
+    let bytes = serve::message(&session, text).map_err(ApiError::bad_request)?;
+    let message = Message { id: message, bytes, is_last: false };
+    match serve::send(&app, id, &message).await {
+        Ok(()) => Ok(Json(InputReply { answer: InputAnswer::Accepted })),
+        Err(refusal) => Err(absent(&app, refusal).await.into()),
+    }
+}
+
+/// Lists what all agents ask, oldest session first.
+pub(super) async fn approvals(State(app): State<Arc<App>>) -> Json<Vec<ApprovalView>> {
+    let mut open = Vec::new();
+    for session in app.registry.live() {
+        for request in session.requests.iter().filter(|request| request.is_open()) {
+            open.push(ApprovalView {
+                session: session.id.to_string(),
+                title: session.spec.title.clone(),
+                agent: session.spec.agent.as_ref().map_or_else(String::new, |it| it.kind.clone()),
+                request: RequestView::new(&session, request),
+            });
+        }
+    }
+    Json(open)
+}
+
+pub(super) async fn answer(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    Named((id, number)): Named<(String, u32)>,
+    request: Result<Json<AnswerRequest>, JsonRejection>,
+) -> Result<Json<SessionView>, ApiError> {
+    let Json(AnswerRequest { approved, digest, message }) = request?;
+    let id = resolve(&app, &id).await?;
+    let session = load(&app, id).await?;
+    let Some(request) = session.request(number) else {
+        return Err(ApiError::not_found(format!(
+            "session {id} has no request {number}: `candor approvals` lists what is open"
+        )));
+    };
+    if request.asked.digest != digest {
+        return Err(ApiError::bad_request(
+            "the digest is not that of the request: look at what is asked, and answer that",
+        ));
+    }
+    let decision = Box::new(Decision { approved, message, by: peer.actor() });
+    match app.registry.command(id, Happening::Answered { number, decision }).await {
+        Ok(Answer::Accepted) => {
+            let session = load(&app, id).await?;
+            // Somebody stopped it in the same moment: then it was withdrawn.
+            match session.request(number).map(|request| request.state) {
+                Some(RequestState::Approved | RequestState::Denied) => {
+                    Ok(Json(view(&app, &session)))
+                }
+                state => Err(Refusal::RequestNotOpen { state }.into()),
+            }
+        }
+        Ok(Answer::AlreadyStopping(_) | Answer::AlreadyEnded(_)) => {
+            // It may have been answered before its session ended.
+            let session = load(&app, id).await?;
+            let state = session.request(number).map(|request| request.state);
+            Err(Refusal::RequestNotOpen { state }.into())
+        }
+        Err(refusal) => Err(absent(&app, refusal).await.into()),
+    }
+}
+
+pub(super) async fn bypass(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    Named(id): Named<String>,
+    request: Result<Json<BypassRequest>, JsonRejection>,
+) -> Result<Json<SessionView>, ApiError> {
+    let Json(BypassRequest { for_ms }) = request?;
+    let id = resolve(&app, &id).await?;
+    if load(&app, id).await?.spec.agent.is_none() {
+        return Err(ApiError::bad_request("it runs no agent, so nobody asks for anything"));
+    }
+    set_bypass(&app, peer, id, for_ms).await?;
+    Ok(Json(view(&app, &load(&app, id).await?)))
+}
+
+/// Lets everything pass for so many milliseconds, or no more.
+pub(super) async fn set_bypass(
+    app: &App,
+    peer: Peer,
+    id: SessionId,
+    for_ms: Option<u64>,
+) -> Result<(), ApiError> {
+    let now = app.clock.now().wall;
+    let until = match for_ms {
+        None => None,
+        Some(for_ms) => {
+            let length = std::time::Duration::from_millis(for_ms);
+            let until = now.checked_add(length);
+            Some(until.map_err(|_| ApiError::bad_request("that is too long"))?)
+        }
+    };
+    let by = peer.actor();
+    match app.registry.command(id, Happening::Bypass { until, by }).await {
+        Ok(Answer::Accepted) => Ok(()),
+        Ok(Answer::AlreadyStopping(_) | Answer::AlreadyEnded(_)) => {
+            Err(ApiError::from(Refusal::EndDecided(id)))
+        }
+        Err(refusal) => Err(absent(app, refusal).await.into()),
+    }
+}

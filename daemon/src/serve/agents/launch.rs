@@ -1,0 +1,136 @@
+//! From what somebody wants of an agent to what is run.
+
+use std::ffi::OsStr;
+use std::num::NonZeroU32;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use candor_adapters::agents::{self, Agent, Order, PROMPT_BYTES_MAX, Plan, Resume};
+use candor_core::agent::{AgentSpec, Permissions};
+use candor_core::bytes::ByteString;
+use candor_core::session::SessionId;
+use serde::{Deserialize, Serialize};
+
+/// What is wanted of an agent.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AgentRequest {
+    /// The word for it, such as `claude`.
+    pub(crate) kind: String,
+    /// What it is to do first.
+    pub(crate) prompt: String,
+    /// The program to run, instead of the one in the `PATH` of the environment.
+    pub(crate) program: Option<ByteString>,
+    #[serde(default)]
+    pub(crate) model: Option<String>,
+    #[serde(default)]
+    pub(crate) permission_mode: Option<String>,
+    #[serde(default)]
+    pub(crate) max_turns: Option<u32>,
+    #[serde(default)]
+    pub(crate) interactive: bool,
+    /// How long it waits for a message before it is finished, in milliseconds.
+    #[serde(default)]
+    pub(crate) idle_ms: Option<NonZeroU32>,
+    /// For how long everything passes without asking, in milliseconds from the launch.
+    #[serde(default)]
+    pub(crate) bypass_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) permissions: Permissions,
+}
+
+/// An agent that is ready to be launched.
+pub(crate) struct Planned {
+    pub(crate) plan: Plan,
+    pub(crate) spec: AgentSpec,
+}
+
+/// Plans an agent. `arguments` are passed on to it as they are, `resume` is the session of its own
+/// that it goes on with.
+///
+/// # Errors
+///
+/// A sentence that says what to change. Nothing was started.
+pub(crate) fn plan(
+    request: AgentRequest,
+    session: SessionId,
+    cwd: &ByteString,
+    arguments: Vec<ByteString>,
+    environment: &[(ByteString, ByteString)],
+    resume: Option<Resume>,
+) -> Result<Planned, String> {
+    let agent = agents::by_name(&request.kind).ok_or_else(|| {
+        let known: Vec<&str> = agents::all().iter().map(|agent| agent.name()).collect();
+        format!("there is no agent {:?}: use one of {}", request.kind, known.join(", "))
+    })?;
+    check_prompt(&request.prompt)?;
+    let order = Order {
+        session,
+        prompt: request.prompt.clone(),
+        cwd: cwd.clone(),
+        model: request.model.clone(),
+        permission_mode: request.permission_mode.clone(),
+        max_turns: request.max_turns,
+        is_interactive: request.interactive,
+        asks: true,
+        resume: resume.clone(),
+        arguments: arguments.clone(),
+        environment_names: environment.iter().map(|(name, _)| name.clone()).collect(),
+    };
+    let program = find(agent, &request, &order, environment)?;
+    let plan = agent.plan(&order, &program).map_err(|error| error.to_string())?;
+    let spec = AgentSpec {
+        kind: request.kind,
+        version: None,
+        prompt: request.prompt,
+        is_interactive: request.interactive,
+        forks: resume.as_ref().is_some_and(|resume| resume.forks),
+        resumes: resume.map(|resume| resume.agent_session),
+        agent_session: plan.agent_session.clone(),
+        model: request.model,
+        permission_mode: request.permission_mode,
+        max_turns: request.max_turns,
+        arguments,
+        permissions: request.permissions,
+    };
+    Ok(Planned { plan, spec })
+}
+
+/// Checks what an agent is told to do.
+///
+/// # Errors
+///
+/// A sentence that says what to change.
+pub(crate) fn check_prompt(prompt: &str) -> Result<(), String> {
+    if prompt.trim().is_empty() {
+        return Err("the prompt is empty: say what the agent is to do".to_owned());
+    }
+    if prompt.len() > PROMPT_BYTES_MAX {
+        return Err(format!(
+            "the prompt has {} bytes, and {PROMPT_BYTES_MAX} are the most: put it into a file, and \
+             tell the agent to read that",
+            prompt.len()
+        ));
+    }
+    if prompt.contains('\0') {
+        return Err("the prompt has a NUL byte: leave it out".to_owned());
+    }
+    Ok(())
+}
+
+fn find(
+    agent: &dyn Agent,
+    request: &AgentRequest,
+    order: &Order,
+    environment: &[(ByteString, ByteString)],
+) -> Result<PathBuf, String> {
+    let path = environment.iter().find(|(name, _)| name.as_bytes() == b"PATH");
+    let path = path.map(|(_, value)| OsStr::from_bytes(value.as_bytes()));
+    let setting =
+        request.program.as_ref().map(|path| Path::new(OsStr::from_bytes(path.as_bytes())));
+    let program = agent.program_of(order).map_err(|error| error.to_string())?;
+    let program = OsStr::from_bytes(program.as_bytes());
+    let found = agents::find(agent, program, path.unwrap_or_default(), setting)
+        .map_err(|error| error.to_string())?;
+    Ok(agent.instead_of(&found))
+}

@@ -1,0 +1,183 @@
+//! Going on with an agent's session in a new session of ours.
+
+use std::sync::Arc;
+
+use candor_adapters::agents::Resume;
+use candor_core::agent::AgentSpec;
+use candor_core::bytes::ByteString;
+use candor_core::machine::Policy;
+use candor_core::ports::Environment;
+use candor_core::session::{Session, SessionId, Spec};
+use candor_core::status::Status;
+use candor_core::stop::{Actor, Graces};
+use candor_core::supervisor::{Birth, Start};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::agents::{AgentRequest, Planned, plan};
+use super::{App, Refusal, Snapshot};
+
+/// What is wanted of a session that goes on with another. What is left out is as it was there.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ContinueRequest {
+    pub(crate) title: Option<String>,
+    pub(crate) prompt: String,
+    /// Whether to go on with a copy, and leave the session itself as it is.
+    #[serde(default)]
+    pub(crate) fork: bool,
+    /// Names and values. They are handed to the process, and never stored.
+    pub(crate) environment: Vec<(ByteString, ByteString)>,
+    pub(crate) umask: u32,
+    #[serde(default)]
+    pub(crate) graces: Option<Graces>,
+    #[serde(default)]
+    pub(crate) program: Option<ByteString>,
+    #[serde(default)]
+    pub(crate) model: Option<String>,
+    #[serde(default)]
+    pub(crate) permission_mode: Option<String>,
+    #[serde(default)]
+    pub(crate) max_turns: Option<u32>,
+    #[serde(default)]
+    pub(crate) interactive: Option<bool>,
+}
+
+/// Continues a session, and returns what is shown of the new one.
+///
+/// A live one is stopped first: the row of the new one is there before, so that nothing is lost
+/// whatever happens in between.
+///
+/// # Errors
+///
+/// See [`Refusal`]. Nothing was started, and nothing stopped.
+///
+/// Not cancel safe: spawn it.
+pub(crate) async fn continue_session(
+    app: Arc<App>,
+    parent: SessionId,
+    request: ContinueRequest,
+    by: Actor,
+) -> Result<watch::Receiver<Snapshot>, Refusal> {
+    let _first = app.registry.continuing.lock().await;
+    let session = app.registry.look(parent).await?;
+    let forks = request.fork;
+    let (id, spec, environment) = order(&app, &session, request)?;
+    let waits = !session.status().is_terminal() && !forks;
+    if !forks && let Some(child) = continued_by(&app, &session) {
+        return Err(Refusal::AlreadyContinued { session: parent, child });
+    }
+    let start = if waits { Start::AfterParent } else { Start::AtOnce };
+    let birth = Birth { id, parent: Some(parent), spec: Arc::new(spec), by, start };
+    let shown = Arc::clone(&app.registry).launch(birth, environment).await?;
+    if waits {
+        app.registry.escort(id, parent);
+    }
+    Ok(shown)
+}
+
+/// Returns the session that goes on with the same session of the agent, if one lives.
+fn continued_by(app: &App, parent: &Session) -> Option<SessionId> {
+    let agent_session = agent_session(parent)?;
+    let goes_on = |spec: &AgentSpec| {
+        !spec.forks && spec.resumes.as_deref() == Some(agent_session)
+            || spec.agent_session.as_deref() == Some(agent_session)
+    };
+    let live = app.registry.live();
+    let mut others =
+        live.iter().filter(|session| session.id != parent.id && !session.status().is_terminal());
+    others.find(|session| session.spec.agent.as_ref().is_some_and(goes_on)).map(|other| other.id)
+}
+
+/// Returns the agent's own name for its session, if it is known.
+fn agent_session(session: &Session) -> Option<&str> {
+    let spec = session.spec.agent.as_ref()?;
+    let chosen = || spec.agent_session.as_deref();
+    let resumed = || spec.resumes.as_deref().filter(|_| !spec.forks);
+    session.learned.agent_session.as_deref().or_else(chosen).or_else(resumed)
+}
+
+fn order(
+    app: &App,
+    parent: &Session,
+    request: ContinueRequest,
+) -> Result<(SessionId, Spec, Environment), Refusal> {
+    let refused = |reason: String| Refusal::NotContinued { session: parent.id, reason };
+    let Some(before) = &parent.spec.agent else {
+        return Err(refused(
+            "it runs a command, and only agents can go on; `candor show` says how to run it again"
+                .to_owned(),
+        ));
+    };
+    let Some(agent_session) = agent_session(parent) else {
+        return Err(refused(match parent.status() {
+            Status::Queued => "it has not started: continue the one that it waits for".to_owned(),
+            _ => format!(
+                "{} has not named its own session, so there is nothing to go on with: run it anew",
+                before.kind
+            ),
+        }));
+    };
+    if parent.status() == Status::Queued {
+        return Err(refused("it has not started: wait until it has".to_owned()));
+    }
+    let resume = Resume { agent_session: agent_session.to_owned(), forks: request.fork };
+    let wanted = AgentRequest {
+        kind: before.kind.clone(),
+        prompt: request.prompt,
+        program: request.program,
+        model: request.model.or_else(|| before.model.clone()),
+        permission_mode: request.permission_mode.or_else(|| before.permission_mode.clone()),
+        max_turns: request.max_turns.or(before.max_turns),
+        interactive: request.interactive.unwrap_or(before.is_interactive),
+        idle_ms: parent.spec.policy.idle_ms,
+        bypass_ms: None,
+        permissions: before.permissions.clone(),
+    };
+    let id = app.ids.session_id();
+    let title = request.title.or_else(|| parent.spec.title.clone());
+    let (cwd, arguments) = (parent.spec.cwd.clone(), before.arguments.clone());
+    let planned = plan(wanted, id, &cwd, arguments, &request.environment, Some(resume))
+        .map_err(Refusal::BadOrder)?;
+    let (spec, environment) =
+        accept(planned, title, cwd, request.umask, request.environment, parent.spec.policy);
+    let graces =
+        request.graces.map_or(spec.policy.graces, |graces| with(spec.policy.graces, graces));
+    let spec = Spec { policy: Policy { graces, ..spec.policy }, ..spec };
+    Ok((id, spec, environment))
+}
+
+/// Returns an agent's ladder with what its user has said of it.
+pub(crate) const fn with(plan: Graces, user: Graces) -> Graces {
+    Graces { interrupt_ms: user.interrupt_ms, terminate_ms: user.terminate_ms, ..plan }
+}
+
+/// Puts together what is stored and what is only handed to the process. Of `policy` the limits are
+/// taken; the rest is the plan's.
+pub(crate) fn accept(
+    planned: Planned,
+    title: Option<String>,
+    cwd: ByteString,
+    umask: u32,
+    mut environment: Vec<(ByteString, ByteString)>,
+    policy: Policy,
+) -> (Spec, Environment) {
+    let Planned { plan, spec: agent } = planned;
+    environment.retain(|(name, _)| {
+        !plan.without.contains(name) && !plan.environment.iter().any(|(set, _)| set == name)
+    });
+    environment.extend(plan.environment);
+    let environment = Environment::new(environment);
+    let policy = Policy { graces: plan.graces, always_reports: plan.always_reports, ..policy };
+    let spec = Spec {
+        title,
+        command: plan.command,
+        cwd,
+        environment_names: environment.names(),
+        umask: umask & 0o777,
+        input: plan.input,
+        agent: Some(agent),
+        policy,
+    };
+    (spec, environment)
+}

@@ -1,0 +1,75 @@
+//! Sessions that wait for the end of another, which they go on with.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use candor_core::bytes::ByteString;
+use candor_core::happening::Happening;
+use candor_core::ports::Environment;
+use candor_core::session::SessionId;
+use candor_core::status::Status;
+use candor_core::stop::{Actor, StopKind};
+use tokio::sync::watch;
+
+use super::{Refusal, Registry, Snapshot, stash};
+
+/// How long it is waited before a queued session is tried to be brought to its start again.
+const ESCORT_AGAIN: Duration = Duration::from_millis(500);
+
+impl Registry {
+    /// Sees to it that a queued session starts when its parent has ended, and that its parent ends.
+    ///
+    /// It is begun again for each queued session that a daemon finds, so that nothing hangs on its
+    /// coming through.
+    pub(super) fn escort(self: &Arc<Self>, child: SessionId, parent: SessionId) {
+        let registry = Arc::clone(self);
+        let leaving = self.leaving.clone();
+        self.tasks.spawn(async move {
+            let bring = async {
+                while let Err(refusal) = registry.bring_to_start(child, parent).await {
+                    tracing::warn!(session = %child, %parent, %refusal, "cannot go on yet");
+                    // Nobody tells when the store takes changes again.
+                    tokio::time::sleep(ESCORT_AGAIN).await;
+                }
+            };
+            tokio::select! {
+                () = bring => stash::forget(child),
+                () = leaving.cancelled() => {}
+                () = registry.usurped().cancelled() => {}
+            }
+        });
+    }
+
+    async fn bring_to_start(&self, child: SessionId, parent: SessionId) -> Result<(), Refusal> {
+        match self.stop(parent, StopKind::Superseded, Actor::Session(child)).await {
+            Ok(_) => {
+                let mut shown = self.follow(child).await?;
+                tokio::select! {
+                    ended = self.wait(parent) => { ended?; }
+                    // It was stopped itself while it waited.
+                    () = left_queue(&mut shown) => return Ok(()),
+                }
+            }
+            Err(Refusal::Unknown(_)) => {}
+            Err(refusal) => return Err(refusal),
+        }
+        self.command(child, Happening::ParentEnded).await.map(drop)
+    }
+}
+
+/// Waits until a session that was queued is so no more.
+async fn left_queue(shown: &mut Option<watch::Receiver<Snapshot>>) {
+    let Some(shown) = shown else { return };
+    let _gone = shown.wait_for(|shown| shown.session.status() != Status::Queued).await.map(drop);
+}
+
+/// Returns the daemon's own environment.
+pub(super) fn own_environment() -> Environment {
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        let bytes = |text: OsString| ByteString::new(text.into_vec()).ok();
+        Some((bytes(name)?, bytes(value)?))
+    });
+    Environment::new(variables.collect())
+}
