@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::version::Told;
 use super::{Desks, bypass, permission};
+use crate::serve::scribe::with_prompt;
 
 /// What is read of an output at one time, in bytes. A command waits no longer than it takes to
 /// understand so much.
@@ -425,6 +426,7 @@ impl Desk {
             return;
         }
         let (from, read_to) = (self.kept_to, self.listener.lines_to());
+        let items = with_prompt(&self.spec, from, items);
         self.kept_to = read_to;
         self.desks.scribe.put_down(Batch { session: self.session, from, items, read_to });
     }
