@@ -292,3 +292,69 @@ async fn copy(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use candor_adapters::ids::UuidV7Source;
+    use candor_adapters::sqlite::conversations::{Batch, Conversations};
+    use candor_core::agent::AgentSpec;
+    use candor_core::ports::IdSource as _;
+
+    use super::{Inbox, QUEUE_BATCHES_MAX, QUEUE_BYTES_MAX, Scribe, with_prompt};
+
+    fn scribe(folder: &tempfile::TempDir) -> (Scribe, Inbox) {
+        let path = folder.path().join("conversations.db");
+        Scribe::new(Conversations::open(&path, &folder.path().join("aside")).unwrap())
+    }
+
+    fn spec(prompt: &str) -> AgentSpec {
+        let none = None;
+        AgentSpec {
+            kind: "claude".to_owned(),
+            version: none.clone(),
+            prompt: prompt.to_owned(),
+            is_interactive: false,
+            resumes: none.clone(),
+            forks: false,
+            agent_session: none,
+            permissions: candor_core::agent::Permissions::default(),
+        }
+    }
+
+    #[test]
+    fn what_finds_no_room_is_missed_and_nobody_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let (scribe, _inbox) = scribe(&folder);
+        let batch = |session| Batch { session, from: 0, items: Vec::new(), read_to: 0 };
+        for _ in 0..QUEUE_BATCHES_MAX {
+            scribe.put_down(batch(UuidV7Source.session_id()));
+        }
+        assert!(scribe.missed().is_empty());
+        let late = UuidV7Source.session_id();
+        scribe.put_down(batch(late));
+        assert_eq!(scribe.missed().iter().collect::<Vec<_>>(), [&late]);
+    }
+
+    #[test]
+    fn long_texts_take_the_room_of_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let (scribe, _inbox) = scribe(&folder);
+        let long = spec(&"x".repeat(QUEUE_BYTES_MAX / 2 + 1));
+        let sessions = [UuidV7Source.session_id(), UuidV7Source.session_id()];
+        for session in sessions {
+            let items = with_prompt(&long, 0, Vec::new());
+            scribe.put_down(Batch { session, from: 0, items, read_to: 0 });
+        }
+        assert_eq!(scribe.missed().iter().collect::<Vec<_>>(), [&sessions[1]]);
+    }
+
+    #[test]
+    fn a_prompt_is_said_once_at_the_beginning() {
+        let spec = spec("do it");
+        let first = with_prompt(&spec, 0, Vec::new());
+        assert_eq!(first.len(), 1);
+        // As of an agent that repeats it.
+        assert_eq!(with_prompt(&spec, 0, first.clone()), first);
+        assert!(with_prompt(&spec, 100, first).is_empty());
+    }
+}
