@@ -45,10 +45,14 @@ def read_chat(body):
 
 def read_gemini(body):
     for content in body.get("contents", []):
-        if content.get("role") in (None, "user", "function"):
-            parts = content.get("parts", [])
-            is_result = any("functionResponse" in part for part in parts)
-            yield ("result", None) if is_result else ("prompt", text_of(parts))
+        if content.get("role") not in (None, "user", "function"):
+            continue
+        # Prompts that follow on each other come as parts of one entry.
+        for part in content.get("parts", []):
+            if "functionResponse" in part:
+                yield "result", None
+            elif "text" in part:
+                yield "prompt", part["text"]
 
 
 def tools_of(body):

@@ -132,7 +132,10 @@ pub(super) async fn answer(
             }
         }
         Ok(Answer::AlreadyStopping(_) | Answer::AlreadyEnded(_)) => {
-            Err(Refusal::RequestNotOpen { state: Some(RequestState::Withdrawn) }.into())
+            // It may have been answered before its session ended.
+            let session = load(&app, id).await?;
+            let state = session.request(number).map(|request| request.state);
+            Err(Refusal::RequestNotOpen { state }.into())
         }
         Err(refusal) => Err(absent(&app, refusal).await.into()),
     }

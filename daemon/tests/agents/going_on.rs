@@ -59,7 +59,9 @@ pub(crate) fn after_a_kill_from_outside(stage: &Stage) {
     let id = stage.begin(stage.kind.trusted(), &prompt);
     stage.await_reached(&reached, &id);
     stage.kill_from_outside(&id);
-    stage.assert_ended(&stage.ended(&id), "failed", "signal");
+    let parent = stage.ended(&id);
+    stage.assert_ended(&parent, "failed", "signal");
+    stage.end_what_is_left_of(&parent);
     assert_goes_on(stage, &id, first);
 }
 

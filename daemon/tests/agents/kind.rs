@@ -86,7 +86,8 @@ impl Kind {
             Self::Claude | Self::Replayed => &["--deny", "Bash"],
             Self::Codex => &["--permission-mode", "read-only"],
             Self::Gemini => &["--permission-mode", "default", "--model", "gemini-2.5-flash"],
-            Self::Opencode => &[],
+            // It runs what nobody has forbidden; what it would ask about it denies by itself.
+            Self::Opencode => &["--env", r#"OPENCODE_PERMISSION={"bash":"ask"}"#],
         }
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn approved_and_denied(stage: &Stage) {
         assert_eq!(made.exists(), runs, "{verb}");
         let request = &session["requests"][0];
         assert_eq!((&request["state"], &request["message"]), (&state.into(), &"so it is".into()));
-        stage.run(["approve", name]).expect(125).because(&["approve"]);
+        stage.run(["approve", name]).expect(125).because(&[&format!("{state} before")]);
         assert_eq!(stage.session(&id), session, "an answer that comes too late changes nothing");
         let causes: Vec<_> = stage.story(&id).iter().map(|event| event["cause"].clone()).collect();
         let opened = causes.iter().position(|cause| cause == "request_opened").unwrap();

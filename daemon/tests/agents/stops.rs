@@ -40,8 +40,11 @@ pub(crate) fn interrupted_in_front_at_every_moment(stage: &Stage) {
         let words = [&[stage.kind.name(), "--title", &title], stage.kind.trusted(), &[&prompt]];
         let mut events = stage.follow_events();
         let front = Running::start(stage.user(words.concat()));
-        events.value(|event| event["cause"] == "launched");
-        let id = stage.titled(&title);
+        let launched = events.value(|event| {
+            let session = event["session"].as_str().unwrap();
+            event["cause"] == "launched" && stage.session(session)["title"] == title.as_str()
+        });
+        let id = launched["session"].as_str().unwrap().to_owned();
         stage.await_reached(&reached, &id);
         front.signal(Signal::INT);
         front.finish().expect(130);
@@ -51,7 +54,8 @@ pub(crate) fn interrupted_in_front_at_every_moment(stage: &Stage) {
     }
 }
 
-/// Somebody else kills the agent's process: that is its failure, and nothing of it stays.
+/// Somebody else kills the agent's process: that is its failure, and of its tools it is
+/// told how many it has left.
 pub(crate) fn killed_from_outside_at_every_moment(stage: &Stage) {
     for moment in Moment::ALL {
         let (prompt, reached) = stage.prompt_for(moment);
@@ -62,7 +66,7 @@ pub(crate) fn killed_from_outside_at_every_moment(stage: &Stage) {
         stage.assert_ended(&session, "failed", "signal");
         assert_eq!(session["exit"]["signal"], "SIGKILL", "{session:#}");
         assert_eq!(session["intent"], json!(null));
-        stage.assert_nothing_is_left();
+        stage.end_what_is_left_of(&session);
     }
 }
 
