@@ -426,7 +426,7 @@ impl Desk {
             return;
         }
         let (from, read_to) = (self.kept_to, self.listener.lines_to());
-        let items = with_prompt(&self.spec, from, items);
+        let items = with_prompt(&self.spec.prompt, from, items);
         self.kept_to = read_to;
         self.desks.scribe.put_down(Batch { session: self.session, from, items, read_to });
     }
