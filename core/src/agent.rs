@@ -18,6 +18,7 @@ use crate::session::{Report, Session};
 use crate::status::Status;
 use crate::stop::{Actor, StopKind};
 use crate::time::Timestamp;
+use crate::verdict::{End, Exit};
 
 /// What was ordered of an agent. Fixed at the launch.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -384,6 +385,21 @@ impl View {
             return None;
         }
         self.report.clone().map(Happening::Reported)
+    }
+
+    /// Returns what is to be handed in before the end of the process is, when all that it printed was
+    /// read, or `None` when there is nothing more.
+    ///
+    /// An agent that waits for messages and is killed by somebody else has not reported its end: what
+    /// it said of its last turn is not about what it might have done next.
+    #[must_use]
+    pub fn before_end(&self, session: &Session, end: Option<End>) -> Option<Happening> {
+        let left_by_itself = matches!(end, Some(End::Exited { exit: Exit::Code(_), .. }));
+        let is_finished = session.machine.intent() == Some(StopKind::Finish);
+        if session.is_interactive() && !left_by_itself && !is_finished {
+            return None;
+        }
+        self.next(session, true)
     }
 
     /// Returns the report that counts at the end, unless it is known. What is said after somebody

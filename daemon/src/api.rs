@@ -17,9 +17,13 @@ use crate::serve::AgentRequest;
 use crate::signal_name;
 
 mod agent;
+mod conversation;
 
 pub(crate) use agent::{
     AgentView, AnswerRequest, ApprovalView, BypassRequest, RequestView, dollars,
+};
+pub(crate) use conversation::{
+    HitView, HitsView, MessageView, MessagesView, TurnUsageView, UsageView,
 };
 
 /// The header of an answer with output: the offset of its first byte. It is more than was asked for

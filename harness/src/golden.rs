@@ -144,6 +144,8 @@ impl Lines {
             | Record::BypassTold { .. }
             | Record::LaunchCalled { .. }
             | Record::AttachCalled { .. }
+            | Record::AskCalled { .. }
+            | Record::AnswerGiven { .. }
             | Record::SignalCalled { .. }
             | Record::Booted { .. }
             | Record::Bug { .. } => self.effects.push(record.to_string().replace(' ', ":")),

@@ -131,6 +131,8 @@ pub(crate) fn place(record: &Record) -> Option<(usize, String)> {
         Record::StoreCalled { .. }
         | Record::LaunchCalled { .. }
         | Record::AttachCalled { .. }
+        | Record::AskCalled { .. }
+        | Record::AnswerGiven { .. }
         | Record::SignalCalled { .. } => Some((CORE, format!("{record} ->"))),
         Record::Durable { change, writer, .. } => {
             let mark = if *writer == Writer::Intruder { " (second writer)" } else { "" };

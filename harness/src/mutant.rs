@@ -46,12 +46,12 @@ mutants! {
     M30 M31 M32 M33 M34 M35 M36 M37 M38 M39
     M40 M41 M42 M43 M44 M45 M46 M47 M48 M49
     M50 M51 M52 M53 M54 M55 M56 M57 M58 M59
-    M60 M61
+    M60 M61 M62 M63 M64 M65 M66
 }
 
 /// Mistakes that are made at the same time.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Mutants(u64);
+pub struct Mutants(u128);
 
 impl Mutants {
     /// What ships: none.
@@ -68,7 +68,7 @@ impl Mutants {
     pub const fn and(self, mutant: Mutant) -> Self {
         match mutant {
             Mutant::None => self,
-            mutant => Self(self.0 | 1 << (mutant as u64 - 1)),
+            mutant => Self(self.0 | 1 << (mutant as u128 - 1)),
         }
     }
 

@@ -61,6 +61,7 @@ impl Group {
             | Choice::Reap { .. }
             | Choice::Report { .. }
             | Choice::Request { .. }
+            | Choice::Turn { .. }
             | Choice::Say { .. } => Self::Processes,
             Choice::Due { .. } => Self::Deadlines,
             Choice::Launch { .. }

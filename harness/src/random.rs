@@ -3,7 +3,7 @@
 //! Each schedule draws weights of its own first, so that some schedules never crash and others
 //! hardly do anything else: even odds would starve the races that need one thing held back for long.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use crate::ghost::Entry;
 use crate::invariants::Violation;
@@ -263,7 +263,7 @@ impl Class {
             Choice::Exit { .. } => Self::Exit,
             Choice::Reap { lost: None, .. } => Self::Reap,
             Choice::Reap { lost: Some(_), .. } => Self::ReapLost,
-            Choice::Report { .. } | Choice::Request { .. } => Self::Word,
+            Choice::Report { .. } | Choice::Request { .. } | Choice::Turn { .. } => Self::Word,
             Choice::Due { kind: DueKind::Retry, .. } => Self::Retry,
             Choice::Due { .. } => Self::Due,
             Choice::Crash { .. } => Self::Crash,
@@ -348,7 +348,11 @@ impl Picker {
     const fn options(&mut self) -> LaunchOptions {
         let has_timeout = self.numbers.below(3) == 0;
         let has_grace = self.numbers.below(3) == 0;
+        let is_talked_with = self.numbers.below(3) == 0;
         LaunchOptions {
+            ask_ms: if is_talked_with { NonZeroU32::new(1_500) } else { None },
+            again_ms: if is_talked_with { NonZeroU32::new(500) } else { None },
+            idle_ms: if is_talked_with { NonZeroU32::new(4_000) } else { None },
             timeout_ms: if has_timeout { NonZeroU64::new(5_000) } else { None },
             grace_ms: if has_grace { Some((2_000, 1_000)) } else { None },
             linger_ms: if has_grace { Some(3_000) } else { None },

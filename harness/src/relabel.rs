@@ -53,6 +53,7 @@ impl Names {
             | Choice::Reap { process, .. }
             | Choice::Report { process, .. }
             | Choice::Request { process, .. }
+            | Choice::Turn { process, .. }
             | Choice::Say { process, .. }
             | Choice::AskApproval { process, .. } => *process = *self.processes.get(process)?,
             Choice::Crash { in_flight: Some(InFlight::KeepOnly(calls)) } => {

@@ -245,6 +245,7 @@ pub fn world_of<'a>(choices: impl IntoIterator<Item = &'a Choice>) -> String {
             | Choice::Start { .. }
             | Choice::AskApproval { .. }
             | Choice::Approve { .. }
+            | Choice::Turn { .. }
             | Choice::Bypass { .. } => {}
         }
     }

@@ -1,7 +1,7 @@
 //! Schedules that nobody wrote, thousands a run: no invariant may break in any of them.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use candor_core::status::Status;
 use candor_core::stop::StopKind;
@@ -125,19 +125,30 @@ fn options() -> impl Strategy<Value = LaunchOptions> {
     let grace_ms = option::of((0_u32..20_000, 0_u32..20_000));
     let codes = option::of(btree_set(any::<u8>(), 1..4));
     let timeout_ms = option::of(any::<NonZeroU16>());
-    (timeout_ms, grace_ms, option::of(0_u32..40_000), codes, any::<bool>()).prop_map(
-        |(timeout_ms, grace_ms, linger_ms, codes, always_reports)| LaunchOptions {
-            timeout_ms: timeout_ms.map(Into::into),
-            grace_ms,
-            linger_ms,
-            codes: codes.map(|codes| codes.into_iter().collect()),
-            always_reports,
+    let some = || option::of((1_u32..20_000).prop_map(|ms| NonZeroU32::new(ms).unwrap()));
+    let rungs = (some(), some(), some());
+    (timeout_ms, grace_ms, rungs, option::of(0_u32..40_000), codes, any::<bool>()).prop_map(
+        |(timeout_ms, grace_ms, (ask_ms, again_ms, idle_ms), linger_ms, codes, always_reports)| {
+            LaunchOptions {
+                ask_ms,
+                again_ms,
+                idle_ms,
+                timeout_ms: timeout_ms.map(Into::into),
+                grace_ms,
+                linger_ms,
+                codes: codes.map(|codes| codes.into_iter().collect()),
+                always_reports,
+            }
         },
     )
 }
 
 fn scripts() -> impl Strategy<Value = Vec<(u8, Command)>> {
-    let ask = prop_oneof![3 => Just(Ask::Interrupt), 1 => Just(Ask::Kill)];
+    let ask = prop_oneof![
+        3 => Just(Ask::Interrupt),
+        1 => Just(Ask::Kill),
+        2 => Just(Ask::Finish),
+    ];
     let command = prop_oneof![
         4 => options().prop_map(Command::Launch),
         2 => any::<u16>().prop_map(Command::Queue),

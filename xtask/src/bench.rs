@@ -39,7 +39,7 @@ struct Group {
     measure: fn(&Shell, &Bench) -> Result<Vec<Figure>>,
 }
 
-const GROUPS: [Group; 7] = [
+const GROUPS: [Group; 8] = [
     Group { name: "daemon", measure: one_daemon },
     Group {
         name: "restart",
@@ -49,6 +49,7 @@ const GROUPS: [Group; 7] = [
     Group { name: "overhead", measure: |shell, _| adapters::measure_launches(shell) },
     Group { name: "output", measure: |shell, bench| output::measure(shell, bench.full) },
     Group { name: "tree", measure: |shell, _| adapters::measure_tree(shell) },
+    Group { name: "conversations", measure: |shell, _| adapters::measure_conversations(shell) },
     Group { name: "agents", measure: |shell, _| agents::measure(shell) },
 ];
 

@@ -58,6 +58,9 @@ pub(super) struct Plan {
     pub(super) umask: u32,
     /// Whether its standard input is a pipe that is held open.
     pub(super) holds_input: bool,
+    /// Whether what it leaves behind ends with it unless it leaves with code 0: so it is with agents.
+    /// Only a shim does it.
+    pub(super) ends_rest: bool,
 }
 
 impl Plan {
@@ -91,6 +94,7 @@ impl Plan {
             folder: c_string(&spec.cwd, folder)?,
             umask: spec.umask & 0o777,
             holds_input: spec.input == StandardInput::Held,
+            ends_rest: spec.agent.is_some(),
         })
     }
 }

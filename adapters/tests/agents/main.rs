@@ -3,6 +3,7 @@
 //! The streams under `tests/agents/fixtures/` are those of the real programs against a stand-in for
 //! their providers, shortened. Beside each stands what is to be known of it.
 
+mod acp;
 mod claude;
 mod facts;
 mod fixtures;

@@ -10,6 +10,9 @@ use proptest::prelude::*;
 
 const SESSION: &str = "01a20211-a25b-7983-940a-15b8b5ed09c6";
 
+/// Gemini's session for that one.
+const GEMINI: &str = "243177e9-146e-85c5-95e8-66b4fefc0ae1";
+
 const ALL: [&dyn Agent; 3] = [&Codex, &Gemini, &OpenCode];
 
 fn order() -> Order {
@@ -52,7 +55,7 @@ fn a_plain_order_needs_no_value_of_the_users() {
     assert_eq!(arguments(&Codex, &order()), "/opt/program exec --json --skip-git-repo-check -");
     assert_eq!(
         arguments(&Gemini, &order()),
-        format!("/opt/program --output-format=stream-json --skip-trust --session-id={SESSION}")
+        format!("/opt/program --output-format=stream-json --skip-trust --session-id={GEMINI}")
     );
     assert_eq!(arguments(&OpenCode, &order()), "/opt/program run --format=json");
     for agent in ALL {
@@ -83,7 +86,7 @@ fn what_is_ordered_stands_behind_an_equals_sign() {
         arguments(&Gemini, &with("auto_edit")),
         format!(
             "/opt/program --image a --output-format=stream-json --skip-trust \
-             --model=some/model-1.5 --approval-mode=auto_edit --session-id={SESSION}"
+             --model=some/model-1.5 --approval-mode=auto_edit --session-id={GEMINI}"
         )
     );
     assert_eq!(
@@ -108,7 +111,7 @@ fn a_session_is_continued_and_copied_by_its_name() {
     let gemini = arguments(&Gemini, &continued(ID, false));
     assert!(gemini.ends_with(&format!(" --resume={ID}")), "{gemini}");
     assert_eq!(own(&Gemini, &continued(ID, false)).as_deref(), Some(ID));
-    assert_eq!(own(&Gemini, &order()).as_deref(), Some(SESSION));
+    assert_eq!(own(&Gemini, &order()).as_deref(), Some(GEMINI));
     assert!(refused(&Gemini, &continued(ID, true)).contains("leave out --fork"));
 
     let opencode = arguments(&OpenCode, &continued("ses_dfdd5", false));
@@ -116,6 +119,18 @@ fn a_session_is_continued_and_copied_by_its_name() {
     let opencode = arguments(&OpenCode, &continued("ses_dfdd5", true));
     assert!(opencode.ends_with(" --session=ses_dfdd5 --fork"), "{opencode}");
     assert_eq!(own(&OpenCode, &continued("ses_dfdd5", true)), None);
+}
+
+/// It tells files of the same minute apart by the first eight digits alone.
+#[test]
+fn geminis_sessions_of_one_minute_begin_differently() {
+    let begins = |session: &str| {
+        let order = Order { session: SessionId::from_uuid(session.parse().unwrap()), ..order() };
+        plan(&Gemini, &order).unwrap().agent_session.unwrap()[..8].to_owned()
+    };
+    let next = "01a20211-a25b-7983-940a-15b8b5ed09c7";
+    assert_ne!(begins(SESSION), begins(next));
+    assert_eq!(begins(SESSION), begins(SESSION));
 }
 
 /// `latest` and numbers are places in a list to Gemini, and what is no UUID makes Codex begin anew.

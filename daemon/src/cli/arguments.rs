@@ -68,6 +68,7 @@ pub(super) enum Verb {
     },
     Wait(Wait),
     Events(Events),
+    Search(Search),
     Rm(Rm),
     Prune(Prune),
     /// Prints a session's flight recording, which replays what happened to it
@@ -293,8 +294,32 @@ pub(super) struct Show {
     pub(super) json: bool,
 }
 
-/// Prints a session's output from the beginning: standard output to standard output, standard
-/// error to standard error
+/// Looks for words in what agents and their users said, the newest first
+///
+/// All of the words must be in one piece of a conversation, in any order; each finds all words that
+/// begin like it. "Words in quotes" are found as they stand, and -word keeps out what has that word.
+/// Put the whole in single quotes, so that the shell leaves it alone.
+#[derive(Args, Debug)]
+pub(super) struct Search {
+    /// What to look for
+    #[arg(required = true, value_name = "WORDS")]
+    pub(super) words: Vec<String>,
+    /// Only in this session
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) session: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(super) limit: u32,
+    /// Prints what is found as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Prints what a session has said from the beginning
+///
+/// Of a command that is its output: standard output to standard output, standard error to standard
+/// error. Of an agent it is the conversation as text: what was said, what was done with which tools,
+/// and what each turn has used; its standard error goes to standard error.
 #[derive(Args, Debug)]
 pub(super) struct Logs {
     /// The session: its id, or a unique beginning of it
@@ -303,7 +328,7 @@ pub(super) struct Logs {
     /// Goes on until the session ends
     #[arg(short, long)]
     pub(super) follow: bool,
-    /// Prints control sequences to a terminal, too
+    /// Prints the bytes as they are: an agent's lines, and control sequences to a terminal, too
     #[arg(long)]
     pub(super) raw: bool,
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::arguments::Logs;
 use super::reach::Reach;
 use super::terminal::OutputWriter;
-use super::{CliError, client, complain};
+use super::{CliError, client, complain, conversation};
 use crate::api::SessionView;
 use crate::exit_code;
 
@@ -15,6 +15,9 @@ pub(super) async fn main(arguments: Logs) -> Result<u8, CliError> {
     let mut session: SessionView = reach.get(&super::path_of(&id)).await?;
     let id = session.id.clone();
     let path = super::path_of(&id);
+    if session.agent.is_some() && !raw {
+        return of_agent(&reach, &session, follow).await;
+    }
     let stdout = copy(&reach, &id, "stdout", follow, OutputWriter::stdout(raw), Gaps::InTheOutput);
     let stderr = copy(&reach, &id, "stderr", follow, OutputWriter::stderr(raw), Gaps::InTheOutput);
     let copied = match follow {
@@ -27,6 +30,28 @@ pub(super) async fn main(arguments: Logs) -> Result<u8, CliError> {
         session = ended;
     }
     complain_of_missing(&session, copied);
+    Ok(exit_code::SUCCESS)
+}
+
+/// Prints an agent's conversation, and its standard error.
+async fn of_agent(reach: &Reach, session: &SessionView, follow: bool) -> Result<u8, CliError> {
+    let id = &session.id;
+    let writer = OutputWriter::stderr(false);
+    let stderr = copy(reach, id, "stderr", follow, writer, Gaps::OnStandardError);
+    let said = conversation::show(reach, id, session.status, follow);
+    let count = match follow {
+        true => tokio::try_join!(said, stderr)?.0,
+        false => {
+            let count = said.await?;
+            stderr.await?;
+            count
+        }
+    };
+    let printed = session.evidence.output.is_some_and(|output| output.stdout_bytes > 0);
+    // The prompt is always there.
+    if count <= 1 && printed {
+        complain(&"nothing that it printed is a conversation: `--raw` shows it as it is");
+    }
     Ok(exit_code::SUCCESS)
 }
 

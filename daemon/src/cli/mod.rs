@@ -4,6 +4,7 @@ mod agent;
 mod approvals;
 mod arguments;
 mod continuation;
+mod conversation;
 mod converse;
 mod daemon;
 mod doctor;
@@ -15,6 +16,7 @@ mod prune;
 mod reach;
 mod rm;
 mod run;
+mod search;
 mod send;
 mod show;
 mod stop;
@@ -104,6 +106,7 @@ fn dispatch(verb: Verb) -> Result<u8, CliError> {
         Verb::Timeline { id } => with_runtime(logs::timeline(id)),
         Verb::Rm(rm) => with_runtime(rm::main(rm)),
         Verb::Prune(prune) => with_runtime(prune::main(prune)),
+        Verb::Search(search) => with_runtime(search::main(search)),
         Verb::Events(events) => with_runtime(events::main(events)),
     }
 }

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::arguments::{LaunchOptions, Run};
 use super::reach::Reach;
 use super::terminal::OutputWriter;
-use super::{CliError, agent, client, complain, converse, logs, send};
+use super::{CliError, agent, client, complain, conversation, converse, logs, send};
 use crate::api::{LaunchRequest, SessionView, StopAnswer, StopReply};
 use crate::client::Client;
 use crate::config::Config;
@@ -186,9 +186,18 @@ async fn show_to_the_end(reach: &Reach, launched: &SessionView) -> Result<Sessio
     let stdout = OutputWriter::stdout(false);
     let stderr = OutputWriter::stderr(false);
     let path = format!("/v1/sessions/{id}/wait");
+    // What an agent prints is for programs; people are shown what is said. `None` is how much of the
+    // output was copied then.
+    let showing = async {
+        if launched.agent.is_some() {
+            return conversation::show(reach, id, launched.status, true).await.map(|_count| None);
+        }
+        let gaps = logs::Gaps::OnStandardError;
+        logs::copy(reach, id, "stdout", true, stdout, gaps).await.map(Some)
+    };
     let watching = async {
         tokio::join!(
-            logs::copy(reach, id, "stdout", true, stdout, logs::Gaps::OnStandardError),
+            showing,
             logs::copy(reach, id, "stderr", true, stderr, logs::Gaps::OnStandardError),
             reach.get::<SessionView>(&path),
         )
@@ -200,12 +209,12 @@ async fn show_to_the_end(reach: &Reach, launched: &SessionView) -> Result<Sessio
         never = converse::converse(reach, launched) => match never {},
     };
     // A reader that has left is no reason to leave the session's end unseen.
-    if let (Ok(stdout), Ok(stderr), Ok(session)) = (&stdout, &stderr, &session) {
+    if let (Ok(Some(stdout)), Ok(stderr), Ok(session)) = (&stdout, &stderr, &session) {
         logs::complain_of_missing(session, (*stdout, *stderr));
     }
-    for copied in [stdout, stderr] {
+    for copied in [stdout.map(drop), stderr.map(drop)] {
         match copied {
-            Ok(_) | Err(CliError::OutputClosed) => {}
+            Ok(()) | Err(CliError::OutputClosed) => {}
             Err(error @ CliError::Client(_)) => return Err(error),
             Err(error) => complain(&error),
         }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use candor_adapters::sqlite::conversations::{ConversationsFile, inspect};
 use candor_adapters::sqlite::{
     CheckReport, DamagedRow, Inspector, KnownSession, OpenError, check_copy,
 };
@@ -38,8 +39,37 @@ pub(super) async fn examine(home: &Home, tree: &Tree, daemon: &Daemon) -> (Vec<C
     let (backups_check, newest) = backups(home, tree);
     let restore = restore(home, newest.as_deref());
     let (mut checks, known) = main_file(home, tree, daemon, &restore).await;
-    checks.push(backups_check);
+    checks.extend([backups_check, conversations(home, tree)]);
     (checks, known)
+}
+
+/// Checks the database of conversations. Nothing is lost with it, and a daemon mends it by itself.
+fn conversations(home: &Home, tree: &Tree) -> Check {
+    const ID: &str = "conversations";
+    if tree.is_link(Path::new(Home::CONVERSATIONS)) {
+        let found = "the database of conversations is a link, which is not followed";
+        return Check::warning(
+            ID,
+            found,
+            "nothing: remove it, and the next daemon makes a new one",
+        );
+    }
+    match inspect(&home.conversations()) {
+        Ok(ConversationsFile::Absent) => Check::ok(ID, "there are no conversations yet"),
+        Ok(ConversationsFile::Sound { items }) => {
+            Check::ok(ID, format!("the conversations are as written: items {items}"))
+        }
+        Ok(ConversationsFile::OfNoUse { reason }) => Check::warning(
+            ID,
+            format!("the conversations are of no use to this version: {reason}"),
+            "nothing: the next daemon sets the file aside and reads them again from the outputs",
+        ),
+        Err(error) => Check::warning(
+            ID,
+            format!("the conversations cannot be looked at: {error}"),
+            "nothing: sessions do not need them; make the file readable and writable for you",
+        ),
+    }
 }
 
 async fn main_file(

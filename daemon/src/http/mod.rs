@@ -4,6 +4,7 @@
 //! of [`crate::api`]. It decides nothing about sessions.
 
 mod agents;
+mod conversations;
 mod events;
 mod input;
 mod output;
@@ -57,7 +58,12 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/sessions/{id}/kill", post(sessions::kill))
         .route("/v1/sessions/{id}/continue", post(agents::go_on))
         .route("/v1/sessions/{id}/finish", post(agents::finish))
-        .route("/v1/sessions/{id}/messages", post(agents::send).layer(input_limit))
+        .route(
+            "/v1/sessions/{id}/messages",
+            get(conversations::messages).merge(post(agents::send).layer(input_limit)),
+        )
+        .route("/v1/sessions/{id}/usage", get(conversations::usage))
+        .route("/v1/search", get(conversations::search))
         .route("/v1/sessions/{id}/requests/{number}", post(agents::answer))
         .route("/v1/sessions/{id}/bypass", post(agents::bypass))
         .route("/v1/approvals", get(agents::approvals))

@@ -21,6 +21,7 @@ pub(crate) use input::send;
 pub(crate) use refusal::Refusal;
 pub(crate) use registry::Registry;
 pub(crate) use removal::{absent, remove, would_remove};
+pub(crate) use scribe::printed_bytes;
 pub(crate) use session_task::Snapshot;
 pub(crate) use shutdown::Parting;
 #[cfg(target_os = "linux")]

@@ -5,13 +5,15 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use candor_adapters::agents::{self, Listener};
+use candor_adapters::agents::{self, Item, ItemKind, Listener, Place, Role};
 use candor_adapters::process::{Chunk, OutputReader, Stream};
 use candor_adapters::sqlite::ListQuery;
 use candor_adapters::sqlite::conversations::{AppendError, Batch, Conversations};
+use candor_core::agent::AgentSpec;
 use candor_core::ports::Repository as _;
 use candor_core::session::{Session, SessionId};
 use tokio::sync::{Notify, mpsc};
@@ -22,11 +24,17 @@ use super::App;
 /// Batches that may wait, at most. Each is what was understood of 256 KiB of output.
 const QUEUE_BATCHES_MAX: usize = 64;
 
+/// Bytes of text that may wait, at most: one line can have as many as a thousand others.
+const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// What is read of an output at one time, in bytes.
 const READ_BYTES_MAX: u64 = 256 * 1024;
 
 /// How long it is waited after something could not be put down, in milliseconds.
 const RETRY_MS: u64 = 5_000;
+
+/// The part of the first line that the prompt is given: no line has so many.
+const PROMPT_PART: u32 = u32::MAX;
 
 /// Sessions that are looked at together, whether something of them is missing.
 const LOOK_SESSIONS: u32 = 100;
@@ -38,6 +46,7 @@ pub(crate) struct Scribe(Arc<Shared>);
 struct Shared {
     conversations: Conversations,
     batches: mpsc::Sender<Batch>,
+    waiting_bytes: AtomicUsize,
     /// Sessions of which something is to be read again.
     missed: Mutex<BTreeSet<SessionId>>,
     stirred: Notify,
@@ -49,16 +58,31 @@ pub(super) struct Inbox(mpsc::Receiver<Batch>);
 impl Scribe {
     pub(super) fn new(conversations: Conversations) -> (Self, Inbox) {
         let (batches, inbox) = mpsc::channel(QUEUE_BATCHES_MAX);
-        let (missed, stirred) = (Mutex::default(), Notify::new());
-        (Self(Arc::new(Shared { conversations, batches, missed, stirred })), Inbox(inbox))
+        let (waiting_bytes, missed) = (AtomicUsize::new(0), Mutex::default());
+        let stirred = Notify::new();
+        let shared = Shared { conversations, batches, waiting_bytes, missed, stirred };
+        (Self(Arc::new(shared)), Inbox(inbox))
     }
 
     /// Hands over what was read. It does not wait: what finds no room is read again later.
     pub(super) fn put_down(&self, batch: Batch) {
-        let session = batch.session;
+        let (session, bytes) = (batch.session, text_bytes(&batch));
+        let waiting = self.0.waiting_bytes.load(Ordering::Relaxed);
+        if waiting.saturating_add(bytes) > QUEUE_BYTES_MAX {
+            return self.miss(session);
+        }
+        // Before it can be taken out again.
+        self.0.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         if self.0.batches.try_send(batch).is_err() {
+            self.0.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.miss(session);
         }
+    }
+
+    /// Takes a batch that was handed over, and adds it: see [`add`](Self::add).
+    async fn add_next(&self, batch: Batch) -> bool {
+        self.0.waiting_bytes.fetch_sub(text_bytes(&batch), Ordering::Relaxed);
+        self.add(batch).await
     }
 
     fn missed(&self) -> MutexGuard<'_, BTreeSet<SessionId>> {
@@ -88,6 +112,34 @@ impl Scribe {
     }
 }
 
+/// Returns what was said in a stretch of output, with the prompt as the beginning of it all. Not every
+/// agent repeats its prompt, and what does repeat it must not say it twice.
+pub(super) fn with_prompt(spec: &AgentSpec, from: u64, mut items: Vec<Item>) -> Vec<Item> {
+    let is_prompt = |item: &Item| {
+        item.role == Role::User && item.kind == ItemKind::Text && item.text == spec.prompt
+    };
+    items.retain(|item| !is_prompt(item));
+    if from == 0 {
+        let prompt = Item {
+            place: Place::default(),
+            part: PROMPT_PART,
+            role: Role::User,
+            kind: ItemKind::Text,
+            text: spec.prompt.clone(),
+            is_cut: false,
+            tool: None,
+            call: None,
+            is_error: false,
+            within: None,
+            at: None,
+            model: None,
+            usage: None,
+        };
+        items.insert(0, prompt);
+    }
+    items
+}
+
 /// Puts down what is handed over, until the daemon leaves; then what still waits.
 pub(super) async fn run(app: Arc<App>, Inbox(mut inbox): Inbox) {
     let scribe = &app.scribe;
@@ -100,7 +152,7 @@ pub(super) async fn run(app: Arc<App>, Inbox(mut inbox): Inbox) {
             biased;
             () = quiet.cancelled() => break,
             Some(batch) = inbox.recv() => {
-                if !scribe.add(batch).await {
+                if !scribe.add_next(batch).await {
                     rests_until = Instant::now() + Duration::from_millis(RETRY_MS);
                 }
             }
@@ -119,10 +171,15 @@ pub(super) async fn run(app: Arc<App>, Inbox(mut inbox): Inbox) {
         }
     }
     while let Ok(batch) = inbox.try_recv() {
-        if !scribe.add(batch).await {
+        if !scribe.add_next(batch).await {
             return;
         }
     }
+}
+
+/// Returns how many bytes of text wait with a batch.
+fn text_bytes(batch: &Batch) -> usize {
+    batch.items.iter().map(|item| item.text.len()).sum()
 }
 
 /// Looks at all agents' sessions that have ended, whether something of their conversations is
@@ -145,7 +202,7 @@ async fn look_for_missing(app: &Arc<App>, live_ones_too: bool) {
         for session in sessions.filter(|session| session.spec.agent.is_some()) {
             let is_live = !session.status().is_terminal();
             let known = app.conversations.read_to(session.id).await;
-            let printed = session.sighting.output.map_or(0, |output| output.stdout_bytes);
+            let printed = printed_bytes(app, &session).await;
             let is_missing =
                 if is_live { live_ones_too } else { known.is_ok_and(|known| known < printed) };
             if is_missing {
@@ -153,6 +210,18 @@ async fn look_for_missing(app: &Arc<App>, live_ones_too: bool) {
             }
         }
     }
+}
+
+/// Returns how much a session that has ended has printed on standard output.
+pub(crate) async fn printed_bytes(app: &Arc<App>, session: &Session) -> u64 {
+    if let Some(output) = session.sighting.output {
+        return output.stdout_bytes;
+    }
+    // Nobody looked at its end. What left no file has printed nothing.
+    let (outputs, id) = (app.outputs.clone(), session.id);
+    let looking =
+        tokio::task::spawn_blocking(move || outputs.open(id, Stream::Stdout)?.size_bytes());
+    looking.await.map_err(io::Error::other).flatten().unwrap_or(0)
 }
 
 /// Reads a session's output from the beginning, and puts down what is missing. Says whether the next
@@ -163,11 +232,12 @@ async fn read_again(app: &Arc<App>, id: SessionId) -> bool {
         // It was removed meanwhile, or nothing is known of it.
         Ok(None) | Err(_) => return true,
     };
-    let (Ok(known), Ok(reader)) =
-        (app.conversations.read_to(id).await, app.outputs.open(id, Stream::Stdout))
-    else {
-        return true;
+    let Ok(known) = app.conversations.read_to(id).await else {
+        app.scribe.miss(id);
+        return false;
     };
+    // Without a file there is nothing to read.
+    let Ok(reader) = app.outputs.open(id, Stream::Stdout) else { return true };
     match copy(app, &session, known, reader).await {
         Ok(may_follow) => may_follow,
         Err(error) => {
@@ -210,6 +280,7 @@ async fn copy(
         items.retain(|item| item.place.offset >= known);
         let read_to = listener.lines_to();
         if !items.is_empty() || is_end {
+            let items = with_prompt(spec, from, items);
             let batch = Batch { session: session.id, from, items, read_to };
             if !app.scribe.add(batch).await {
                 return Ok(false);

@@ -269,8 +269,12 @@ impl SessionTask {
                 return None;
             }
             let desk = self.desk.as_mut()?;
-            let said = desk.next(self.supervisor.session(), self.clock.now().wall);
-            let Some(happening) = said.or_else(|| self.ending.take()) else { break };
+            let session = self.supervisor.session();
+            let happening = match &self.ending {
+                Some(ending) => desk.before(ending, session).or_else(|| self.ending.take()),
+                None => desk.next(session, self.clock.now().wall),
+            };
+            let Some(happening) = happening else { break };
             let result = self.supervisor.handle(happening).await;
             let is_refused = result.is_err();
             match self.take(result) {

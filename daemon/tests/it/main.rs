@@ -9,6 +9,7 @@ mod backups;
 mod bad_home;
 mod bad_input;
 mod completions;
+mod conversations;
 #[cfg(target_os = "linux")]
 mod crash;
 mod daemon_life;

@@ -1,28 +1,32 @@
-//! A model of a feature that is to come: what agents ask their users to approve.
+//! What agents ask their users to approve, by the names that timelines give it.
 //!
-//! It holds what the real one must keep. An approval is open from the commit that opens its request
-//! on; it is answered once; and the commit that leaves `waiting_input` withdraws what is left, so
-//! that a late answer meets nothing. A bypass is a moment that everybody is told of: nobody has to
-//! write anything when it has passed.
+//! How a request stands is read off the rows that the shipped supervisor stores: it is open from the
+//! commit that opens it on, it is answered once, and the commit that leaves `waiting_input` for good
+//! withdraws what is left, so that a late answer meets nothing. A bypass is a moment in the row that
+//! everybody is told of: nobody has to write anything when it has passed.
 
 use std::collections::BTreeMap;
 
+use candor_core::agent::RequestState;
 use candor_core::event::Cause;
 use candor_core::ports::Change;
 use candor_core::session::SessionId;
 
 use super::stage::State;
-use crate::ghost::{Record, Reply, Standing, Ticket};
+use crate::ghost::{Record, Standing};
 use crate::mutant::Mutant;
 use crate::timeline::names::ApprovalName;
+
+/// M59: choices between finding that a bypass is over and switching it off.
+const MONITOR_CHOICES: u8 = 1;
 
 /// Everything that was asked, and for how long everything is approved.
 #[derive(Default)]
 pub(crate) struct Approvals {
     asked: BTreeMap<ApprovalName, Approval>,
     bypasses: BTreeMap<SessionId, Bypass>,
-    /// M59: whose bypass was found to be over, and in which revision.
-    monitored: Option<(SessionId, u32)>,
+    /// M59: whose bypass was found to be over, in which revision, and how many choices ago.
+    monitored: Option<(SessionId, u32, u8)>,
 }
 
 struct Approval {
@@ -30,8 +34,6 @@ struct Approval {
     standing: Standing,
     /// Whether the conversation has a row of what is asked.
     is_linked: bool,
-    /// Who waits for their answer to be taken.
-    ticket: Option<Ticket>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -78,7 +80,7 @@ impl State {
         let bypass = self.approvals.bypasses.get(&session).copied().unwrap_or_default();
         let is_bypassed = self.log.now_ms() < bypass.until_ms;
         let standing = if is_bypassed { Standing::Answered } else { Standing::Asked };
-        let approval = Approval { session, standing, is_linked, ticket: None };
+        let approval = Approval { session, standing, is_linked };
         self.approvals.asked.insert(name, approval);
         self.log.push(Record::Approval { approval: name, session, standing });
         let was_set = bypass.until_ms > 0;
@@ -88,61 +90,48 @@ impl State {
         !is_bypassed
     }
 
-    /// Keeps a user's answer until the row says that the request is closed. Returns whether anybody
-    /// waits for it.
-    pub(crate) fn answer_approval(&mut self, name: ApprovalName, ticket: Ticket) -> bool {
-        if self.standing_of(name) != Some(Standing::Open) {
-            return false;
-        }
-        if let Some(approval) = self.approvals.asked.get_mut(&name) {
-            approval.ticket = Some(ticket);
-        }
-        self.stand(name, Standing::Answering);
-        true
-    }
-
     /// Reads from a change of a row what it means for what is asked.
     pub(crate) fn note_approvals(&mut self, change: &Change) {
-        let session = change.session.id;
-        if change.event.cause == Cause::RequestOpened
-            && let Some(name) = self.first(session, Standing::Asked)
-        {
-            self.stand(name, Standing::Open);
-        }
-        if change.event.cause == Cause::RequestClosed
-            && let Some(name) = self.first(session, Standing::Answering)
-        {
-            self.stand(name, Standing::Answered);
-        }
-        if change.session.machine.requests_open() == 0 {
-            for standing in [Standing::Open, Standing::Answering] {
-                while let Some(name) = self.first(session, standing) {
-                    self.stand(name, Standing::Withdrawn);
-                }
+        for request in &change.session.requests {
+            let Ok(name) = request.asked.agent_id.parse() else { continue };
+            let standing = match request.state {
+                RequestState::Open => Standing::Open,
+                RequestState::Approved | RequestState::Denied => Standing::Answered,
+                RequestState::Withdrawn => Standing::Withdrawn,
+            };
+            if self.standing_of(name).is_some_and(|known| known != standing) {
+                self.stand(name, standing);
             }
         }
+        if change.event.cause == Cause::SettingsChanged {
+            self.note_bypass(change);
+        }
+    }
+
+    fn note_bypass(&mut self, change: &Change) {
+        let session = change.session.id;
+        let now = self.now().wall.as_millisecond();
+        let left_ms = change.session.bypass_until.map_or(0, |until| until.as_millisecond() - now);
+        let known = self.approvals.bypasses.get(&session).map_or(0, |bypass| bypass.revision);
+        let until_ms = self.log.now_ms().saturating_add_signed(left_ms);
+        let revision = self.write_bypass(session, until_ms, known);
+        self.log.push(Record::BypassTold { session, revision });
     }
 
     /// Withdraws what a session's task has handled, and what changed no row: nobody waits any more.
     pub(crate) fn withdraw_ignored(&mut self, session: SessionId) {
-        for standing in [Standing::Asked, Standing::Answering] {
-            while let Some(name) = self.first(session, standing) {
-                self.stand(name, Standing::Withdrawn);
-            }
+        while let Some(name) = self.first(session, Standing::Asked) {
+            self.stand(name, Standing::Withdrawn);
         }
     }
 
-    /// Forgets what a daemon that has just ended knew: an answer that is in no row was not given,
-    /// and who waits for it is gone. What was asked and is in no row is moot: the agent asks again.
-    pub(crate) fn forget_answers(&mut self) {
+    /// Forgets what was asked and is in no row when a daemon ends: it is moot, and the agent asks
+    /// again.
+    pub(crate) fn forget_asked(&mut self) {
         let names: Vec<_> = self.approvals.asked.keys().copied().collect();
         for name in names {
-            let Some(approval) = self.approvals.asked.get_mut(&name) else { continue };
-            approval.ticket = None;
-            match approval.standing {
-                Standing::Asked => self.stand(name, Standing::Withdrawn),
-                Standing::Answering => self.stand(name, Standing::Open),
-                Standing::Open | Standing::Answered | Standing::Withdrawn => {}
+            if self.standing_of(name) == Some(Standing::Asked) {
+                self.stand(name, Standing::Withdrawn);
             }
         }
     }
@@ -158,22 +147,7 @@ impl State {
         let Some(approval) = self.approvals.asked.get_mut(&name) else { return };
         approval.standing = standing;
         let session = approval.session;
-        let is_settled = matches!(standing, Standing::Answered | Standing::Withdrawn);
-        let ticket = if is_settled { approval.ticket.take() } else { None };
         self.log.push(Record::Approval { approval: name, session, standing });
-        if let Some(ticket) = ticket {
-            let is_taken = standing == Standing::Answered;
-            let reply = if is_taken { Reply::Accepted } else { Reply::TooLate };
-            self.log.push(Record::Replied { ticket, reply });
-        }
-    }
-
-    /// Approves everything for a while, and tells everybody.
-    pub(crate) fn set_bypass(&mut self, session: SessionId, ms: u64) {
-        let until_ms = self.log.now_ms().saturating_add(ms);
-        let known = self.approvals.bypasses.get(&session).map_or(0, |bypass| bypass.revision);
-        let revision = self.write_bypass(session, until_ms, known);
-        self.log.push(Record::BypassTold { session, revision });
     }
 
     fn write_bypass(&mut self, session: SessionId, until_ms: u64, replaces: u32) -> u32 {
@@ -190,7 +164,11 @@ impl State {
         if !self.mutants.has(Mutant::M59) {
             return;
         }
-        if let Some((session, replaces)) = self.approvals.monitored.take() {
+        if let Some((_, _, choices @ 0..MONITOR_CHOICES)) = &mut self.approvals.monitored {
+            *choices += 1;
+            return;
+        }
+        if let Some((session, replaces, _)) = self.approvals.monitored.take() {
             let revision = self.write_bypass(session, 0, replaces);
             self.log.push(Record::BypassTold { session, revision });
             return;
@@ -198,6 +176,6 @@ impl State {
         let now_ms = self.log.now_ms();
         let mut bypasses = self.approvals.bypasses.iter();
         let over = bypasses.find(|(_, bypass)| bypass.until_ms > 0 && bypass.until_ms <= now_ms);
-        self.approvals.monitored = over.map(|(session, bypass)| (*session, bypass.revision));
+        self.approvals.monitored = over.map(|(session, bypass)| (*session, bypass.revision, 0));
     }
 }

@@ -6,7 +6,7 @@ use candor_core::machine::Machine;
 use candor_core::ports::{Change, Delivery};
 use candor_core::session::{EventId, Session, SessionId};
 use candor_core::status::Status;
-use candor_core::stop::{Actor, Signal};
+use candor_core::stop::{Actor, Signal, StopKind};
 use candor_core::time::Now;
 use candor_core::verdict::{End, Exit};
 use serde_json::{Value, json};
@@ -33,10 +33,31 @@ impl State {
         if self.mutants.has(Mutant::M26) && self.signal_came_late(change.session.id) {
             succeed(&mut forged);
         }
+        let machine = &change.session.machine;
+        let is_finish = machine.intent() == Some(StopKind::Finish);
+        if self.mutants.has(Mutant::M63) && is_finish && machine.verdict().is_some() {
+            interrupt(&mut forged);
+        }
+        let was_first = machine.report().is_some_and(|report| report.before_intent);
+        let is_asked = was_first && machine.intent().is_some() && machine.verdict().is_some();
+        if self.mutants.has(Mutant::M66) && is_asked && self.reports_of(change.session.id) > 1 {
+            interrupt(&mut forged);
+        }
         if self.mutants.has(Mutant::M40) && change.session.status().is_terminal() {
             forged.session.report = None;
         }
         forged
+    }
+
+    /// Counts the reports that the daemon has read of a session's agent.
+    fn reports_of(&self, id: SessionId) -> usize {
+        let own = self.process_of(id);
+        let entries = self.log.entries().iter();
+        let reports = entries.filter(|entry| match entry.record {
+            Record::Reported { process, .. } => own == Some(process),
+            _ => false,
+        });
+        reports.count()
     }
 
     /// Says whether a signal to a session's process found it dead.
@@ -134,4 +155,15 @@ fn end_by_report(change: &mut Change, success: bool, now: Now) {
     session.ended_at = Some(event.at);
     event.to = session.status();
     event.verdict = session.verdict();
+}
+
+/// Makes an end that of an interruption.
+fn interrupt(change: &mut Change) {
+    let Some(kind) = change.session.machine.intent() else { return };
+    change.session.machine = edited(&change.session.machine, |row| {
+        row["status"] = json!("completed");
+        row["verdict"] = json!({ "completed": { "interrupted": kind.as_str() } });
+    });
+    change.event.to = change.session.status();
+    change.event.verdict = change.session.verdict();
 }

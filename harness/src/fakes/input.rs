@@ -39,6 +39,12 @@ impl FakeInput {
 }
 
 impl State {
+    /// Says whether a process was sent this message before.
+    pub(crate) fn has_taken(&self, process: ProcessName, id: MessageId) -> bool {
+        let state = self.processes.get(&process);
+        state.is_some_and(|state| state.input.accepted.contains(&id))
+    }
+
     /// Sends a process something. One that digests its input ends when that does.
     pub(crate) fn send(&mut self, process: ProcessName, message: &Message) -> Sent {
         let Some(state) = self.processes.get_mut(&process).filter(|state| state.is_alive()) else {

@@ -147,6 +147,18 @@ pub enum Record {
         /// Which.
         revision: u32,
     },
+    /// P: a process is asked to end, on its standard input.
+    AskCalled {
+        /// Which.
+        process: ProcessName,
+    },
+    /// P: an agent has got the answer to what it asked, on its standard input.
+    AnswerGiven {
+        /// Which agent.
+        process: ProcessName,
+        /// To what.
+        approval: ApprovalName,
+    },
     /// P: the spawner was asked to launch.
     LaunchCalled {
         /// For whom.
@@ -255,6 +267,8 @@ pub enum Request {
     Start,
     /// To approve something.
     Approve(ApprovalName),
+    /// To let everything be approved for a while.
+    Bypass,
 }
 
 /// How an approval stands.
@@ -264,9 +278,7 @@ pub enum Standing {
     Asked,
     /// The row says so.
     Open,
-    /// The user has answered, and the row does not say so yet.
-    Answering,
-    /// The agent has its answer.
+    /// The row says how the user has answered.
     Answered,
     /// It is moot.
     Withdrawn,

@@ -48,7 +48,9 @@ impl fmt::Display for Record {
             | Self::Stalled { .. }
             | Self::Listed { .. }
             | Self::Shown { .. } => write_client(formatter, self),
-            Self::LaunchCalled { .. }
+            Self::AskCalled { .. }
+            | Self::AnswerGiven { .. }
+            | Self::LaunchCalled { .. }
             | Self::Forked { .. }
             | Self::Told { .. }
             | Self::AttachCalled { .. }
@@ -81,6 +83,8 @@ fn write_client(formatter: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Res
 
 fn write_process(formatter: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
     match record {
+        Record::AskCalled { process } => write!(formatter, "ASK {process}"),
+        Record::AnswerGiven { process, approval } => write!(formatter, "{approval} to {process}"),
         Record::LaunchCalled { session } => {
             write!(formatter, "spawn {}", SessionName::of(*session))
         }
@@ -206,6 +210,7 @@ impl fmt::Display for Request {
             }
             Self::Start => formatter.write_str("start"),
             Self::Approve(approval) => write!(formatter, "approve {approval} of"),
+            Self::Bypass => formatter.write_str("bypass"),
         }
     }
 }
@@ -215,7 +220,6 @@ impl fmt::Display for Standing {
         formatter.write_str(match self {
             Self::Asked => "asked",
             Self::Open => "open",
-            Self::Answering => "answering",
             Self::Answered => "answered",
             Self::Withdrawn => "withdrawn",
         })

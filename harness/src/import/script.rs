@@ -245,8 +245,9 @@ impl<'a> Script<'a> {
         let words = match input {
             Input::Stop(StopKind::Interrupt) => format!("user interrupt {session}"),
             Input::Stop(StopKind::Kill) => format!("user kill {session}"),
+            Input::Stop(StopKind::Finish) => format!("user finish {session}"),
             Input::Stop(StopKind::Shutdown) => "shutdown".to_owned(),
-            Input::Stop(kind @ (StopKind::Timeout | StopKind::Superseded | StopKind::Finish)) => {
+            Input::Stop(kind @ (StopKind::Timeout | StopKind::Superseded)) => {
                 return Stuck::because(format!("nobody can ask for a {kind}"));
             }
             Input::Spawned => format!("spawn ok {session} -> {process}"),
@@ -258,9 +259,10 @@ impl<'a> Script<'a> {
             }
             Input::Unreachable => format!("spawn unknown {session}"),
             Input::Adopted => format!("attach {session} up"),
-            Input::TurnEnded | Input::TurnBegan | Input::SettingsChanged => {
-                return Stuck::because(format!("the format has no word for {input:?}"));
-            }
+            Input::TurnEnded => format!("turn {process} ended"),
+            Input::TurnBegan => format!("turn {process} began"),
+            // For how long is not recorded, and decides nothing.
+            Input::SettingsChanged => format!("user bypass {session} 1"),
             Input::RequestOpened => format!("request {process} opened"),
             Input::RequestClosed => format!("request {process} closed"),
             Input::FinalReport { success: true } => format!("report {process} success"),

@@ -1,6 +1,7 @@
 //! What callers are told.
 
 use candor_core::event::Cause;
+use candor_core::status::Status;
 use candor_core::stop::{Actor, Rung, StopKind};
 
 use super::history::{SessionHistory, TicketHistory};
@@ -93,7 +94,8 @@ pub(super) fn truthful(history: &History, entry: &Entry) -> Finding {
     }
     if let Record::LaunchCalled { session } = &entry.record {
         let mut births = history.tickets.values().filter(|asked| {
-            let is_birth = !matches!(asked.request, Request::Stop(_) | Request::Approve(_));
+            let is_birth =
+                !matches!(asked.request, Request::Stop(_) | Request::Approve(_) | Request::Bypass);
             asked.session == *session && is_birth
         });
         // Only the last who asked counts: a draft may be started again. A daemon that was started
@@ -129,6 +131,10 @@ fn is_true(history: &History, ticket: Ticket, asked: &TicketHistory, reply: Repl
                 row.is_some()
             }
             Request::Approve(approval) => history.standing(approval) == Some(Standing::Answered),
+            // Where it is left as it is, the end is decided, and nothing is asked any more.
+            Request::Bypass => row.is_some_and(|row| {
+                row.bypass_until.is_some() || row.status() == Status::Completing
+            }),
             Request::Stop(kind) => row.is_some_and(|row| {
                 row.intent.is_some_and(|intent| intent.kind == kind) || row.status().is_terminal()
             }),
@@ -155,6 +161,7 @@ fn is_open(history: &History, request: Request) -> bool {
         | Request::Queue { .. }
         | Request::Stop(_)
         | Request::Continue { .. }
+        | Request::Bypass
         | Request::Start => true,
     }
 }
@@ -173,6 +180,10 @@ fn was_done(history: &History, ticket: Ticket, asked: &TicketHistory) -> bool {
             !since.is_empty()
         }
         Request::Approve(approval) => history.standing(approval) == Some(Standing::Answered),
+        Request::Bypass => {
+            let sets = |cause| cause == Cause::SettingsChanged;
+            !is_asked_by_others && since.iter().any(|version| sets(version.change.event.cause))
+        }
         Request::Stop(kind) => {
             let is_stop = |cause| cause == Cause::Stop(kind);
             !is_asked_by_others
@@ -182,4 +193,16 @@ fn was_done(history: &History, ticket: Ticket, asked: &TicketHistory) -> bool {
                 })
         }
     }
+}
+
+/// INV-35.
+pub(super) fn answers_are_given_once(history: &History, entry: &Entry) -> Finding {
+    let Record::AnswerGiven { process, approval } = &entry.record else {
+        return None;
+    };
+    if history.answers_given.contains(approval) {
+        return Some(format!("{process} gets the answer to {approval} once more"));
+    }
+    let is_stored = history.standing(*approval) == Some(Standing::Answered);
+    (!is_stored).then(|| format!("{process} gets an answer to {approval} that is in no row"))
 }

@@ -136,7 +136,8 @@ pub(super) fn nobody_is_held_up(_history: &History, rest: &Rest) -> Finding {
 pub(super) fn lists_are_the_store(history: &History, rest: &Rest) -> Finding {
     let mut waiting = rest.sessions.iter().filter(|session| {
         let is_still = !session.is_blocked && !session.is_under_way;
-        is_still && session.session.status() == Status::WaitingInput
+        let machine = &session.session.machine;
+        is_still && machine.status() == Status::WaitingInput && !machine.awaits_message()
     });
     let unasked = waiting.find(|session| {
         let mut own = history.approvals.values().filter(|(id, _)| *id == session.id()).peekable();

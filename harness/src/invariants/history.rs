@@ -1,6 +1,6 @@
 //! The log, folded into what the invariants ask for: per session, process, request and client.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candor_core::event::Seq;
 use candor_core::ports::{Change, Delivery};
@@ -30,6 +30,8 @@ pub struct History {
     pub(super) verdicts: Vec<(Evidence, Verdict)>,
     pub(super) approvals: BTreeMap<ApprovalName, (SessionId, Standing)>,
     pub(super) bypasses: BTreeMap<SessionId, BypassHistory>,
+    /// What agents have been told the answer to.
+    pub(super) answers_given: BTreeSet<ApprovalName>,
     /// The revision of each session that each client shows.
     pub(super) shown: BTreeMap<(ClientName, SessionId), Revision>,
     moment: (usize, u64),
@@ -267,6 +269,14 @@ impl History {
                     process.seen = Some((life, *lost));
                 }
             }
+            Record::AskCalled { process } => {
+                if let Some(id) = self.processes.get(process).map(|process| process.session) {
+                    self.session(id).signals.push(Sent { rung: Rung::Ask, at_ms });
+                }
+            }
+            Record::AnswerGiven { approval, .. } => {
+                self.answers_given.insert(*approval);
+            }
             Record::SignalCalled { process, signal } => {
                 self.signal_called(at_ms, *process, *signal);
             }
@@ -333,7 +343,11 @@ impl History {
 const fn parent_of(request: Request) -> Option<SessionId> {
     match request {
         Request::Queue { parent } | Request::Continue { parent } => Some(parent),
-        Request::Launch | Request::Stop(_) | Request::Start | Request::Approve(_) => None,
+        Request::Launch
+        | Request::Stop(_)
+        | Request::Start
+        | Request::Approve(_)
+        | Request::Bypass => None,
     }
 }
 

@@ -58,7 +58,7 @@ impl Invariant {
 }
 
 /// Every invariant, in the order of its number.
-pub const ALL: [Invariant; 32] = [
+pub const ALL: [Invariant; 33] = [
     Invariant::new("INV-01", "every durable change follows the edge table").on_entry(status::edges),
     Invariant::new("INV-02", "no status contradicts the facts that are known at its revision")
         .on_entry(verdict::facts),
@@ -121,6 +121,8 @@ pub const ALL: [Invariant; 32] = [
         .on_entry(recovery::usurped_is_silent),
     Invariant::new("INV-34", "in a fair world, what was asked to end ends")
         .at_fair_end(recovery::comes_to_an_end),
+    Invariant::new("INV-35", "an agent gets each answer once, and as it is stored")
+        .on_entry(api::answers_are_given_once),
 ];
 
 /// One breach, with where it happened.

@@ -7,7 +7,7 @@ use candor_core::input::Deadline;
 use candor_core::machine::Policy;
 use candor_core::ports::Delivery;
 use candor_core::status::Status;
-use candor_core::stop::{Rung, StopKind};
+use candor_core::stop::{Actor, Rung, StopKind};
 
 use super::history::rung_of;
 use super::status::{durable, name};
@@ -112,9 +112,16 @@ pub(super) fn ladder(history: &History, entry: &Entry) -> Finding {
     })
 }
 
-/// INV-21, on entry: a time limit is not over before its time.
+/// INV-21, on entry: a time limit is not over before its time, and nobody is finished for waiting who
+/// waits for no message or for an answer as well.
 fn time_limit(history: &History, entry: &Entry) -> Finding {
     let (before, change) = durable(history, entry)?;
+    let is_idle = change.event.cause == Cause::Stop(StopKind::Finish);
+    if is_idle && change.event.by == Actor::Daemon {
+        let machine = &before?.machine;
+        let waits = machine.awaits_message() && machine.requests_open() == 0;
+        return (!waits).then(|| format!("{} is finished, and waits for no message", name(change)));
+    }
     let limit_ms = change.session.machine.policy().timeout_ms.map(NonZeroU64::get);
     if change.event.cause != Cause::Stop(StopKind::Timeout) {
         return None;

@@ -1,9 +1,11 @@
 //! What an end means, judged from the facts that the log holds.
 
+use candor_core::agent::Request;
 use candor_core::event::Cause;
+use candor_core::ports::Change;
 use candor_core::session::Session;
 use candor_core::status::Status;
-use candor_core::stop::StopKind;
+use candor_core::stop::{Intent, StopKind};
 use candor_core::verdict::{Completion, End, Exit, Failure, LostReason, Verdict};
 
 use super::history::SessionHistory;
@@ -11,6 +13,7 @@ use super::status::{durable, name};
 use super::{Finding, History};
 use crate::ghost::{Entry, Record, Told, Writer};
 use crate::plan;
+use crate::timeline::names::ApprovalName;
 
 /// INV-02.
 pub(super) fn facts(history: &History, entry: &Entry) -> Finding {
@@ -22,11 +25,13 @@ pub(super) fn facts(history: &History, entry: &Entry) -> Finding {
     let machine = &change.session.machine;
     if machine.status() == Status::Running
         && let Some(approval) = history.open_approval(change.session.id)
+        && !is_closed_by(change, approval)
     {
         return Some(format!("{} runs, and {approval} is open", name(change)));
     }
     if change.event.cause == Cause::Reported {
-        let came_first = before.is_none_or(|before| before.intent.is_none());
+        let decides = |intent: Intent| plan::decides(intent.kind);
+        let came_first = !before.and_then(|before| before.intent).is_some_and(decides);
         let says_first = machine.report().is_some_and(|mark| mark.before_intent);
         if came_first != says_first {
             let order = if came_first { "before" } else { "after" };
@@ -44,6 +49,12 @@ pub(super) fn facts(history: &History, entry: &Entry) -> Finding {
     }
     let expected = plan::verdict(&machine.evidence()?);
     (verdict != expected).then(|| format!("{} is {verdict}, should be {expected}", name(change)))
+}
+
+/// Says whether a change is the one in which something that was asked is answered or withdrawn.
+fn is_closed_by(change: &Change, approval: ApprovalName) -> bool {
+    let named = |request: &&Request| request.asked.agent_id == approval.to_string();
+    change.session.requests.iter().find(named).is_some_and(|request| !request.is_open())
 }
 
 /// Whether somebody who could know it has told the daemon of this end, and it is the truth.

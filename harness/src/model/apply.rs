@@ -78,6 +78,19 @@ impl Model {
                 session.stops_left -= 1;
                 self.ask(session, Deed::KILL, Asked::Stop);
             }
+            Verb::Finish => {
+                session.stops_left -= 1;
+                self.ask(session, Deed::FINISH, Asked::Stop);
+            }
+            Verb::Settings => {
+                session.settings_left -= 1;
+                self.take(session, Deed::SETTINGS, Asked::Setting);
+            }
+            Verb::EndTurn => {
+                session.turns_left -= 1;
+                self.take(session, Deed::TURN_ENDED, Asked::Nobody);
+            }
+            Verb::BeginTurn => self.take(session, Deed::TURN_BEGAN, Asked::Nobody),
             Verb::StopForShutdown => self.ask(session, Deed::SHUTDOWN, Asked::Shutdown),
             Verb::Due => self.due(session, value),
             Verb::ParentEnded => self.take(session, Deed::PARENT_ENDED, Asked::Nobody),

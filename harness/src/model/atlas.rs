@@ -30,7 +30,7 @@ const ENOENT: i32 = 2;
 const NUMBERS_MAX: usize = u16::MAX as usize;
 
 /// Things that can be done to a protocol.
-const DEEDS_MAX: usize = 48;
+const DEEDS_MAX: usize = 50;
 
 /// The entry of a deed that was not asked about yet.
 const UNKNOWN: (u16, ProtocolId) = (u16::MAX, 0);
@@ -80,7 +80,8 @@ impl Deed {
     pub(super) const TURN_ENDED: Self = Self(39);
     pub(super) const TURN_BEGAN: Self = Self(40);
     pub(super) const DUE: Self = Self(41);
-    const COUNT: u8 = 48;
+    pub(super) const SETTINGS: Self = Self(48);
+    const COUNT: u8 = 49;
 
     /// Returns the deed of the `index`-th exit, deadline or reason, counted from this one.
     pub(super) const fn plus(self, index: u8) -> Self {
@@ -115,14 +116,15 @@ impl Deed {
             38 => Input::Stop(StopKind::Finish),
             39 => Input::TurnEnded,
             40 => Input::TurnBegan,
-            41.. => Input::Due(*DEADLINES.get(usize::from(self.0 - Self::DUE.0))?),
+            41..=47 => Input::Due(DEADLINES[usize::from(self.0 - Self::DUE.0)]),
+            48 => Input::SettingsChanged,
             _ => return None,
         })
     }
 
     /// Says whether somebody asks for it, who may be refused.
     const fn is_command(self) -> bool {
-        self.0 <= Self::SHUTDOWN.0 || self.0 == Self::FINISH.0
+        self.0 <= Self::SHUTDOWN.0 || matches!(self, Self::FINISH | Self::SETTINGS)
     }
 }
 
@@ -212,7 +214,6 @@ pub(super) struct Row {
     pub(super) has_report: bool,
     pub(super) rung: Option<Rung>,
     pub(super) awaits_message: bool,
-    pub(super) requests_open: u16,
     pub(super) revision: u8,
     /// What a second daemon's kill would make of it, or 0.
     pub(super) intruded: MachineId,
@@ -404,7 +405,6 @@ fn row_of(machine: &Machine) -> Row {
         has_report: machine.report().is_some(),
         rung: machine.rung(),
         awaits_message: machine.awaits_message(),
-        requests_open: machine.requests_open(),
         revision: u8::try_from(revision).unwrap_or(u8::MAX),
         intruded: 0,
     }

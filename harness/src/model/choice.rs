@@ -17,6 +17,8 @@ pub(super) enum Verb {
     Queue,
     Interrupt,
     Kill,
+    Finish,
+    Settings,
     Shutdown,
     StopForShutdown,
     Effect,
@@ -47,6 +49,8 @@ pub(super) enum Verb {
     ReadReport,
     OpenRequest,
     CloseRequest,
+    EndTurn,
+    BeginTurn,
     Due,
     ParentEnded,
     SignalKills,
@@ -77,6 +81,8 @@ impl Verb {
             Self::Queue => "user queue",
             Self::Interrupt => "user interrupt",
             Self::Kill => "user kill",
+            Self::Finish => "user finish",
+            Self::Settings => "user bypass",
             Self::Shutdown => "shutdown",
             Self::StopForShutdown => "stop for shutdown",
             Self::Effect => "write takes effect",
@@ -107,6 +113,8 @@ impl Verb {
             Self::ReadReport => "report",
             Self::OpenRequest => "request opened",
             Self::CloseRequest => "request closed",
+            Self::EndTurn => "turn ended",
+            Self::BeginTurn => "turn began",
             Self::Due => "due",
             Self::ParentEnded => "parent ended",
             Self::SignalKills => "signal kills",
@@ -132,7 +140,12 @@ impl Verb {
     /// process, its client or its task; or `None` for the daemon's own.
     pub(super) const fn role(self) -> Option<usize> {
         match self {
-            Self::Launch | Self::Queue | Self::Interrupt | Self::Kill => Some(0),
+            Self::Launch
+            | Self::Queue
+            | Self::Interrupt
+            | Self::Kill
+            | Self::Finish
+            | Self::Settings => Some(0),
             Self::Effect
             | Self::Acknowledge
             | Self::NotStored
@@ -151,6 +164,8 @@ impl Verb {
             | Self::Say
             | Self::OpenRequest
             | Self::CloseRequest
+            | Self::EndTurn
+            | Self::BeginTurn
             | Self::SignalKills
             | Self::SignalExits
             | Self::SignalReports
@@ -203,6 +218,8 @@ impl Verb {
                 | Self::Queue
                 | Self::Interrupt
                 | Self::Kill
+                | Self::Finish
+                | Self::Settings
                 | Self::Shutdown
                 | Self::NotStored
                 | Self::KeptUnknown
@@ -219,6 +236,8 @@ impl Verb {
                 | Self::Say
                 | Self::OpenRequest
                 | Self::CloseRequest
+                | Self::EndTurn
+                | Self::BeginTurn
                 | Self::Crash
                 | Self::BootOther
                 | Self::Connect

@@ -62,7 +62,8 @@ const LIVENESS_INVARIANTS: [u8; 1] = [34];
 /// What the verbs are, for the help of the binary that has them.
 pub const HELP: &str =
     "  race-sim explore [--config NAME] [--sessions N] [--crash N] [--dbfault N] [--interrupts N]
-                   [--continues N] [--requests N] [--silences N] [--misfires N] [--reuses N]
+                   [--continues N] [--requests N] [--turns N] [--settings N]
+                   [--finish] [--ladder] [--silences N] [--misfires N] [--reuses N]
                    [--exits N] [--reports N]
                    [--shutdowns N] [--connects N] [--timeout] [--sym] [--nightly]
                    [--budget SECONDSs]

@@ -13,7 +13,7 @@ const OUT_OF_SIGHT: [&str; 5] = [
     "more than three sessions, more faults than stand above, more than one client",
     "how long things take: every deadline may come at any moment",
     "what is said beside final reports and requests: lines, usage, tokens, titles",
-    "drafts, approvals, and the continuation of a session that has ended",
+    "drafts, the names of requests, and the continuation of a session that has ended",
     "the store's files, sockets, and the kernel: their adapters have contract suites",
 ];
 
@@ -85,14 +85,17 @@ pub fn coverage_statement(push: &Push) -> String {
 fn line(report: &Report) -> String {
     let Report { config, states, transitions, depth, .. } = report;
     let kill = if config.has_kill { ", kills" } else { "" };
+    let finish = if config.has_finish { ", finish" } else { "" };
+    let ladder = if config.has_whole_ladder { ", the whole ladder" } else { "" };
     let timeout = if config.has_timeout { ", a time limit" } else { "" };
     let steps = if config.is_stepwise { ", a crash after each step of a write" } else { "" };
     let word = if report.is_exhaustive() { "exhaustive" } else { "cut short" };
     let symmetric = if config.is_symmetric { ", up to symmetry" } else { "" };
     format!(
         "{word} {:<13} {} session{}, <= {} crashes, {} store faults, {} stops each, {} \
-         continues, {} exits, {} reports, {} requests, {} silences, {} misfires, {} reused numbers, {} shutdowns, {} connects{kill}{timeout}{steps}{symmetric}: {states} \
-         states, {transitions} transitions, depth {depth}, {:.1} M transitions/s",
+         continues, {} exits, {} reports, {} requests, {} turns, {} settings, {} silences, {} misfires, {} reused \
+         numbers, {} shutdowns, {} connects{kill}{finish}{ladder}{timeout}{steps}{symmetric}: \
+         {states} states, {transitions} transitions, depth {depth}, {:.1} M transitions/s",
         config.name,
         config.sessions,
         if config.sessions == 1 { "" } else { "s" },
@@ -103,6 +106,8 @@ fn line(report: &Report) -> String {
         config.exits,
         config.reports,
         config.requests,
+        config.turns,
+        config.settings,
         config.silences,
         config.misfires,
         config.reuses,

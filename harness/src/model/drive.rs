@@ -253,6 +253,11 @@ impl Model {
                 self.broken |= if session.row == 0 { bit(27) } else { 0 };
                 return;
             }
+            Asked::Setting => {
+                let is_over = matches!(answer, Answer::AlreadyEnded(_)) == row.is_terminal;
+                self.broken |= if is_over { 0 } else { bit(27) };
+                return;
+            }
             Asked::Shutdown => session.is_asked_to_leave = true,
             Asked::Stop => {}
         }

@@ -30,6 +30,8 @@ pub(super) fn wanted_of(flags: &[&str]) -> Result<Wanted, CommandError> {
                 continue;
             }
             "--timeout" => config.has_timeout = true,
+            "--finish" => config.has_finish = true,
+            "--ladder" => config.has_whole_ladder = true,
             "--sym" => config.is_symmetric = true,
             "--config" => {
                 let name = words.next().copied().unwrap_or_default();
@@ -58,6 +60,7 @@ pub(super) fn wanted_of(flags: &[&str]) -> Result<Wanted, CommandError> {
 const fn unsearchable(config: &Config) -> Option<&'static str> {
     match config {
         Config { sessions: 0, .. } => Some("`--sessions` needs one session at least"),
+        Config { settings: 4.., .. } => Some("`--settings` goes up to 3"),
         Config { continues: 2.., .. } => Some("`--continues` goes up to 1"),
         Config { is_symmetric: true, continues: 1, .. } => {
             Some("`--sym` does not go with `--continues`")
@@ -94,6 +97,8 @@ fn field<'a>(config: &'a mut Config, flag: &str) -> Option<&'a mut u8> {
         "--interrupts" => &mut config.interrupts,
         "--continues" => &mut config.continues,
         "--requests" => &mut config.requests,
+        "--turns" => &mut config.turns,
+        "--settings" => &mut config.settings,
         "--silences" => &mut config.silences,
         "--misfires" => &mut config.misfires,
         "--reuses" => &mut config.reuses,

@@ -4,6 +4,7 @@
 use candor_core::event::Cause;
 use candor_core::machine::Machine;
 use candor_core::status::Status;
+use candor_core::stop::StopKind;
 use candor_core::verdict::{End, Exit};
 use serde_json::{Value, json};
 
@@ -26,6 +27,11 @@ pub(super) fn forged(mutant: Mutant, next: &Machine, cause: Cause) -> Machine {
             row["status"] = json!("running");
             row["is_up"] = json!(true);
         }),
+        Mutant::M63 if next.intent() == Some(StopKind::Finish) => interrupted(next),
+        Mutant::M66 if next.intent().is_some_and(|kind| kind != StopKind::Finish) => {
+            let had_won = next.report().is_some_and(|it| it.success && it.before_intent);
+            if had_won { interrupted(next) } else { *next }
+        }
         _ => *next,
     }
 }
@@ -58,6 +64,15 @@ fn completed(machine: &Machine) -> Machine {
         if row["end"].is_null() {
             row["end"] = json!("never_ran");
         }
+    })
+}
+
+/// Returns the row with its end, if it has one, as that of an interruption.
+fn interrupted(machine: &Machine) -> Machine {
+    let (Some(_), Some(kind)) = (machine.verdict(), machine.intent()) else { return *machine };
+    edited(machine, |row| {
+        row["status"] = json!("completed");
+        row["verdict"] = json!({ "completed": { "interrupted": kind.as_str() } });
     })
 }
 

@@ -54,6 +54,7 @@ pub(super) const fn arena(arena: Arena) -> Config {
         Arena::One => Config::SMALL,
         Arena::Client => Config::CLIENT,
         Arena::Signals => Config::SIGNALS,
+        Arena::Talk => Config::TALK,
         Arena::Child => Config { is_stepwise: false, ..Config::CHILD },
         Arena::Shutdown => Config::SHUTDOWN,
         Arena::Two => Config::TWO,

@@ -3,7 +3,7 @@
 use candor_core::status::Status;
 
 use super::Model;
-use super::atlas::{DEADLINES, View};
+use super::atlas::{DEADLINES, Row, View};
 use super::choice::{Menu, Verb};
 use super::world::{Beside, Call, Daemon, Process, Said, Session, World};
 use crate::mutant::Mutant;
@@ -130,12 +130,18 @@ impl Model {
         session: &Session,
         menu: &mut Menu,
     ) {
-        let known = self.atlas.row(self.atlas.view(session.memory).machine);
+        let known = *self.atlas.row(self.atlas.view(session.memory).machine);
         if session.is_settled_in {
+            if session.settings_left > 0 {
+                menu.push(Verb::Settings, at, 0);
+            }
             if session.stops_left > 0 {
                 menu.push(Verb::Interrupt, at, 0);
                 if self.config.has_kill {
                     menu.push(Verb::Kill, at, 0);
+                }
+                if self.config.has_finish {
+                    menu.push(Verb::Finish, at, 0);
                 }
             }
             if world.shared.daemon == Daemon::Leaving && !session.is_asked_to_leave {
@@ -170,6 +176,7 @@ impl Model {
             menu.push(Verb::ParentEnded, at, 0);
         }
         self.offer_requests(at, session, known.status, menu);
+        self.offer_turns(at, session, &known, menu);
         if self.mutant.is_stray(session) {
             menu.push(Verb::Stray, at, 0);
         }
@@ -192,6 +199,20 @@ impl Model {
         }
         if session.requests > 0 {
             menu.push(Verb::CloseRequest, at, 0);
+        }
+    }
+
+    /// What an agent has said is held against the row, so that only differences are handed in.
+    fn offer_turns(&self, at: usize, session: &Session, known: &Row, menu: &mut Menu) {
+        let is_live = matches!(known.status, Status::Running | Status::WaitingInput);
+        if !session.is_held || session.process != Process::Alive || !is_live {
+            return;
+        }
+        if known.awaits_message {
+            menu.push(Verb::BeginTurn, at, 0);
+        }
+        if session.turns_left > 0 {
+            menu.push(Verb::EndTurn, at, 0);
         }
     }
 

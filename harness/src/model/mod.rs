@@ -42,9 +42,10 @@ mod search;
 mod table;
 mod world;
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use candor_core::machine::Policy;
+use candor_core::stop::Graces;
 
 pub use choice::Choice;
 pub use coverage::{Push, coverage_statement};
@@ -63,6 +64,10 @@ use atlas::{Atlas, MachineId};
 
 /// The time limit of the sessions that have one, in milliseconds. Its value means nothing here.
 const TIMEOUT_MS: u64 = 60_000;
+
+/// The grace of the rungs that only some agents have, and how long one waits for a message, in
+/// milliseconds. It means nothing here either.
+const RUNG_MS: u32 = 1_000;
 
 /// Sessions that a world holds, at most.
 pub const SESSIONS_MAX: usize = 3;
@@ -84,6 +89,10 @@ pub struct Config {
     pub continues: u8,
     /// Requests of each agent to its user.
     pub requests: u8,
+    /// Turns that each agent may end and then wait for a message.
+    pub turns: u8,
+    /// Times that the user of each session changes what passes without asking; three at most.
+    pub settings: u8,
     /// Launches, attaches and ends of each session of which nobody can say what became.
     pub silences: u8,
     /// Signals to each session that are denied, or of which nobody can say what became.
@@ -100,6 +109,10 @@ pub struct Config {
     pub reports: u8,
     /// Whether a user may ask for a kill, and not only for a polite end.
     pub has_kill: bool,
+    /// Whether a user may ask that it ends when its work is done.
+    pub has_finish: bool,
+    /// Whether the ladder has the rungs that only some agents have.
+    pub has_whole_ladder: bool,
     /// Whether a crash may fall between an acknowledgement and what follows from it. Nothing can
     /// tell that from a crash before the acknowledgement, so that large searches leave it out.
     pub is_stepwise: bool,
@@ -119,6 +132,8 @@ impl Config {
         interrupts: 1,
         continues: 0,
         requests: 0,
+        turns: 0,
+        settings: 0,
         silences: 0,
         misfires: 0,
         reuses: 0,
@@ -127,9 +142,35 @@ impl Config {
         exits: 2,
         reports: 2,
         has_kill: true,
+        has_finish: false,
+        has_whole_ladder: false,
         is_stepwise: true,
         has_timeout: false,
         is_symmetric: false,
+    };
+
+    /// One session that is talked with: turns, idling, requests between them, and all rungs.
+    pub const TALK: Self = Self {
+        name: "one-talk",
+        crashes: 1,
+        interrupts: 2,
+        requests: 1,
+        turns: 2,
+        reports: 2,
+        has_finish: true,
+        has_whole_ladder: true,
+        is_stepwise: true,
+        ..Self::LEAN
+    };
+
+    /// One session and its continuation, whose users change what passes without asking.
+    pub const SETTINGS: Self = Self {
+        name: "one-settings",
+        crashes: 1,
+        continues: 1,
+        settings: 1,
+        is_stepwise: true,
+        ..Self::LEAN
     };
 
     /// One session, small enough to be kept exactly.
@@ -328,11 +369,13 @@ impl Config {
         Self { name: "three-fault", store_faults: 1, ..Self::THREE_CRASH };
 
     /// What is searched on every push.
-    pub const PUSH: [Self; 15] = [
+    pub const PUSH: [Self; 17] = [
         Self::PLAIN,
         Self::LEAN,
         Self::SIGNALS,
         Self::REQUESTS,
+        Self::TALK,
+        Self::SETTINGS,
         Self::STEPS,
         Self::SMALL,
         Self::CHILD,
@@ -379,7 +422,10 @@ impl Config {
 
     fn policy(&self) -> Policy {
         let timeout_ms = if self.has_timeout { NonZeroU64::new(TIMEOUT_MS) } else { None };
-        Policy { timeout_ms, ..Policy::default() }
+        let rung_ms = NonZeroU32::new(RUNG_MS).filter(|_| self.has_whole_ladder);
+        let graces = Graces { ask_ms: rung_ms, interrupt_again_ms: rung_ms, ..Graces::DEFAULT };
+        let idle_ms = NonZeroU32::new(RUNG_MS).filter(|_| self.turns > 0);
+        Policy { graces, timeout_ms, idle_ms, ..Policy::default() }
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Arena {
     Child,
     /// One session and a daemon that leaves.
     Shutdown,
+    /// One session that is talked with.
+    Talk,
     /// Two sessions.
     Two,
 }
@@ -53,7 +55,7 @@ const fn seeded(
 
 /// Every mutant that breaks an invariant. M36, M38 and M39 are the harness's own, and are looked
 /// for by the self-tests; M37 is the shrinker's.
-pub const SEEDED: [Seeded; 41] = [
+pub const SEEDED: [Seeded; 43] = [
     seeded(Mutant::M00, Arena::One, &[63], "canary: a failure is reported on purpose"),
     seeded(Mutant::M01, Arena::One, &[5, 17], "signal first, store the intent after"),
     seeded(Mutant::M02, Arena::One, &[9], "write without compare-and-set"),
@@ -94,13 +96,18 @@ pub const SEEDED: [Seeded; 41] = [
     seeded(Mutant::M41, Arena::One, &[7], "running before the spawn has answered"),
     seeded(Mutant::M42, Arena::One, &[8], "an answered request sets running, whatever was"),
     seeded(Mutant::M43, Arena::One, &[24], "the end is written before the last output is read"),
+    seeded(Mutant::M63, Arena::Talk, &[3], "to finish counts as an interruption"),
+    seeded(Mutant::M66, Arena::Talk, &[3], "a report after the intent overrides the one before it"),
     seeded(Mutant::M44, Arena::Client, &[28], "reads from a memory behind what was published"),
 ];
 
 impl Mutant {
     /// Says whether the mutant changes what core wants to store.
     pub(super) const fn forges(self) -> bool {
-        matches!(self, Self::M14 | Self::M26 | Self::M28 | Self::M40 | Self::M41)
+        matches!(
+            self,
+            Self::M14 | Self::M26 | Self::M28 | Self::M40 | Self::M41 | Self::M63 | Self::M66
+        )
     }
 
     /// Says whether the mutant has something of its own to do to the session.

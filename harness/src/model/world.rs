@@ -64,6 +64,10 @@ pub(super) struct Session {
     /// What this session alone may still ask for.
     pub(super) stops_left: u8,
     pub(super) requests_left: u8,
+    /// Turns that its agent may yet end.
+    pub(super) turns_left: u8,
+    /// Times that its user may yet change what passes without asking; three at most.
+    pub(super) settings_left: u8,
     pub(super) silences_left: u8,
     /// Signals to it that may yet miss.
     pub(super) misfires_left: u8,
@@ -115,6 +119,7 @@ pub(super) enum Asked {
     Nobody,
     Launch,
     Stop,
+    Setting,
     Shutdown,
 }
 
@@ -170,6 +175,8 @@ impl Session {
         requests: 0,
         stops_left: 0,
         requests_left: 0,
+        turns_left: 0,
+        settings_left: 0,
         silences_left: 0,
         misfires_left: 0,
         reuses_left: 0,
@@ -197,7 +204,8 @@ impl Session {
             | (self.is_signalled as u8) << 5
             | (self.is_intruded as u8) << 6
             | (self.is_unkilled as u8) << 7;
-        let more_flags = self.is_reused as u8 | (self.is_unaware as u8) << 1;
+        let more_flags =
+            self.is_reused as u8 | (self.is_unaware as u8) << 1 | self.settings_left << 2;
         let [row_low, row_high] = self.row.to_le_bytes();
         let [memory_low, memory_high] = self.memory.to_le_bytes();
         [
@@ -229,16 +237,25 @@ impl Session {
                 self.reuses_left,
                 flags,
                 more_flags,
-                0,
+                self.turns_left,
             ]),
         ]
     }
 
     /// Returns the session as it is before anybody asks for it, with what is left of its budgets.
     pub(super) const fn unborn(&self) -> Self {
-        let Self { stops_left, requests_left, silences_left, .. } = *self;
-        let Self { misfires_left, reuses_left, .. } = *self;
-        Self { stops_left, requests_left, silences_left, misfires_left, reuses_left, ..Self::EMPTY }
+        let Self { stops_left, requests_left, turns_left, silences_left, .. } = *self;
+        let Self { misfires_left, reuses_left, settings_left, .. } = *self;
+        Self {
+            stops_left,
+            requests_left,
+            turns_left,
+            settings_left,
+            silences_left,
+            misfires_left,
+            reuses_left,
+            ..Self::EMPTY
+        }
     }
 
     /// Says whether the agent said something that the daemon did not read yet.
@@ -253,6 +270,8 @@ impl<const N: usize> World<N> {
         let session = Session {
             stops_left: config.interrupts,
             requests_left: config.requests,
+            turns_left: config.turns,
+            settings_left: config.settings,
             silences_left: config.silences,
             misfires_left: config.misfires,
             reuses_left: config.reuses,

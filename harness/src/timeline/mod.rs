@@ -4,8 +4,9 @@
 //! a rewrite of core moves only the golden block, and its diff is the review.
 //!
 //! ```text
-//! @0      user launch s1 [timeout=MS] [grace=MS,MS] [linger=MS] [codes=N,N] [always_reports]
-//! @+1     user queue s2 after s1 · user interrupt s1 · user kill s1 · shutdown
+//! @0      user launch s1 [timeout=MS] [grace=MS,MS] [ask=MS] [again=MS] [idle=MS]
+//!                         [linger=MS] [codes=N,N] [always_reports]
+//! @+1     user queue s2 after s1 · user interrupt|kill|finish s1 · shutdown
 //! @+1     write ok|err|unknown kept|unknown lost|conflict s1#1      a commit ends
 //! @+1     read ok|err s1#2                                          a read of the row ends
 //! @+1     fork s1 -> p1                                             it is there, nobody knows yet
@@ -14,7 +15,7 @@
 //!                                 |ignored|gone|denied|unknown
 //! @+1     exit p1 code N · exit p1 signal N [core] [oom]            it ends, unseen
 //! @+1     reap p1 [lost REASON]                                     the daemon sees it
-//! @+1     report p1 success|error · request p1 opened|closed
+//! @+1     report p1 success|error · request p1 opened|closed · turn p1 ended|began
 //! @+1     due s1 timeout|linger|idle|rung|retry
 //! @+1     crash · crash lose|keep · crash keep s1#3                 of the commits on their way
 //! @+1     boot same|other                                           daemon alone, or machine too
@@ -23,6 +24,7 @@
 //! @+1     fetch c1 · show c1                                        the list is read, and arrives
 //! @+1     say p1 success|error                                      written, and not read yet
 //! @+1     say p1 usage|stderr|oversized|unstored                    lines that decide nothing
+//! @+1     ask p1 a1 · user approve a1 · user bypass s1 MS           requests that have names
 //! @+1     second daemon                                             on the same store
 //! ...                                                               go on as a fair world does
 //! ```
@@ -31,7 +33,6 @@
 //!
 //! ```text
 //! @+1     user continue s1 as s2 · user draft s1 · user start s1
-//! @+1     ask p1 a1 · user approve a1 · user bypass s1 MS
 //! ```
 //!
 //! Calls on the store are named by their place among those for their session, sessions, processes

@@ -14,7 +14,7 @@ use super::names::{CallName, ProcessName};
 
 /// Every verb, as it is told to somebody who wrote another.
 const VERBS: &str = "user, shutdown, fork, spawn, write, read, signal, exit, reap, report, \
-    request, due, crash, boot, attach, connect, drop, stall, go, fetch, show, say, ask, second";
+    request, turn, due, crash, boot, attach, connect, drop, stall, go, fetch, show, say, ask, second";
 
 /// What an exit code may be, and a signal's number.
 const EXIT_CODE: &str = "an exit code from 0 to 255";
@@ -101,6 +101,7 @@ impl FromStr for Choice {
                 Self::Report { process: words.name("a process")?, success: report(&mut words)? }
             }
             "request" => request(&mut words)?,
+            "turn" => turn(&mut words)?,
             "due" => Self::Due { session: words.name("a session")?, kind: due(&mut words)? },
             "crash" => Self::Crash { in_flight: in_flight(&mut words)? },
             "boot" => Self::Boot { boot: boot(&mut words)? },
@@ -131,7 +132,7 @@ impl FromStr for Choice {
 
 fn user(words: &mut Words<'_>) -> Read<Choice> {
     const EXPECTED: &str =
-        "launch, queue, interrupt, kill, continue, draft, start, approve or bypass";
+        "launch, queue, interrupt, kill, finish, continue, draft, start, approve or bypass";
     match words.next(EXPECTED)? {
         "launch" => Ok(Choice::Launch {
             session: words.name("a session")?,
@@ -144,6 +145,7 @@ fn user(words: &mut Words<'_>) -> Read<Choice> {
         }
         "interrupt" => Ok(Choice::Stop { session: words.name("a session")?, ask: Ask::Interrupt }),
         "kill" => Ok(Choice::Stop { session: words.name("a session")?, ask: Ask::Kill }),
+        "finish" => Ok(Choice::Stop { session: words.name("a session")?, ask: Ask::Finish }),
         "continue" => {
             let parent = words.name("a session")?;
             words.word("as")?;
@@ -161,8 +163,8 @@ fn user(words: &mut Words<'_>) -> Read<Choice> {
 }
 
 fn launch_options(words: &mut Words<'_>) -> Read<LaunchOptions> {
-    const EXPECTED: &str =
-        "timeout=MS, grace=MS,MS, linger=MS, codes=N,N or always_reports, each at most once";
+    const EXPECTED: &str = "timeout=MS, grace=MS,MS, ask=MS, again=MS, idle=MS, linger=MS, \
+                            codes=N,N or always_reports, each at most once";
     let mut options = LaunchOptions::default();
     while !words.is_empty() {
         let word = words.next(EXPECTED)?;
@@ -175,6 +177,9 @@ fn launch_options(words: &mut Words<'_>) -> Read<LaunchOptions> {
                 let grace_ms = interrupt.parse().ok().zip(terminate.parse().ok());
                 options.grace_ms.replace(grace_ms.ok_or_else(bad)?).is_none()
             }
+            "ask" => options.ask_ms.replace(value.parse().map_err(|_| bad())?).is_none(),
+            "again" => options.again_ms.replace(value.parse().map_err(|_| bad())?).is_none(),
+            "idle" => options.idle_ms.replace(value.parse().map_err(|_| bad())?).is_none(),
             "linger" => options.linger_ms.replace(value.parse().map_err(|_| bad())?).is_none(),
             "codes" => {
                 let codes: Result<Vec<u8>, _> = value.split(',').map(str::parse).collect();
@@ -241,7 +246,6 @@ fn signal(words: &mut Words<'_>) -> Read<Choice> {
     const EFFECTS: &str = "kills, exits, reports, ignored, gone, denied or unknown";
     let process = words.name("a process")?;
     let signal = match words.next("INT, TERM or KILL")? {
-        "ASK" => Rung::Ask,
         "INT" => Rung::Interrupt,
         "TERM" => Rung::Terminate,
         "KILL" => Rung::Kill,
@@ -321,6 +325,15 @@ fn said(words: &mut Words<'_>) -> Read<Word> {
         "oversized" => Ok(Word::Oversized),
         "unstored" => Ok(Word::Unstored),
         other => Err(unexpected(EXPECTED, other)),
+    }
+}
+
+fn turn(words: &mut Words<'_>) -> Read<Choice> {
+    let process = words.name("a process")?;
+    match words.next("ended or began")? {
+        "ended" => Ok(Choice::Turn { process, began: false }),
+        "began" => Ok(Choice::Turn { process, began: true }),
+        other => Err(unexpected("ended or began", other)),
     }
 }
 

@@ -186,6 +186,8 @@ pub(super) fn spec(options: &LaunchOptions) -> Spec {
     if let Some((interrupt_ms, terminate_ms)) = options.grace_ms {
         graces = Graces { interrupt_ms, terminate_ms, ..graces };
     }
+    graces.ask_ms = options.ask_ms;
+    graces.interrupt_again_ms = options.again_ms;
     if let Some(linger_ms) = options.linger_ms {
         graces = Graces { linger_ms, ..graces };
     }
@@ -196,7 +198,7 @@ pub(super) fn spec(options: &LaunchOptions) -> Spec {
     let policy = Policy {
         graces,
         timeout_ms: options.timeout_ms,
-        idle_ms: None,
+        idle_ms: options.idle_ms,
         always_reports: options.always_reports,
         success_codes,
     };
@@ -206,7 +208,7 @@ pub(super) fn spec(options: &LaunchOptions) -> Spec {
         cwd: ByteString::try_from("/").unwrap_or_default(),
         environment_names: Vec::new(),
         umask: 0o022,
-        input: StandardInput::None,
+        input: StandardInput::Held,
         agent: None,
         policy,
     }

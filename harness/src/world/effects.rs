@@ -59,6 +59,14 @@ impl World {
                 self.post(*process, happening);
                 Ok(())
             }
+            Choice::Turn { process, began } => {
+                self.require_heard(*process)?;
+                self.post(
+                    *process,
+                    if *began { Happening::TurnBegan } else { Happening::TurnEnded },
+                );
+                Ok(())
+            }
             Choice::Due { session, kind } => self.due(*session, *kind),
             Choice::Crash { in_flight } => self.crash(in_flight.as_ref()),
             Choice::Boot { boot } => self.boot(*boot),
@@ -107,6 +115,7 @@ impl World {
         let kind = match ask {
             Ask::Interrupt => StopKind::Interrupt,
             Ask::Kill => StopKind::Kill,
+            Ask::Finish => StopKind::Finish,
         };
         self.stop(session, kind, USER);
         Ok(())

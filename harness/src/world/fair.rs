@@ -37,7 +37,10 @@ const fn rank(choice: &Choice) -> Option<u8> {
         Choice::Attach { answer, .. } => rank_attach(*answer),
         Choice::Signal { signal, effect, .. } => match (signal, effect) {
             (Rung::Kill, SignalEffect::Kills)
-            | (Rung::Interrupt | Rung::Terminate, SignalEffect::Ignored)
+            | (
+                Rung::Ask | Rung::Interrupt | Rung::InterruptAgain | Rung::Terminate,
+                SignalEffect::Ignored,
+            )
             | (_, SignalEffect::Gone) => Some(8),
             (
                 _,
@@ -64,6 +67,7 @@ const fn rank(choice: &Choice) -> Option<u8> {
         | Choice::Reap { .. }
         | Choice::Report { .. }
         | Choice::Request { .. }
+        | Choice::Turn { .. }
         | Choice::Crash { .. }
         | Choice::Boot { .. }
         | Choice::Connect { .. }

@@ -1,4 +1,5 @@
-//! A model of features that are to come: drafts, and the continuation of a session.
+//! What agents ask their users, and a model of features that are to come: drafts, and the continuation
+//! of a session.
 //!
 //! It holds what the real ones must keep. A draft is started once, whoever asks how often. A
 //! session that lives is continued by one other: its row comes first, then the parent is asked to
@@ -6,6 +7,7 @@
 
 use std::sync::Arc;
 
+use candor_core::agent::Decision;
 use candor_core::event::Cause;
 use candor_core::happening::Happening;
 use candor_core::ports::{Environment, ProcessSpawner as _};
@@ -13,10 +15,11 @@ use candor_core::session::SessionId;
 use candor_core::status::Status;
 use candor_core::stop::{Actor, StopKind};
 use candor_core::supervisor::{Birth, Start};
+use candor_core::time::Timestamp;
 
 use super::daemon::{Daemon, USER, spec};
 use super::effects::Effect;
-use super::task::{Asked, OLDEST, SessionTask};
+use super::task::{Asked, SessionTask};
 use super::{Refusal, World};
 use crate::ghost::{Record, Reply, Request, Standing, Ticket, Writer};
 use crate::mutant::Mutant;
@@ -124,16 +127,34 @@ impl World {
         if self.set_running_as_mutant(session, ticket) {
             return Ok(());
         }
-        let is_awaited = self.stage.lock().answer_approval(name, ticket);
-        if is_awaited && self.answer_and_run_as_mutant(name, session) {
+        let is_open = self.stage.lock().standing_of(name) == Some(Standing::Open);
+        if is_open && self.answer_and_run_as_mutant(name, session) {
             return Ok(());
         }
-        if !is_awaited {
-            self.stage.lock().log.push(Record::Replied { ticket, reply: Reply::TooLate });
-            return Ok(());
-        }
-        self.close_request(session);
+        let row = self.stage.lock().store.row(session).map(|row| row.session.clone());
+        let requests = row.iter().flat_map(|row| &row.requests);
+        let number = requests
+            .filter(|request| request.asked.agent_id == name.to_string())
+            .map(|request| request.number)
+            .next();
+        let decision = Box::new(Decision { approved: true, message: None, by: USER });
+        // One of which no row knows has no number yet.
+        let answered = Happening::Answered { number: number.unwrap_or_default(), decision };
+        self.command(session, answered, Asked { ticket, request });
         Ok(())
+    }
+
+    /// Hands a command to the task of its session, or answers it with how that ended.
+    fn command(&mut self, session: SessionId, happening: Happening, asked: Asked) {
+        let tasks = self.daemon.as_mut().map(|daemon| &mut daemon.tasks);
+        if let Some(task) = tasks.and_then(|tasks| tasks.get_mut(&session)) {
+            task.command(happening, asked);
+            return;
+        }
+        let mut state = self.stage.lock();
+        let verdict = state.store.row(session).and_then(|row| row.session.verdict());
+        let reply = verdict.map_or(Reply::NoSession, Reply::AlreadyEnded);
+        state.log.push(Record::Replied { ticket: asked.ticket, reply });
     }
 
     /// Returns what an agent asks for, as it was read: each request is a line of its own.
@@ -152,13 +173,6 @@ impl World {
             offset,
             length: 1,
         }))
-    }
-
-    fn close_request(&mut self, session: SessionId) {
-        let tasks = self.daemon.as_mut().map(|daemon| &mut daemon.tasks);
-        if let Some(task) = tasks.and_then(|tasks| tasks.get_mut(&session)) {
-            task.post(Happening::RequestWithdrawn { number: OLDEST });
-        }
     }
 
     /// M42: whatever is answered, the session runs.
@@ -191,18 +205,32 @@ impl World {
         if self.stage.lock().status(id).is_none() {
             return Refusal::because(format!("there is no {session} in the store"));
         }
-        self.stage.lock().set_bypass(id, ms);
-        let open = {
+        let ticket = self.next_ticket();
+        let request = Request::Bypass;
+        self.stage.lock().log.push(Record::Asked { ticket, session: id, request });
+        if self.bypass_as_mutant(id) {
+            return Ok(());
+        }
+        let now = self.stage.lock().now().wall;
+        let until_ms = now.as_millisecond().saturating_add_unsigned(ms);
+        let until = Timestamp::from_millisecond(until_ms).ok();
+        let bypass = Happening::Bypass { until, by: USER };
+        self.command(id, bypass, Asked { ticket, request });
+        Ok(())
+    }
+
+    /// M42: lets what was ever asked pass, and the session run.
+    fn bypass_as_mutant(&mut self, id: SessionId) -> bool {
+        let asked = {
             let state = self.stage.lock();
+            if !state.mutants.has(Mutant::M42) {
+                return false;
+            }
             let mut asked = state.approvals_asked();
-            asked.retain(|name| {
-                let is_open = state.standing_of(*name) == Some(Standing::Open);
-                let is_ours = state.session_of(*name) == Some(id);
-                is_ours && (is_open || state.mutants.has(Mutant::M42))
-            });
+            asked.retain(|name| state.session_of(*name) == Some(id));
             asked
         };
-        open.into_iter().try_for_each(|name| self.approve(name))
+        asked.into_iter().try_for_each(|name| self.approve(name)).is_ok()
     }
 
     pub(super) fn say(&mut self, process: ProcessName, word: Word) -> Effect {

@@ -112,7 +112,7 @@ impl World {
                 menu.push(Enabled::now(Choice::Continue { session, parent: known }));
                 let bypass = Choice::Bypass { session: known, ms: BYPASS_MS };
                 menu.push(Enabled::now(bypass));
-                for ask in [Ask::Interrupt, Ask::Kill] {
+                for ask in [Ask::Interrupt, Ask::Kill, Ask::Finish] {
                     menu.push(Enabled::now(Choice::Stop { session: known, ask }));
                 }
             }
@@ -281,6 +281,9 @@ impl State {
             for lost in [None, Some(LostReason::ShimKilled)] {
                 menu.push(Enabled::now(Choice::Reap { process, lost }));
             }
+        }
+        for began in [true, false] {
+            menu.push(Enabled::now(Choice::Turn { process, began }));
         }
         for success in [true, false] {
             menu.push(Enabled::now(Choice::Report { process, success }));

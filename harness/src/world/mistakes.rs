@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use candor_core::event::Cause;
 use candor_core::happening::Happening;
+use candor_core::input::Deadline;
 use candor_core::machine::Machine;
 use candor_core::ports::Target;
 use candor_core::session::SessionId;
 use candor_core::status::Status;
-use candor_core::stop::{Actor, Signal, StopKind};
+use candor_core::stop::{Actor, Rung, Signal, StopKind};
 use candor_core::supervisor::Supervisor;
+use candor_core::time::Monotonic;
 
 use super::daemon::Daemon;
 use super::task::{Mail, SessionTask};
@@ -21,7 +23,7 @@ use crate::ghost::{Record, Reply, Ticket, Writer};
 use crate::mutant::Mutant;
 
 /// Every mistake that the world can make, and what it is.
-pub const MISTAKES: [(Mutant, &str); 40] = [
+pub const MISTAKES: [(Mutant, &str); 45] = [
     (Mutant::M01, "signal first, store the intent after"),
     (Mutant::M02, "two writers a session, and no compare-and-set"),
     (Mutant::M03, "two publishers, and events that are carried by the bus"),
@@ -62,6 +64,11 @@ pub const MISTAKES: [(Mutant, &str); 40] = [
     (Mutant::M59, "a bypass is switched off by whoever saw it end"),
     (Mutant::M60, "a session that ends while it is continued is continued by nobody"),
     (Mutant::M61, "a request is announced before it is stored"),
+    (Mutant::M62, "who takes over gives an answer once more"),
+    (Mutant::M63, "to finish counts as an interruption"),
+    (Mutant::M64, "who waits for an answer is finished for want of a message"),
+    (Mutant::M65, "who is asked to end gets no time for it"),
+    (Mutant::M66, "a report after the intent overrides the one before it"),
 ];
 
 impl Daemon {
@@ -149,6 +156,23 @@ impl Daemon {
 }
 
 impl SessionTask {
+    /// M64: finishes whoever waits, for whatever.
+    pub(super) fn due_as_mutant(&self, deadline: Deadline) -> Option<Happening> {
+        let is_idle = deadline == Deadline::Idle && self.has(Mutant::M64);
+        is_idle.then_some(Happening::Stop { kind: StopKind::Finish, by: Actor::Daemon })
+    }
+
+    /// M65: the grace of the polite rung is over as soon as it begins.
+    pub(super) fn hurried_as_mutant(
+        &self,
+        deadline: Option<(Deadline, Monotonic)>,
+    ) -> Option<(Deadline, Monotonic)> {
+        let (deadline, at) = deadline?;
+        let is_hurried = deadline == Deadline::RungOver(Rung::Ask) && self.has(Mutant::M65);
+        let at = if is_hurried { self.stage.lock().now().monotonic } else { at };
+        Some((deadline, at))
+    }
+
     /// M60: asks for the end, and waits for no answer.
     fn stop_unasked(&mut self, kind: StopKind) {
         self.post(Happening::Stop { kind, by: Actor::Daemon });

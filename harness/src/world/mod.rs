@@ -9,6 +9,7 @@ mod daemon;
 mod effects;
 mod fair;
 mod features;
+mod input;
 mod lookup;
 mod menu;
 mod mistakes;
@@ -192,7 +193,7 @@ impl World {
         state.calls.clear();
         state.bus.close();
         state.forget_parent();
-        state.forget_answers();
+        state.forget_asked();
         state.log.push(record);
     }
 

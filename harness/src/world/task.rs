@@ -4,15 +4,15 @@
 //! change waits for the store, only commands are taken, and refused. After a restart no command is
 //! taken before the first attach has answered.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::pending;
 use std::mem;
 use std::sync::Arc;
 
 use candor_core::happening::Happening;
 use candor_core::input::Deadline;
-use candor_core::ports::{Attach, Environment, Fact, Launch, Message, Process, ProcessSpawner};
-use candor_core::session::{MessageId, Revision, Session, SessionId};
+use candor_core::ports::{Attach, Environment, Fact, Launch, Process, ProcessSpawner};
+use candor_core::session::{Revision, Session, SessionId};
 use candor_core::step::Answer;
 use candor_core::stop::{Actor, StopKind};
 use candor_core::supervisor::{HandleError, Orders, Supervisor, Task};
@@ -25,19 +25,16 @@ use crate::ghost::{Record, Reply, Request, Ticket};
 use crate::mutant::Mutant;
 use crate::timeline::choice::DueKind;
 
-/// Names the message by which a process is asked to end.
-const ASK_KEY: u64 = 0;
-
 /// Stands for the request that is the oldest of the open ones when it is taken: an agent counts none.
 pub(super) const OLDEST: u32 = 0;
 
 /// What the daemon's task of one session holds.
 pub(crate) struct SessionTask {
     pub(super) id: SessionId,
-    stage: Stage,
+    pub(super) stage: Stage,
     pub(super) spawner: Arc<FakeSpawner>,
     /// Away while it is at work.
-    supervisor: Option<Supervisor>,
+    pub(super) supervisor: Option<Supervisor>,
     work: Option<Work>,
     pub(super) mailbox: VecDeque<Mail>,
     /// A launch or an attach that runs beside.
@@ -50,6 +47,8 @@ pub(crate) struct SessionTask {
     pub(super) early: Option<(Running<()>, Mail)>,
     /// M02: what is handled beside what is handled.
     second: Option<Running<Handled>>,
+    /// Requests whose answer its process has been sent by this daemon.
+    pub(super) answered: BTreeSet<u32>,
     /// M27: a launch that is called once more.
     pub(super) again: Option<Running<Launch>>,
     /// M47: a slow client holds it up.
@@ -75,7 +74,7 @@ pub(super) struct Mail {
 }
 
 impl Mail {
-    const fn new(happening: Happening, for_whom: Option<Asked>) -> Self {
+    pub(super) const fn new(happening: Happening, for_whom: Option<Asked>) -> Self {
         Self { happening, for_whom, is_signalled: false }
     }
 }
@@ -148,6 +147,7 @@ impl SessionTask {
             deadlines: BTreeMap::new(),
             early: None,
             second: None,
+            answered: BTreeSet::new(),
             again: None,
             is_held_up: false,
             is_settled_in: true,
@@ -170,6 +170,11 @@ impl SessionTask {
         self.mailbox.push_back(Mail::new(happening, Some(for_whom)));
     }
 
+    /// Takes what somebody asks for beside an end.
+    pub(crate) fn command(&mut self, happening: Happening, for_whom: Asked) {
+        self.mailbox.push_back(Mail::new(happening, Some(for_whom)));
+    }
+
     /// Returns when something of this kind is due at the earliest.
     pub(crate) fn due_at(&self, kind: DueKind) -> Option<Monotonic> {
         match kind {
@@ -185,7 +190,8 @@ impl SessionTask {
     pub(crate) fn make_due(&mut self, kind: DueKind) -> Option<StopKind> {
         if let Some((deadline, _)) = self.deadline(kind) {
             self.deadlines.remove(&deadline);
-            self.post(Happening::Due(deadline));
+            let happening = self.due_as_mutant(deadline).unwrap_or(Happening::Due(deadline));
+            self.post(happening);
         } else if self.view().is_blocked {
             self.is_retry_due = true;
         } else if mem::take(&mut self.owes_shutdown) {
@@ -275,7 +281,8 @@ impl SessionTask {
             self.begin_retry(supervisor);
             return true;
         }
-        let Some(mail) = self.next_mail(is_blocked).and_then(|at| self.mailbox.remove(at)) else {
+        let mail = self.next_mail(is_blocked).and_then(|at| self.mailbox.remove(at));
+        let Some(mail) = mail.or_else(|| self.passing(&supervisor)) else {
             self.supervisor = Some(supervisor);
             return false;
         };
@@ -342,6 +349,7 @@ impl SessionTask {
             Err(HandleError::Usurped { .. }) => return Turn::Usurped,
         }
         self.listen();
+        self.pay();
         Turn::Busy
     }
 
@@ -358,7 +366,7 @@ impl SessionTask {
 
     fn follow(&mut self, orders: Orders) {
         let is_climb = matches!(orders.deadline, Some((Deadline::RungOver(_), _)));
-        if let Some((deadline, at)) = orders.deadline
+        if let Some((deadline, at)) = self.hurried_as_mutant(orders.deadline)
             && !(is_climb && self.has(Mutant::M20))
         {
             self.deadlines.insert(deadline, at);
@@ -383,18 +391,6 @@ impl SessionTask {
             let launch: Launch = spawner.launch(id, &spec, &Environment::default()).await;
             Happening::Launched(launch)
         }));
-    }
-
-    /// Closes the standard input. What its process makes of that is a choice of the world.
-    fn ask_process(&mut self) {
-        let Some(process) = self.supervisor.as_ref().and_then(Supervisor::process).map(Arc::clone)
-        else {
-            return;
-        };
-        let id = MessageId::derived(self.id, ASK_KEY);
-        let message = Message { id, bytes: Vec::new(), is_last: true };
-        let mut asking = Box::pin(async move { process.send(&message).await });
-        let _sent = poll_once(&mut asking);
     }
 
     fn attach(&mut self) {

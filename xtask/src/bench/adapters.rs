@@ -1,5 +1,5 @@
-//! What only the adapters themselves can tell: a launch with a shim beside one without, and the end
-//! of a large family beside the same by hand. It runs `adapters/examples/figures`, in the form that
+//! What only the adapters themselves can tell: a launch with a shim beside one without, the end of a
+//! large family beside the same by hand, and a long conversation. It runs `adapters/examples/figures`, in the form that
 //! is published.
 
 use std::path::PathBuf;
@@ -101,6 +101,48 @@ pub(super) fn measure_tree(shell: &Shell) -> Result<Vec<Figure>> {
         compared("  without a cgroup".into(), &without, &by_sweep, "killpg and sweep"),
         until_told(&told_without),
     ])
+}
+
+/// Pieces of a long conversation.
+const ITEMS: usize = 100_000;
+
+/// How long its first page may take.
+const PAGE_MAX: Duration = Duration::from_millis(10);
+
+/// How long a search through it may take.
+const SEARCH_MAX: Duration = Duration::from_millis(50);
+
+pub(super) fn measure_conversations(shell: &Shell) -> Result<Vec<Figure>> {
+    let figures = run(Command::new(build(shell)?).args(["conversations", &ITEMS.to_string()]))?;
+    let figure = |what: String, name: &str, target| {
+        sample(&figures, name).map(|it| it.figure(&what, target))
+    };
+    let mut all = vec![
+        figure(format!("first page of {ITEMS} messages"), "first_page_ns", PAGE_MAX)?,
+        figure("  a page from the middle".to_owned(), "middle_page_ns", PAGE_MAX)?,
+    ];
+    for (name, what) in [
+        ("rare", "a rare word"),
+        ("frequent", "the most frequent word"),
+        ("beginning", "the beginning of many words"),
+        ("two", "two words"),
+        ("several", "three words"),
+        ("phrase", "a phrase"),
+        ("exclusion", "a word without another"),
+    ] {
+        let one = format!("  search for {what}");
+        all.push(figure(one, &format!("search_{name}_one_ns"), SEARCH_MAX)?);
+        let both = "    in two such conversations".to_owned();
+        all.push(figure(both, &format!("search_{name}_all_ns"), SEARCH_MAX)?);
+    }
+    let filled = figures["fill_ns"].as_u64().context("there is no fill_ns")?;
+    all.push(Figure {
+        what: "  all of them put down".to_owned(),
+        target: String::new(),
+        measured: milliseconds(Duration::from_nanos(filled)),
+        verdict: Verdict::ForInformation,
+    });
+    Ok(all)
 }
 
 /// Returns the example.

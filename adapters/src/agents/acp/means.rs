@@ -96,6 +96,10 @@ impl Failure {
         let word = match (self.code, u16::try_from(self.code)) {
             (AUTHENTICATION_REQUIRED, _) => "authentication_failed",
             (_, Ok(status @ 400..600)) => reading::word_of_status(status),
+            // Source: measured with opencode 1.18.33.
+            _ if self.data.as_ref().is_some_and(|data| data["errorName"] == "APIError") => {
+                "api_error"
+            }
             _ => word,
         };
         let details = self.data.as_ref().and_then(|data| data.get("details").or(Some(data)));

@@ -48,6 +48,8 @@ pub(super) struct AcpReader {
     step: Step,
     /// What is owed for the step.
     sent: Vec<u8>,
+    /// Whether the session tells what was said in it before.
+    loads: bool,
     /// What can be chosen, until it was.
     opened: Opened,
     answered: Vec<Owed>,
@@ -64,12 +66,12 @@ impl AcpReader {
     pub(super) fn new(spec: &AgentSpec, cwd: &ByteString) -> Self {
         let mut view = View::default();
         view.learned.agent_session.clone_from(&spec.agent_session);
-        view.learned.model.clone_from(&spec.model);
         Self {
             spec: spec.clone(),
             cwd: cwd.to_text().into_owned(),
             step: Step::Greeting,
             sent: send::initialize(),
+            loads: false,
             opened: Opened::default(),
             answered: Vec::new(),
             calls: Calls::default(),
@@ -128,7 +130,10 @@ impl AcpReader {
             (send::MODE | send::MODEL, Step::Mode | Step::Model) => match failure {
                 Some(failure) => self.fails(place, "not_found", failure, items),
                 None if self.step == Step::Mode => self.choose_model(place, items),
-                None => self.prompts(),
+                None => {
+                    self.view.learned.model.clone_from(&self.spec.model);
+                    self.prompts();
+                }
             },
             (id, Step::Prompting | Step::Talking) if id.starts_with(send::PROMPT) => {
                 let prompted = part::<Prompted>(result);
@@ -166,6 +171,7 @@ impl AcpReader {
             },
         };
         self.sent = send::request(send::SESSION, method, &params(session));
+        self.loads = method == "session/load";
         self.step = Step::Opening;
     }
 
@@ -181,11 +187,10 @@ impl AcpReader {
         let option =
             config_option(&opened, "model").and_then(|option| option.current_value.as_ref());
         let model = model.or_else(|| option.and_then(Value::as_str).map(str::to_owned));
-        if self.spec.model.is_none() {
-            self.view.learned.model = model;
-        }
+        self.view.learned.model = model;
         self.opened = opened;
-        let Some(mode) = self.spec.permission_mode.clone() else {
+        let ordered = self.spec.permission_mode.clone();
+        let Some(mode) = ordered.or_else(|| self.mode_to_wait_for()) else {
             return self.choose_model(place, items);
         };
         self.sent = match (config_option(&self.opened, "mode"), &self.opened.modes) {
@@ -202,6 +207,21 @@ impl AcpReader {
             }
         };
         self.step = Step::Mode;
+    }
+
+    /// Returns the mode in which a session is already, when it is to be chosen once more for the sake
+    /// of the answer: what was said in a session that is loaded stands before that.
+    ///
+    /// Source: by the protocol it stands before the answer to the loading; Gemini CLI 0.61.0 sends it
+    /// right behind that, and nothing tells the last of it from the first that is new.
+    fn mode_to_wait_for(&self) -> Option<String> {
+        if !self.loads {
+            return None;
+        }
+        let modes = self.opened.modes.as_ref().and_then(|modes| modes.current_mode_id.clone());
+        let option = config_option(&self.opened, "mode");
+        let value = option.and_then(|option| option.current_value.as_ref()?.as_str());
+        value.map(str::to_owned).or(modes)
     }
 
     /// Chooses the model that was ordered.
@@ -351,7 +371,7 @@ impl AcpReader {
         items.push(reading::turn_end(place, &report, used));
         self.view.report = Some(Report {
             turns: Some(learned.turns),
-            usage: Some(learned.usage),
+            usage: usage.map(|_| learned.usage),
             cost_microusd: learned.cost_microusd,
             ..report
         });
@@ -380,6 +400,12 @@ impl AcpReader {
     fn fails(&mut self, place: Place, word: &str, failure: Failure, items: &mut Vec<Item>) {
         let report = failure.report(word);
         let (word, message) = (report.kind.unwrap_or_default(), report.message.unwrap_or_default());
+        let message = match (&self.spec.resumes, self.step) {
+            (Some(session), Step::Opening) => {
+                format!("it cannot go on with its session {session}: {message}")
+            }
+            (Some(_) | None, _) => message,
+        };
         self.gives_up(place, &word, message, items);
     }
 

@@ -32,7 +32,8 @@ pub(super) fn initialize() -> Vec<u8> {
         "fs": {"readTextFile": false, "writeTextFile": false},
         "terminal": false,
     });
-    let client = json!({"name": "candor", "title": "Candor", "version": env!("CARGO_PKG_VERSION")});
+    // Not the version of Candor: a daemon of another one, which sends it again, sends the same bytes.
+    let client = json!({"name": "candor", "title": "Candor", "version": "1"});
     let params = json!({
         "protocolVersion": VERSION,
         "clientCapabilities": capabilities,

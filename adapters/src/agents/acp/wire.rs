@@ -76,6 +76,7 @@ pub(super) struct Opened {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Modes {
+    pub(super) current_mode_id: Option<String>,
     #[serde(default)]
     pub(super) available_modes: Vec<Mode>,
 }

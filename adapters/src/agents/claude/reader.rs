@@ -39,7 +39,7 @@ pub(super) struct ClaudeReader {
     tasks: Tasks,
     /// The program's word for the last request to the provider that failed in this turn.
     error: Option<String>,
-    /// Whether the model has said something in this turn.
+    /// Whether something was said to the user in this turn.
     has_said: bool,
     /// Whether the trouble is a limit, which lasts until it is lifted.
     is_limited: bool,
@@ -109,7 +109,7 @@ impl ClaudeReader {
             self.begin();
         }
         if let Some(text) = last_text(&message.content) {
-            self.has_said |= !is_synthetic;
+            self.has_said = true;
             self.say(text);
         }
     }
@@ -142,7 +142,9 @@ impl ClaudeReader {
         let (usage, cost_microusd) = (learned.usage, learned.cost_microusd);
 
         let message = report::message(line);
-        let text = message.as_deref().filter(|_| !success || !self.has_said).unwrap_or_default();
+        // What was said in this turn stands there already.
+        let is_said = self.has_said && (success || message == learned.last_said);
+        let text = message.as_deref().filter(|_| !is_said).unwrap_or_default();
         items.turn_end(
             text,
             !success,

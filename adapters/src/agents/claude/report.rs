@@ -67,15 +67,17 @@ pub(super) fn message(line: &Line<'_>) -> Option<String> {
 }
 
 /// Makes a report of what is said on standard error by a program that prints nothing else: it has
-/// refused its arguments, or its session.
+/// refused its arguments, its session, or its user. Warnings may stand before it.
 pub(super) fn refusal(stderr: &str) -> Option<Report> {
-    let message = stderr.lines().map(str::trim).find(|line| line.starts_with("Error:"))?;
-    let message = message.trim_start_matches("Error:").trim();
-    let kind = if message.contains("is already in use") { "session_in_use" } else { "refused" };
+    let sentence = stderr.lines().map(str::trim).find_map(|line| {
+        let sentence = ["Error:", "error:"].into_iter().find_map(|word| line.strip_prefix(word));
+        sentence.or_else(|| line.starts_with("--").then_some(line))
+    })?;
+    let kind = if sentence.contains("is already in use") { "session_in_use" } else { "refused" };
     Some(Report {
         success: false,
         kind: Some(kind.to_owned()),
-        message: Some(line::cut(message, MESSAGE_BYTES_MAX).0),
+        message: Some(line::cut(sentence.trim(), MESSAGE_BYTES_MAX).0),
         ..Report::default()
     })
 }

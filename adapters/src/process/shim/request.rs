@@ -55,6 +55,7 @@ pub(super) fn encode(
     writer.text(plan.folder.as_bytes())?;
     writer.number(plan.umask);
     writer.number(u32::from(plan.holds_input));
+    writer.number(u32::from(plan.ends_rest));
     writer.text(&plan.search)?;
     writer.texts(&plan.arguments)?;
     writer.texts(&plan.variables)?;
@@ -95,6 +96,7 @@ fn decode(bytes: &[u8]) -> Option<Request> {
             folder: CString::new(reader.text()?).ok()?,
             umask: reader.number()?,
             holds_input: reader.number()? != 0,
+            ends_rest: reader.number()? != 0,
             search: reader.text()?.to_vec(),
             arguments: reader.texts()?,
             variables: reader.texts()?,
@@ -177,7 +179,7 @@ mod tests {
             };
             let folder = CString::new(folder).unwrap();
             let (arguments, variables) = (texts(arguments), texts(variables));
-            Plan { arguments, variables, search, folder, umask, holds_input }
+            Plan { arguments, variables, search, folder, umask, holds_input, ends_rest: umask % 3 == 0 }
         }
     }
 

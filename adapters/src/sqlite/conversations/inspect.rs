@@ -2,6 +2,7 @@
 
 use std::path::{Path, absolute};
 
+use super::place::no_use;
 use super::schema::CONVERSATIONS;
 use crate::sqlite::connection::{Role, open_as};
 use crate::sqlite::errors::{OpenError, file_error, open_error};
@@ -19,7 +20,10 @@ pub enum ConversationsFile {
         items: u64,
     },
     /// The next daemon sets it aside and reads everything again, for this reason.
-    OfNoUse(OpenError),
+    OfNoUse {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Looks at a database of conversations, and lets SQLite check it. It writes nothing, and blocks.
@@ -31,15 +35,7 @@ pub enum ConversationsFile {
 /// See [`OpenError`]: it could not be looked at.
 pub fn inspect(path: &Path) -> Result<ConversationsFile, OpenError> {
     let path = absolute(path).map_err(|error| file_error(path, &error))?;
-    match check(&path) {
-        Ok(found) => Ok(found),
-        Err(
-            error @ (OpenError::Newer { .. }
-            | OpenError::Foreign { .. }
-            | OpenError::Corrupt { .. }),
-        ) => Ok(ConversationsFile::OfNoUse(error)),
-        Err(error) => Err(error),
-    }
+    check(&path).or_else(|error| no_use(error).map(|reason| ConversationsFile::OfNoUse { reason }))
 }
 
 fn check(path: &Path) -> Result<ConversationsFile, OpenError> {

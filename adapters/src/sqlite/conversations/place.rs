@@ -30,22 +30,28 @@ const NAMES_MAX: u32 = 1_000;
 /// Opens the database. Where there is none, or none that is of use, an empty one is made.
 pub(super) fn open_or_rebuild(path: &Path, aside: &Path) -> Result<Connection, OpenError> {
     match open(path) {
-        Err(error) if is_of_no_use(&error) => {
-            set_aside(path, aside, &error.to_string()).map_err(|error| file_error(path, &error))?;
-            open(path)
-        }
+        Err(error) => match no_use(error) {
+            Ok(reason) => {
+                set_aside(path, aside, &reason).map_err(|error| file_error(path, &error))?;
+                open(path)
+            }
+            Err(error) => Err(error),
+        },
         opened => opened,
     }
 }
 
-fn is_of_no_use(error: &OpenError) -> bool {
+/// Returns why a file is of no use, or the error if it may be of use some other time.
+pub(super) fn no_use(error: OpenError) -> Result<String, OpenError> {
     match error {
-        OpenError::Newer { .. } | OpenError::Foreign { .. } | OpenError::Corrupt { .. } => true,
-        OpenError::NotWritable { .. }
+        OpenError::Newer { found, .. } => Ok(format!("a later version has written it ({found})")),
+        OpenError::Foreign { .. } => Ok("it is a database of another program".to_owned()),
+        OpenError::Corrupt { detail, .. } => Ok(detail),
+        error @ (OpenError::NotWritable { .. }
         | OpenError::Full { .. }
         | OpenError::Busy { .. }
         | OpenError::Unsuitable { .. }
-        | OpenError::NoThread { .. } => false,
+        | OpenError::NoThread { .. }) => Err(error),
     }
 }
 

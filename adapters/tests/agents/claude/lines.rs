@@ -307,7 +307,25 @@ fn a_program_that_refuses_to_start_says_so_on_standard_error() {
     assert_eq!(report.kind.as_deref(), Some("session_in_use"));
     assert_eq!(report.message.as_deref(), Some("Session ID 1 is already in use."));
 
-    // Once it has begun, what it prints there is no report.
+    let refusals = [
+        ("error: unknown option '--no-such-flag'\n", "unknown option '--no-such-flag'"),
+        (
+            "--dangerously-skip-permissions cannot be used with root/sudo privileges\n",
+            "--dangerously-skip-permissions cannot be used with root/sudo privileges",
+        ),
+    ];
+    for (stderr, sentence) in refusals {
+        let mut listener = one_shot();
+        listener.end(stderr, &mut Vec::new());
+        let report = listener.view().report.clone().unwrap();
+        assert_eq!(report.kind.as_deref(), Some("refused"));
+        assert_eq!(report.message.as_deref(), Some(sentence));
+    }
+
+    // A warning is none, and once it has begun, nothing that it prints there is a report.
+    let mut listener = one_shot();
+    listener.end("Warning: no stdin data received in 3s\n", &mut Vec::new());
+    assert_eq!(listener.view().report, None);
     let mut listener = one_shot();
     take(&mut listener, &[init()]);
     listener.end(stderr, &mut Vec::new());
@@ -326,6 +344,25 @@ fn what_is_said_is_kept_by_its_end_and_what_is_thought_is_not_said() {
     assert_eq!(items.len(), 2);
     assert_eq!((items[1].kind, items[1].role), (ItemKind::Thinking, Role::Assistant));
     assert_eq!(items[0].model.as_deref(), Some("m"));
+}
+
+#[test]
+fn why_a_turn_failed_is_told_once() {
+    let mut listener = one_shot();
+    let error = json!({"type": "assistant", "error": "server_error", "message": {
+        "model": "<synthetic>", "content": [{"type": "text", "text": "API Error: 500"}]}});
+    let failed = json!({"type": "result", "subtype": "success", "is_error": true, "result": "API Error: 500"});
+    let items = take(&mut listener, &[init(), says("I shall …"), error, failed]);
+    let texts: Vec<_> = items.iter().map(|item| (item.kind, item.text.as_str())).collect();
+    assert_eq!(
+        texts,
+        [
+            (ItemKind::Text, "I shall …"),
+            (ItemKind::Notice, "API Error: 500"),
+            (ItemKind::TurnEnd, ""),
+        ]
+    );
+    assert!(items[1].is_error && items[2].is_error);
 }
 
 #[test]

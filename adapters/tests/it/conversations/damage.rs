@@ -51,7 +51,7 @@ async fn what_is_no_database_of_ours_is_set_aside_and_the_file_is_kept() {
         let home = Home::new();
         make(&home);
         let before = fs::read(home.database()).unwrap();
-        assert!(matches!(inspect(&home.database()), Ok(ConversationsFile::OfNoUse(_))));
+        assert!(matches!(inspect(&home.database()), Ok(ConversationsFile::OfNoUse { .. })));
         let conversations = home.open();
         works(&conversations).await;
         conversations.close().await.unwrap();
@@ -83,7 +83,7 @@ async fn damage_is_found_by_the_start_after_a_crash() {
     open.execute("UPDATE state SET closed_cleanly = 0", []).unwrap();
     drop(open);
     damage(&home, "some text 1000");
-    assert!(matches!(inspect(&home.database()), Ok(ConversationsFile::OfNoUse(_))));
+    assert!(matches!(inspect(&home.database()), Ok(ConversationsFile::OfNoUse { .. })));
     let conversations = home.open();
     assert_eq!(texts(&conversations, session).await, [""; 0]);
     works(&conversations).await;

@@ -12,6 +12,7 @@ use candor_adapters::sqlite::conversations::Batch;
 use candor_core::agent::{AgentSpec, Asked, Learned, RequestState, View};
 use candor_core::bytes::ByteString;
 use candor_core::happening::Happening;
+use candor_core::input::Input;
 use candor_core::ports::{Environment, Message, Process, Sent};
 use candor_core::session::{MessageId, Session, SessionId};
 use candor_core::stop::StopKind;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 
 use super::version::Told;
 use super::{Desks, bypass, permission};
+use crate::serve::scribe::with_prompt;
 
 /// What is read of an output at one time, in bytes. A command waits no longer than it takes to
 /// understand so much.
@@ -222,18 +224,29 @@ impl Desk {
         session: &Session,
         now: Timestamp,
     ) -> Option<Happening> {
-        if !self.is_over {
-            self.decide(session, now);
-            if let Some(answered) = bypass::answer_of(session, now) {
-                return Some(answered);
-            }
+        self.decide(session, now);
+        if let Some(answered) = bypass::answer_of(session, now) {
+            return Some(answered);
         }
         if self.decided.is_empty() {
-            return self.view().next(session, self.is_over);
+            return self.view().next(session, false);
         }
         let mut view = self.view().clone();
         view.asks.retain(|asked| !self.decided.contains_key(&asked.offset));
-        view.next(session, self.is_over)
+        view.next(session, false)
+    }
+
+    /// Returns what is to be handed in before the end of its process is.
+    pub(in crate::serve) fn before(
+        &self,
+        ending: &Happening,
+        session: &Session,
+    ) -> Option<Happening> {
+        let end = match ending.input() {
+            Input::Gone(end) => Some(end),
+            _ => None,
+        };
+        self.view().before_end(session, end)
     }
 
     fn decide(&mut self, session: &Session, now: Timestamp) {
@@ -413,6 +426,7 @@ impl Desk {
             return;
         }
         let (from, read_to) = (self.kept_to, self.listener.lines_to());
+        let items = with_prompt(&self.spec, from, items);
         self.kept_to = read_to;
         self.desks.scribe.put_down(Batch { session: self.session, from, items, read_to });
     }

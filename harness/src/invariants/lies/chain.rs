@@ -6,7 +6,7 @@ use candor_core::session::Revision;
 use candor_core::status::Status;
 use serde_json::json;
 
-use super::super::forge::{A1, Forge};
+use super::super::forge::{A1, Forge, P1};
 use super::{INTERRUPT, Lie, asking, lie};
 use crate::ghost::{Record, Standing, Writer};
 use crate::timeline::names::ClientName;
@@ -20,7 +20,7 @@ const fn client_at(seq: u64) -> ClientRest {
     ClientRest { client: C1, cursor, is_stalled: false, shown: Vec::new() }
 }
 
-pub(super) const CHAIN: [Lie; 18] = [
+pub(super) const CHAIN: [Lie; 20] = [
     ("INV-09", "a revision that was left out", || {
         lie(Forge::running(), |forge| {
             forge.lie(INTERRUPT, &[("/machine/revision", json!(4))]);
@@ -120,6 +120,19 @@ pub(super) const CHAIN: [Lie; 18] = [
             let session = forge.id();
             forge.push(Record::Bypass { session, revision: 1, replaces: 0, until_ms: 10 });
             forge.at_rest(|_| {});
+        })
+    }),
+    ("INV-35", "an answer that is given twice", || {
+        lie(asking(), |forge| {
+            forge.approval(Standing::Answered);
+            for _ in 0..2 {
+                forge.push(Record::AnswerGiven { process: P1, approval: A1 });
+            }
+        })
+    }),
+    ("INV-35", "an answer that is in no row", || {
+        lie(asking(), |forge| {
+            forge.push(Record::AnswerGiven { process: P1, approval: A1 });
         })
     }),
     ("INV-28", "an open request that nobody is shown", || {

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use candor_core::machine::Policy;
+use candor_core::stop::Graces;
 use candor_core::verdict::{Exit, LostReason, SpawnStage, SuccessCodes};
 
 use super::deaf::Deaf;
@@ -100,6 +101,9 @@ impl Listener {
             store_faults: MANY,
             interrupts: MANY,
             requests: MANY,
+            turns: MANY,
+            settings: 3,
+            has_finish: true,
             silences: MANY,
             misfires: MANY,
             shutdowns: MANY,
@@ -151,7 +155,11 @@ impl Listener {
             }
             line::Choice::Stop { session, ask } => {
                 let at = self.slot(*session)?;
-                let verb = if *ask == Ask::Kill { Verb::Kill } else { Verb::Interrupt };
+                let verb = match ask {
+                    Ask::Interrupt => Verb::Interrupt,
+                    Ask::Kill => Verb::Kill,
+                    Ask::Finish => Verb::Finish,
+                };
                 self.post(verb, at, 0);
                 Ok(())
             }
@@ -183,6 +191,15 @@ impl Listener {
             line::Choice::Request { process, opened } => {
                 let verb = if *opened { Verb::OpenRequest } else { Verb::CloseRequest };
                 self.post(verb, self.slot_of(*process)?, 0);
+                Ok(())
+            }
+            line::Choice::Turn { process, began } => {
+                let verb = if *began { Verb::BeginTurn } else { Verb::EndTurn };
+                self.post(verb, self.slot_of(*process)?, 0);
+                Ok(())
+            }
+            line::Choice::Bypass { session, .. } => {
+                self.post(Verb::Settings, self.slot(*session)?, 0);
                 Ok(())
             }
             line::Choice::Due { session, kind } => self.due(self.slot(*session)?, *kind),
@@ -449,6 +466,12 @@ fn policy_of(choices: &[line::Choice]) -> Result<Policy, Deaf> {
             .as_ref()
             .map(|codes| codes.iter().fold(SuccessCodes::none(), |set, code| set.with(*code)));
         Policy {
+            graces: Graces {
+                ask_ms: options.ask_ms,
+                interrupt_again_ms: options.again_ms,
+                ..Graces::DEFAULT
+            },
+            idle_ms: options.idle_ms,
             always_reports: options.always_reports,
             success_codes: codes.unwrap_or(SuccessCodes::ZERO),
             ..Policy::default()
@@ -471,7 +494,10 @@ const fn choice(verb: Verb, at: usize, value: u8) -> Choice {
 }
 
 const fn is_command(verb: Verb) -> bool {
-    matches!(verb, Verb::Interrupt | Verb::Kill | Verb::StopForShutdown)
+    matches!(
+        verb,
+        Verb::Interrupt | Verb::Kill | Verb::Finish | Verb::Settings | Verb::StopForShutdown
+    )
 }
 
 fn exit_place(exit: Exit, oom_killed: bool) -> Result<u8, Deaf> {

@@ -5,7 +5,7 @@
 //! the crash says what it kept.
 
 use std::fmt;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use candor_core::status::Status;
 use candor_core::stop::Rung;
@@ -229,6 +229,8 @@ impl Teller {
         let one = match choice.verb {
             Verb::Interrupt => stop(Ask::Interrupt),
             Verb::Kill => stop(Ask::Kill),
+            Verb::Finish => stop(Ask::Finish),
+            Verb::Settings => line::Choice::Bypass { session, ms: 1 },
             Verb::Acknowledge if !is_stepwise => write(WriteOutcome::Ok),
             Verb::Follow => write(WriteOutcome::Ok),
             Verb::NotStored => write(WriteOutcome::Err),
@@ -284,6 +286,8 @@ impl Teller {
             Verb::ReadReport => {
                 line::Choice::Report { process, success: old.said == Said::Success }
             }
+            Verb::EndTurn => line::Choice::Turn { process, began: false },
+            Verb::BeginTurn => line::Choice::Turn { process, began: true },
             Verb::OpenRequest => line::Choice::Request { process, opened: true },
             Verb::CloseRequest => line::Choice::Request { process, opened: false },
             Verb::SignalKills => signal(SignalEffect::Kills),
@@ -304,8 +308,8 @@ impl Teller {
         let parent = usize::from(choice.value).checked_sub(1);
         let one = match (choice.verb, parent, self.follower.process(at)) {
             (Verb::Launch, ..) => {
-                let has_timeout = self.follower.model.config.has_timeout;
-                line::Choice::Launch { session, options: options(has_timeout) }
+                let config = self.follower.model.config;
+                line::Choice::Launch { session, options: options(&config) }
             }
             (Verb::Queue, Some(parent), _) => {
                 line::Choice::Queue { session, parent: self.follower.name(parent) }
@@ -435,9 +439,13 @@ impl Teller {
     }
 }
 
-fn options(has_timeout: bool) -> LaunchOptions {
+fn options(config: &Config) -> LaunchOptions {
+    let rung_ms = NonZeroU32::new(GRACE_MS).filter(|_| config.has_whole_ladder);
     LaunchOptions {
-        timeout_ms: NonZeroU64::new(u64::from(has_timeout)),
+        timeout_ms: NonZeroU64::new(u64::from(config.has_timeout)),
+        ask_ms: rung_ms,
+        again_ms: rung_ms,
+        idle_ms: NonZeroU32::new(GRACE_MS).filter(|_| config.turns > 0),
         grace_ms: Some((GRACE_MS, GRACE_MS)),
         linger_ms: Some(GRACE_MS),
         ..LaunchOptions::default()

@@ -4,7 +4,7 @@
 
 mod print;
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use candor_core::stop::Rung;
 use candor_core::verdict::{Exit, LostReason, SpawnStage};
@@ -106,6 +106,13 @@ pub enum Choice {
         /// Whether it is asked.
         opened: bool,
     },
+    /// An agent has ended a turn, or has taken a further message.
+    Turn {
+        /// Whose agent.
+        process: ProcessName,
+        /// Whether it has begun.
+        began: bool,
+    },
     /// Something that the daemon waits for is due, or overdue.
     Due {
         /// Whose.
@@ -183,19 +190,19 @@ pub enum Choice {
         /// Which.
         session: SessionName,
     },
-    /// An agent asks its user to approve something. Of a feature to come.
+    /// An agent asks its user to approve something.
     AskApproval {
         /// Whose agent.
         process: ProcessName,
         /// Its name, the next that is free.
         approval: ApprovalName,
     },
-    /// A user approves. Of a feature to come.
+    /// A user approves.
     Approve {
         /// What.
         approval: ApprovalName,
     },
-    /// A user lets everything be approved for a while. Of a feature to come.
+    /// A user lets everything be approved for a while.
     Bypass {
         /// In which session.
         session: SessionName,
@@ -229,6 +236,12 @@ pub struct LaunchOptions {
     pub timeout_ms: Option<NonZeroU64>,
     /// `grace=MS,MS`: how long INT and TERM wait.
     pub grace_ms: Option<(u32, u32)>,
+    /// `ask=MS`: how long a process that was asked to end has for it.
+    pub ask_ms: Option<NonZeroU32>,
+    /// `again=MS`: how long the second INT waits.
+    pub again_ms: Option<NonZeroU32>,
+    /// `idle=MS`: how long it waits for a message.
+    pub idle_ms: Option<NonZeroU32>,
     /// `linger=MS`.
     pub linger_ms: Option<u32>,
     /// `codes=N,N`: the exit codes that are a success, rising.
@@ -244,6 +257,8 @@ pub enum Ask {
     Interrupt,
     /// At once.
     Kill,
+    /// When its work is done.
+    Finish,
 }
 
 /// How a launch is answered.

@@ -23,6 +23,7 @@ impl fmt::Display for Choice {
                 write!(formatter, "user interrupt {session}")
             }
             Self::Stop { session, ask: Ask::Kill } => write!(formatter, "user kill {session}"),
+            Self::Stop { session, ask: Ask::Finish } => write!(formatter, "user finish {session}"),
             Self::Shutdown => formatter.write_str("shutdown"),
             Self::Fork { session, process } => write!(formatter, "fork {session} -> {process}"),
             Self::Spawn { session, outcome } => write_spawn(formatter, *session, *outcome),
@@ -50,6 +51,8 @@ impl fmt::Display for Choice {
             Self::Request { process, opened: false } => {
                 write!(formatter, "request {process} closed")
             }
+            Self::Turn { process, began: true } => write!(formatter, "turn {process} began"),
+            Self::Turn { process, began: false } => write!(formatter, "turn {process} ended"),
             Self::Due { session, kind } => write!(formatter, "due {session} {kind}"),
             Self::Crash { in_flight } => write_crash(formatter, in_flight.as_ref()),
             Self::Boot { boot: Boot::Same } => formatter.write_str("boot same"),
@@ -123,6 +126,12 @@ impl fmt::Display for LaunchOptions {
         }
         if let Some((interrupt_ms, terminate_ms)) = self.grace_ms {
             write!(formatter, " grace={interrupt_ms},{terminate_ms}")?;
+        }
+        for (key, value) in [("ask", self.ask_ms), ("again", self.again_ms), ("idle", self.idle_ms)]
+        {
+            if let Some(ms) = value {
+                write!(formatter, " {key}={ms}")?;
+            }
         }
         if let Some(linger_ms) = self.linger_ms {
             write!(formatter, " linger={linger_ms}")?;

@@ -193,7 +193,8 @@ fn start_claimed(
         Ok((agent, log)) => {
             let family = Family::of(agent, cgroup);
             let (outputs, nonce) = ([stdout, stderr], request.nonce);
-            Ok(Shim { place, nonce, agent, family, log, outputs, keeper, desk })
+            let ends_rest = request.plan.ends_rest;
+            Ok(Shim { place, nonce, agent, family, ends_rest, log, outputs, keeper, desk })
         }
         Err(refusal) => {
             cgroup.take().inspect(Cgroup::remove);

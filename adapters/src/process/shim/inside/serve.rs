@@ -56,6 +56,8 @@ pub(super) struct Shim {
     pub(super) nonce: Uuid,
     pub(super) agent: Pid,
     pub(super) family: Family,
+    /// Whether what the process leaves behind is ended unless it leaves with code 0.
+    pub(super) ends_rest: bool,
     pub(super) log: Option<KernelLog>,
     pub(super) outputs: Files,
     pub(super) keeper: Keeper,
@@ -213,6 +215,9 @@ impl Shim {
         // What waits, and whoever is left and reads, waits for nothing any more.
         self.desk.close_input();
         let mut end = self.describe(&status);
+        if self.ends_rest && end.exit != Exit::Code(0) {
+            self.family.is_wanted_no_more();
+        }
         end.left_behind = Some(self.settle(&end)?);
         self.keep(&end)?;
         self.leave(end.ending());

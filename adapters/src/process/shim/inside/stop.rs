@@ -4,7 +4,8 @@
 //! tools in sessions of their own, and a user who stops a session means those as well. When the
 //! process itself has ended, what is left of its family is told to end, is given a short time for it
 //! and is killed then, until nothing is left or it is clear that something cannot be killed. Where
-//! nobody asked for an end, all of it is left alone and counted.
+//! nobody asked for an end, all of it is left alone and counted; but the tools of an agent that was
+//! killed, or failed, work for nobody any more, and are ended as well.
 
 use std::time::Duration;
 
@@ -90,6 +91,13 @@ impl Family {
     const fn kill_soon(&mut self) {
         if !matches!(self.stop, Stop::Kill { .. }) {
             self.stop = Stop::Kill { since: None };
+        }
+    }
+
+    /// Takes the end of the process for a wish that the rest ends as well.
+    pub(super) fn is_wanted_no_more(&mut self) {
+        if self.stop == Stop::None {
+            self.stop = Stop::End;
         }
     }
 
