@@ -82,7 +82,7 @@ fn interrupts_at_random_moments() {
     let count = count.unwrap_or_else(|| of_this_run(20, 100));
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let seed = env::var(SEED).ok().map(|seed| seed.parse().unwrap());
-    let seed = seed.unwrap_or_else(|| since.as_secs());
+    let seed = seed.unwrap_or(since.as_secs());
     // Where nobody reads, nobody needs to know.
     let _unread = writeln!(io::stderr(), "the seed is {seed}: {SEED}={seed} repeats it");
     let name = "interrupts_at_random_moments";
