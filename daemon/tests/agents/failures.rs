@@ -69,9 +69,9 @@ pub(crate) fn denied_tool(stage: &Stage) {
     assert!(!made.exists(), "it has run");
     assert_eq!(session["exit"]["code"], 0, "{session:#}");
     assert_eq!(session["requests"], serde_json::json!([]), "nobody was asked");
-    // opencode ends without a word when it is denied something.
+    // The others tell their model of it; opencode gives up.
     let (status, outcome) = match stage.kind {
-        Kind::Opencode => ("failed", "no_report"),
+        Kind::Opencode => ("failed", "agent_error"),
         Kind::Claude | Kind::Replayed | Kind::Codex | Kind::Gemini => ("completed", "succeeded"),
     };
     stage.assert_ended(&session, status, outcome);

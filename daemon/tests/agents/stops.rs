@@ -98,6 +98,6 @@ pub(crate) fn climbed_to_the_end_when_nothing_helps(stage: &Stage) {
     let causes: Vec<_> = stage.story(&id).iter().map(|event| event["cause"].clone()).collect();
     let ladder =
         ["interrupt", "rung_interrupt", "rung_interrupt_again", "rung_terminate", "rung_kill"];
-    let climbed = causes.iter().filter(|cause| ladder.iter().any(|rung| cause == &rung));
+    let climbed = causes.iter().filter(|&cause| ladder.iter().any(|rung| cause == rung));
     assert_eq!(climbed.collect::<Vec<_>>(), ladder);
 }

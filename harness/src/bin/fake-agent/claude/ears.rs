@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
@@ -62,11 +62,8 @@ impl Ears {
         if let Some(event) = self.earlier.pop_front() {
             return Some(event);
         }
-        match self.events.recv_timeout(patience) {
-            Ok(event) => Some(event),
-            // The queue cannot end: this holds one of its senders.
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        // The queue cannot end: this holds one of its senders.
+        self.events.recv_timeout(patience).ok()
     }
 
     /// Returns what has happened, if anything has.
