@@ -4,6 +4,7 @@
 //! pass: they wait for events, for lines and for fifos, so that a slow machine changes nothing. A
 //! test must never touch a process that it did not start.
 
+mod agents;
 mod api;
 mod backups;
 mod bad_home;
