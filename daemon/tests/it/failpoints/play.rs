@@ -168,6 +168,7 @@ impl Play<'_> {
         let verb = match ask {
             Ask::Interrupt => "interrupt",
             Ask::Kill => "kill",
+            Ask::Finish => "finish",
         };
         let path = format!("/v1/sessions/{}/{verb}", self.id(session));
         let asked = format!("{verb} {session}");
