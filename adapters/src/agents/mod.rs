@@ -94,6 +94,12 @@ pub trait Agent: Send + Sync {
         None
     }
 
+    /// Says whether it comes to the end of its turn when its input ends in the midst of one. Otherwise
+    /// that has to wait.
+    fn ends_turn_without_input(&self) -> bool {
+        true
+    }
+
     /// Returns the bytes that ask it politely to break off what it does, if that can be said to it on
     /// standard input. `None` makes the ladder begin with a signal.
     fn interruption(&self, _view: &View) -> Option<Vec<u8>> {

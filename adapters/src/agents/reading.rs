@@ -172,3 +172,45 @@ pub(super) fn microusd(usd: f64) -> u64 {
 
     (usd * MICROUSD_PER_USD).round() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sentence_is_taken_out_of_what_is_around_it() {
+        let sentences = [
+            (" plain ", "plain"),
+            (r#"{"error":{"message":"down","code":503}}"#, "down"),
+            (r#"{"message":"{\"error\":{\"message\":\"deep\"}}"}"#, "deep"),
+            (r#"{"error":"odd"}"#, r#"{"error":"odd"}"#),
+            ("[]", "[]"),
+        ];
+        for (text, expected) in sentences {
+            assert_eq!(sentence(text), expected);
+        }
+        assert_eq!(sentence(&"é".repeat(SENTENCE_BYTES_MAX)).len(), SENTENCE_BYTES_MAX);
+    }
+
+    #[test]
+    fn colours_are_left_out_and_what_is_torn_is_no_trouble() {
+        let lines = [
+            ("\u{1b}[91m\u{1b}[1mError: \u{1b}[0mno", "Error: no"),
+            ("a\u{1b}[", "a"),
+            ("a\u{1b}[1", "a"),
+            ("a\u{1b}b", "a\u{1b}b"),
+        ];
+        for (line, expected) in lines {
+            assert_eq!(plain(line), expected);
+        }
+    }
+
+    #[test]
+    fn a_cost_is_counted_in_millionths() {
+        let costs =
+            [(0.0, 0), (0.0125, 12_500), (-1.0, 0), (f64::NAN, 0), (f64::INFINITY, u64::MAX)];
+        for (usd, expected) in costs {
+            assert_eq!(microusd(usd), expected);
+        }
+    }
+}

@@ -66,3 +66,59 @@ impl Talk {
         if self.piece.as_ref().is_some_and(is_long) { self.piece.take() } else { None }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::agents::{Place, Role};
+
+    fn piece(kind: ItemKind, text: &str) -> Item {
+        reading::item(Place::default(), Role::Assistant, kind, text.to_owned())
+    }
+
+    #[test]
+    fn a_long_text_is_told_by_the_paragraph() {
+        let mut talk = Talk::default();
+        let line = format!("{}\n", "a".repeat(PARAGRAPH_BYTES / 2));
+        assert_eq!(talk.add(piece(ItemKind::Text, &line)), None);
+        let told = talk.add(piece(ItemKind::Text, &line)).unwrap();
+        assert_eq!(told.text, line.repeat(2));
+        assert_eq!(talk.flush(), None);
+    }
+
+    #[test]
+    fn what_is_thought_and_what_is_said_are_two_things() {
+        let mut talk = Talk::default();
+        assert_eq!(talk.add(piece(ItemKind::Thinking, "hm")), None);
+        assert_eq!(talk.add(piece(ItemKind::Text, "Hello")).unwrap().text, "hm");
+        assert_eq!(talk.last_said().as_deref(), Some("Hello"));
+        assert_eq!(talk.flush().unwrap().text, "Hello");
+        assert_eq!(talk.last_said(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_and_no_piece_grows_without_end(
+            pieces in prop::collection::vec((0_usize..4_000, "[aé]", "\n?"), 0..12),
+        ) {
+            let texts = pieces.iter().map(|(count, of, end)| of.repeat(*count) + end);
+            let texts: Vec<String> = texts.collect();
+            let mut talk = Talk::default();
+            let mut told = String::new();
+            for text in &texts {
+                for item in talk.add(piece(ItemKind::Text, text)) {
+                    told.push_str(&item.text);
+                }
+                let held = talk.piece.as_ref().map_or(0, |piece| piece.text.len());
+                prop_assert!(held <= PIECE_BYTES_MAX);
+                prop_assert!(talk.said.len() <= 2 * SAID_BYTES_MAX);
+            }
+            let all = texts.concat();
+            prop_assert_eq!(talk.last_said().unwrap_or_default(), reading::last_said(&all));
+            told.extend(talk.flush().map(|item| item.text));
+            prop_assert_eq!(told, all);
+        }
+    }
+}

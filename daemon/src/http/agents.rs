@@ -11,7 +11,7 @@ use axum::{Extension, Json};
 use candor_core::agent::{Decision, RequestState};
 use candor_core::happening::Happening;
 use candor_core::ports::Message;
-use candor_core::session::{MessageId, SessionId};
+use candor_core::session::{MessageId, SessionId, StandardInput};
 use candor_core::step::Answer;
 use candor_core::stop::StopKind;
 use serde::Deserialize;
@@ -50,8 +50,11 @@ pub(super) async fn finish(
     Named(id): Named<String>,
 ) -> Result<Json<StopReply>, ApiError> {
     let session = resolve(&app, &id).await?;
-    if !load(&app, session).await?.is_interactive() {
-        return Err(Refusal::NotInteractive(session).into());
+    let spec = load(&app, session).await?.spec;
+    // One that runs on a single prompt has its input open until it is through with it: a background
+    // task may keep it for as long as that takes.
+    if spec.agent.is_none() || spec.input == StandardInput::None {
+        return Err(Refusal::NotToBeFinished(session).into());
     }
     stop(&app, peer, &id, StopKind::Finish).await
 }

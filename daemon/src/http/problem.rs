@@ -66,7 +66,7 @@ impl From<Refusal> for ApiError {
             Refusal::RequestNotOpen { .. } => (StatusCode::CONFLICT, "request_not_open"),
             Refusal::NotContinued { .. } => (StatusCode::CONFLICT, "not_continued"),
             Refusal::AlreadyContinued { .. } => (StatusCode::CONFLICT, "already_continued"),
-            Refusal::NotInteractive(_) => (StatusCode::CONFLICT, "not_interactive"),
+            Refusal::NotToBeFinished(_) => (StatusCode::CONFLICT, "not_to_be_finished"),
             Refusal::EndDecided(_) => (StatusCode::CONFLICT, "end_decided"),
             Refusal::BadOrder(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Refusal::NoInput(_) => (StatusCode::CONFLICT, "no_input"),

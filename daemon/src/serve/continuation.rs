@@ -121,6 +121,8 @@ fn order(
     if parent.status() == Status::Queued {
         return Err(refused("it has not started: wait until it has".to_owned()));
     }
+    // Before an agent has said a word of its own it has kept nothing that it could go on with.
+    let has_begun = parent.learned.printed_at.is_some();
     let resume = Resume { agent_session: agent_session.to_owned(), forks: request.fork };
     let wanted = AgentRequest {
         kind: before.kind.clone(),
@@ -137,8 +139,9 @@ fn order(
     let id = app.ids.session_id();
     let title = request.title.or_else(|| parent.spec.title.clone());
     let (cwd, arguments) = (parent.spec.cwd.clone(), before.arguments.clone());
-    let planned = plan(wanted, id, &cwd, arguments, &request.environment, Some(resume))
-        .map_err(Refusal::BadOrder)?;
+    let planned =
+        plan(wanted, id, &cwd, arguments, &request.environment, has_begun.then_some(resume))
+            .map_err(Refusal::BadOrder)?;
     let (spec, environment) =
         accept(planned, title, cwd, request.umask, request.environment, parent.spec.policy);
     let graces =

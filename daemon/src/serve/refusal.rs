@@ -69,10 +69,10 @@ pub(crate) enum Refusal {
     )]
     AlreadyContinued { session: SessionId, child: SessionId },
     #[error(
-        "session {0} ends by itself when its agent is through: it was launched without \
-         `--interactive`; `candor interrupt` stops it before"
+        "session {0} has no input that could be closed, and ends by itself when it is through: \
+         `candor interrupt` stops it before"
     )]
-    NotInteractive(SessionId),
+    NotToBeFinished(SessionId),
     #[error("the end of session {0} is decided: it asks for nothing any more")]
     EndDecided(SessionId),
     #[error("{0}")]

@@ -13,7 +13,6 @@ use candor_adapters::agents::{self, Item, ItemKind, Listener, Place, Role};
 use candor_adapters::process::{Chunk, OutputReader, Stream};
 use candor_adapters::sqlite::ListQuery;
 use candor_adapters::sqlite::conversations::{AppendError, Batch, Conversations};
-use candor_core::agent::AgentSpec;
 use candor_core::ports::Repository as _;
 use candor_core::session::{Session, SessionId};
 use tokio::sync::{Notify, mpsc};
@@ -114,18 +113,17 @@ impl Scribe {
 
 /// Returns what was said in a stretch of output, with the prompt as the beginning of it all. Not every
 /// agent repeats its prompt, and what does repeat it must not say it twice.
-pub(super) fn with_prompt(spec: &AgentSpec, from: u64, mut items: Vec<Item>) -> Vec<Item> {
-    let is_prompt = |item: &Item| {
-        item.role == Role::User && item.kind == ItemKind::Text && item.text == spec.prompt
-    };
+pub(super) fn with_prompt(prompt: &str, from: u64, mut items: Vec<Item>) -> Vec<Item> {
+    let is_prompt =
+        |item: &Item| item.role == Role::User && item.kind == ItemKind::Text && item.text == prompt;
     items.retain(|item| !is_prompt(item));
     if from == 0 {
-        let prompt = Item {
+        let beginning = Item {
             place: Place::default(),
             part: PROMPT_PART,
             role: Role::User,
             kind: ItemKind::Text,
-            text: spec.prompt.clone(),
+            text: prompt.to_owned(),
             is_cut: false,
             tool: None,
             call: None,
@@ -135,7 +133,7 @@ pub(super) fn with_prompt(spec: &AgentSpec, from: u64, mut items: Vec<Item>) -> 
             model: None,
             usage: None,
         };
-        items.insert(0, prompt);
+        items.insert(0, beginning);
     }
     items
 }
@@ -280,7 +278,7 @@ async fn copy(
         items.retain(|item| item.place.offset >= known);
         let read_to = listener.lines_to();
         if !items.is_empty() || is_end {
-            let items = with_prompt(spec, from, items);
+            let items = with_prompt(&spec.prompt, from, items);
             let batch = Batch { session: session.id, from, items, read_to };
             if !app.scribe.add(batch).await {
                 return Ok(false);
@@ -290,5 +288,55 @@ async fn copy(
         if is_end {
             return Ok(true);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candor_adapters::ids::UuidV7Source;
+    use candor_adapters::sqlite::conversations::{Batch, Conversations};
+    use candor_core::ports::IdSource as _;
+
+    use super::{Inbox, QUEUE_BATCHES_MAX, QUEUE_BYTES_MAX, Scribe, with_prompt};
+
+    fn scribe(folder: &tempfile::TempDir) -> (Scribe, Inbox) {
+        let path = folder.path().join("conversations.db");
+        Scribe::new(Conversations::open(&path, &folder.path().join("aside")).unwrap())
+    }
+
+    #[test]
+    fn what_finds_no_room_is_missed_and_nobody_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let (scribe, _inbox) = scribe(&folder);
+        let batch = |session| Batch { session, from: 0, items: Vec::new(), read_to: 0 };
+        for _ in 0..QUEUE_BATCHES_MAX {
+            scribe.put_down(batch(UuidV7Source.session_id()));
+        }
+        assert!(scribe.missed().is_empty());
+        let late = UuidV7Source.session_id();
+        scribe.put_down(batch(late));
+        assert_eq!(scribe.missed().iter().collect::<Vec<_>>(), [&late]);
+    }
+
+    #[test]
+    fn long_texts_take_the_room_of_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let (scribe, _inbox) = scribe(&folder);
+        let long = "x".repeat(QUEUE_BYTES_MAX / 2 + 1);
+        let sessions = [UuidV7Source.session_id(), UuidV7Source.session_id()];
+        for session in sessions {
+            let items = with_prompt(&long, 0, Vec::new());
+            scribe.put_down(Batch { session, from: 0, items, read_to: 0 });
+        }
+        assert_eq!(scribe.missed().iter().collect::<Vec<_>>(), [&sessions[1]]);
+    }
+
+    #[test]
+    fn a_prompt_is_said_once_at_the_beginning() {
+        let first = with_prompt("do it", 0, Vec::new());
+        assert_eq!(first.len(), 1);
+        // As of an agent that repeats it.
+        assert_eq!(with_prompt("do it", 0, first.clone()), first);
+        assert!(with_prompt("do it", 100, first).is_empty());
     }
 }

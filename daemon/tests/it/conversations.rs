@@ -243,7 +243,9 @@ fn a_database_that_is_gone_or_damaged_is_made_again_from_the_outputs() {
             _ => fs::write(&database, "this is no database").unwrap(),
         }
         if damage == "damaged" {
-            stage.place.run(["doctor"]).expect(4).because(&[]);
+            let said = stage.place.run(["doctor"]).expect(4);
+            let found = "warning  conversations: the conversations are of no use";
+            assert!(said.stdout().contains(found), "{said:?}");
         }
         stage.place.run(["daemon", "start"]).expect(0);
         let after = stage.place.run(["logs", &id]).expect(0);

@@ -82,7 +82,9 @@ const PRICES: [(&str, usize); 19] = [
 
 /// Choices that no fact of a log can tell, by the beginning of their words. They are made only where
 /// the log has them as choices.
-const UNTOLD: [&str; 14] = [
+const UNTOLD: [&str; 16] = [
+    "turn ",
+    "user finish",
     "connect ",
     "drop ",
     "stall ",

@@ -8,6 +8,8 @@ use candor_core::stop::Rung;
 use candor_core::verdict::{End, Exit, LostReason};
 
 use crate::fakes::signal_number;
+use crate::timeline::Choice;
+use crate::timeline::names::{ProcessName, SessionName};
 
 /// What became of a process, as far as the recording knows.
 pub(super) enum Fate {
@@ -95,4 +97,14 @@ pub(super) fn fate_of_process<'a>(mut coming: impl Iterator<Item = &'a Call>) ->
         | Call::Retry => None,
     });
     fate.unwrap_or(Fate::Unseen)
+}
+
+/// Returns the name of the session of a track.
+pub(super) fn session(at: usize) -> SessionName {
+    SessionName::new(u16::try_from(at + 1).unwrap_or(u16::MAX))
+}
+
+/// Returns the line of an exit.
+pub(super) fn exit_words(process: ProcessName, exit: Exit, oom_killed: bool) -> String {
+    Choice::Exit { process, exit, oom_killed }.to_string()
 }

@@ -9,9 +9,9 @@ use candor_core::protocol::{CommitAnswer, RowSeen};
 use candor_core::recording::Call;
 use candor_core::session::Revision;
 use candor_core::stop::{Rung, StopKind};
-use candor_core::verdict::{End, Exit};
+use candor_core::verdict::End;
 
-use super::inferred::{self, Fate, death_by};
+use super::inferred::{self, Fate, death_by, exit_words, session};
 use super::launch::options;
 use super::track::{Expected, Track};
 use super::{ImportError, describe, describe_call};
@@ -496,12 +496,4 @@ impl<'a> Script<'a> {
     fn process(&self, at: usize) -> ProcessName {
         self.run.world().process_to_be(session(at))
     }
-}
-
-fn session(at: usize) -> SessionName {
-    SessionName::new(u16::try_from(at + 1).unwrap_or(u16::MAX))
-}
-
-fn exit_words(process: ProcessName, exit: Exit, oom_killed: bool) -> String {
-    Choice::Exit { process, exit, oom_killed }.to_string()
 }

@@ -118,7 +118,12 @@ pub(super) fn truthful(history: &History, entry: &Entry) -> Finding {
     }
     let mut open = history.tickets.values().filter(|asked| {
         let is_open = matches!(asked.reply, None | Some(Reply::Unclear));
-        asked.session == change.session.id && asked.request == Request::Stop(kind) && is_open
+        // What was to finish before it was begun is called off.
+        let is_called_off = kind == StopKind::Interrupt
+            && change.event.from == Some(Status::Queued)
+            && asked.request == Request::Stop(StopKind::Finish);
+        let is_it = asked.request == Request::Stop(kind) || is_called_off;
+        asked.session == change.session.id && is_it && is_open
     });
     open.next().is_none().then(|| format!("{} does what was refused", name(change)))
 }

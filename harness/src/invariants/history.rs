@@ -103,6 +103,20 @@ impl SessionHistory {
     }
 }
 
+impl ProcessHistory {
+    const fn of(session: SessionId) -> Self {
+        Self {
+            session,
+            died: None,
+            was_dead_at_signal: false,
+            seen: None,
+            owes_continue: false,
+            resists: false,
+            held_in: None,
+        }
+    }
+}
+
 impl History {
     pub(super) const fn moment(&self) -> (usize, u64) {
         self.moment
@@ -246,16 +260,7 @@ impl History {
     fn add_process_record(&mut self, at_ms: u64, record: &Record) {
         match record {
             Record::Forked { process, session } => {
-                let state = ProcessHistory {
-                    session: *session,
-                    died: None,
-                    was_dead_at_signal: false,
-                    seen: None,
-                    owes_continue: false,
-                    resists: false,
-                    held_in: None,
-                };
-                self.processes.insert(*process, state);
+                self.processes.insert(*process, ProcessHistory::of(*session));
                 self.session(*session).processes.push(*process);
             }
             Record::Died { process, exit, oom_killed } => {

@@ -186,6 +186,14 @@ impl Verb {
         }
     }
 
+    /// Says whether somebody asks for it.
+    pub(super) const fn is_command(self) -> bool {
+        matches!(
+            self,
+            Self::Interrupt | Self::Kill | Self::Finish | Self::Settings | Self::StopForShutdown
+        )
+    }
+
     /// Says whether the choice is about one session alone, so that it commutes with the choices
     /// about others.
     pub(super) const fn is_local(self) -> bool {

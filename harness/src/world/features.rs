@@ -137,9 +137,13 @@ impl World {
             .filter(|request| request.asked.agent_id == name.to_string())
             .map(|request| request.number)
             .next();
+        // What no row has yet is shown to nobody who could answer it.
+        let Some(number) = number else {
+            self.stage.lock().log.push(Record::Replied { ticket, reply: Reply::TooLate });
+            return Ok(());
+        };
         let decision = Box::new(Decision { approved: true, message: None, by: USER });
-        // One of which no row knows has no number yet.
-        let answered = Happening::Answered { number: number.unwrap_or_default(), decision };
+        let answered = Happening::Answered { number, decision };
         self.command(session, answered, Asked { ticket, request });
         Ok(())
     }

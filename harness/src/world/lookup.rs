@@ -131,7 +131,7 @@ impl State {
         let cause = transition.cause?;
         let by = Actor::User(0);
         let mut session = Session { machine: transition.next, ..before.clone() };
-        if session.intent.is_none() {
+        if before.machine.intent() != transition.next.intent() {
             session.intent = Some(Intent { kind: StopKind::Kill, by, at: now.wall });
         }
         if session.status().is_terminal() {

@@ -107,6 +107,10 @@ impl Agent for Acp {
         })
     }
 
+    fn ends_turn_without_input(&self) -> bool {
+        false
+    }
+
     fn reader(&self, spec: &AgentSpec, cwd: &ByteString) -> Box<dyn Reader> {
         Box::new(AcpReader::new(spec, cwd))
     }

@@ -123,7 +123,10 @@ impl<'a> Items<'a> {
 
     /// Takes what a tool answered, and what is said to the model.
     pub(super) fn user(&mut self, line: &Line<'_>) {
-        let is_of_program = line.is_synthetic.is_set() || self.within.is_none();
+        // What the user himself has said is printed once more where that was ordered; what a command of
+        // the program's own prints is printed in the same way.
+        let is_repeated = line.is_replay.is_set() && !line.is_synthetic.is_set();
+        let is_of_program = !is_repeated && (line.is_synthetic.is_set() || self.within.is_none());
         let role = if is_of_program { Role::System } else { Role::User };
         match &line.message.0.content {
             Content::Nothing => {}
@@ -140,10 +143,10 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// Takes what the model was told. What the user has said himself is not printed: it is known to
-    /// whoever sent it.
+    /// Takes what the model was told.
     fn told(&mut self, text: &str, role: Role) {
         match role {
+            Role::User if text.starts_with("<local-command-") => self.notice(text, false),
             Role::User if !text.is_empty() => self.push(self.item(role, ItemKind::Text, text)),
             Role::User | Role::Assistant | Role::Tool | Role::System => self.notice(text, false),
         }

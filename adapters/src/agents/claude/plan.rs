@@ -48,6 +48,10 @@ pub(super) fn plan(order: &Order, program: &Path) -> Result<Plan, PlanError> {
     for flag in ["-p", "--output-format=stream-json", "--verbose", "--input-format=stream-json"] {
         command.push(flag)?;
     }
+    if order.is_interactive {
+        // So that what its user says has its place in the conversation.
+        command.push("--replay-user-messages")?;
+    }
     if order.asks {
         command.push("--permission-prompt-tool=stdio")?;
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use candor_adapters::agents::{Agent, Answer, Item, Listener, OWED_KEYS_MAX};
 use candor_adapters::process::{Chunk, Follower, OutputReader, Stream};
 use candor_adapters::sqlite::conversations::Batch;
-use candor_core::agent::{AgentSpec, Asked, Learned, RequestState, View};
+use candor_core::agent::{AgentSpec, Asked, Learned, RequestState, Turn, View};
 use candor_core::bytes::ByteString;
 use candor_core::happening::Happening;
 use candor_core::input::Input;
@@ -323,7 +323,9 @@ impl Desk {
                 return;
             }
         }
-        if let Some(intent) = self.asks {
+        let is_in_turn = self.view().turn == Turn::Begun && !self.agent.ends_turn_without_input();
+        let waits = self.asks == Some(StopKind::Finish) && is_in_turn;
+        if let Some(intent) = self.asks.filter(|_| !waits) {
             let said = match intent {
                 StopKind::Finish => None,
                 StopKind::Interrupt
@@ -426,7 +428,7 @@ impl Desk {
             return;
         }
         let (from, read_to) = (self.kept_to, self.listener.lines_to());
-        let items = with_prompt(&self.spec, from, items);
+        let items = with_prompt(&self.spec.prompt, from, items);
         self.kept_to = read_to;
         self.desks.scribe.put_down(Batch { session: self.session, from, items, read_to });
     }

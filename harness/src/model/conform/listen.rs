@@ -426,7 +426,7 @@ impl Listener {
         let is_blocked = self.follower.view(at).is_blocked;
         let post = &mut self.posts[at];
         let next = post.mail.iter().position(|mail| {
-            let is_command = is_command(mail.verb);
+            let is_command = mail.verb.is_command();
             if is_blocked { is_command } else { session.is_settled_in || !is_command }
         });
         if let Some(mail) = next.and_then(|next| post.mail.remove(next)) {
@@ -491,13 +491,6 @@ fn policy_of(choices: &[line::Choice]) -> Result<Policy, Deaf> {
 
 const fn choice(verb: Verb, at: usize, value: u8) -> Choice {
     Choice { verb, session: at as u8, value }
-}
-
-const fn is_command(verb: Verb) -> bool {
-    matches!(
-        verb,
-        Verb::Interrupt | Verb::Kill | Verb::Finish | Verb::Settings | Verb::StopForShutdown
-    )
 }
 
 fn exit_place(exit: Exit, oom_killed: bool) -> Result<u8, Deaf> {
