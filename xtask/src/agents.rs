@@ -30,6 +30,9 @@ const PROGRAMS: [Program; 4] = [
 /// The test that interrupts many agents.
 const INTERRUPTS: &str = "interrupts_at_random_moments";
 
+/// The tests that a push has time for.
+const QUICK: &str = "quick::";
+
 /// What to play.
 #[derive(Default)]
 pub(crate) struct Selection {
@@ -97,10 +100,15 @@ fn play(shell: &Shell, selection: &Selection, programs: &Path, report: &Path) ->
     let _count = selection
         .interrupts
         .map(|count| shell.push_env("CANDOR_AGENTS_INTERRUPTS", count.to_string()));
-    let interrupts = selection.interrupts.map(|_| INTERRUPTS.to_owned());
+    let filters = match (&selection.filter, selection.interrupts) {
+        (_, Some(_)) => vec![INTERRUPTS],
+        (Some(filter), None) => vec![filter.as_str()],
+        (None, None) if selection.quick => vec![QUICK, INTERRUPTS],
+        (None, None) => Vec::new(),
+    };
     // What people run is what is shown, where there is the time to build it.
     let options: &[&str] = if selection.quick { &[] } else { &["--release"] };
-    suite::play(shell, "agents", options, interrupts.as_ref().or(selection.filter.as_ref()))
+    suite::play(shell, "agents", options, &filters)
 }
 
 /// Returns what became of the tests that were begun, by their names.

@@ -57,7 +57,8 @@ fn play(shell: &Shell, selection: &Selection, report: &Path) -> Result<()> {
     let _cuts = selection
         .power_cuts
         .map(|cuts| shell.push_env("CANDOR_FAULTS_POWER_CUTS", cuts.to_string()));
-    suite::play(shell, "faults", &[], selection.filter.as_ref())
+    let filters: Vec<&str> = selection.filter.iter().map(String::as_str).collect();
+    suite::play(shell, "faults", &[], &filters)
 }
 
 /// Whether a test is named after this fault.

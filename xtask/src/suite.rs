@@ -43,24 +43,19 @@ pub(crate) fn clear(report: &Path) -> Result<()> {
     Ok(fs::create_dir_all(report)?)
 }
 
-/// Runs the tests of a suite whose name is `suite`, as is its profile, with further options of cargo.
-pub(crate) fn play(
-    shell: &Shell,
-    suite: &str,
-    options: &[&str],
-    filter: Option<&String>,
-) -> Result<()> {
+/// Runs the tests of a suite whose name is `suite`, as is its profile, with further options of cargo:
+/// those with one of `filters` in their names, or all.
+pub(crate) fn play(shell: &Shell, suite: &str, options: &[&str], filters: &[&str]) -> Result<()> {
     // The scripted agent is a program of another package, and would be built by the first test.
     cmd!(shell, "cargo build {options...} --package candor-harness --bin fake-agent").run()?;
-    let filter = filter.into_iter();
     let nextest = cmd!(shell, "cargo nextest --version").quiet().ignore_stderr().read();
     if nextest.is_err() {
         let test = cmd!(shell, "cargo test {options...} --package candor --test {suite}");
-        return Ok(test.args(filter).run()?);
+        return Ok(test.arg("--").args(filters).run()?);
     }
     let run = cmd!(
         shell,
         "cargo nextest run {options...} --package candor --test {suite} --profile {suite}"
     );
-    Ok(run.args(filter).run()?)
+    Ok(run.args(filters).run()?)
 }

@@ -59,9 +59,8 @@ pub(crate) fn after_a_kill_from_outside(stage: &Stage) {
     let id = stage.begin(stage.kind.trusted(), &prompt);
     stage.await_reached(&reached, &id);
     stage.kill_from_outside(&id);
-    let parent = stage.ended(&id);
-    stage.assert_ended(&parent, "failed", "signal");
-    stage.end_what_is_left_of(&parent);
+    stage.assert_ended(&stage.ended(&id), "failed", "signal");
+    stage.assert_nothing_is_left();
     assert_goes_on(stage, &id, first);
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use candor_adapters::process::await_end_of;
 use jiff::Timestamp;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 use crate::kind::Kind;
@@ -224,20 +224,6 @@ impl Stage {
         let events = self.story(session["id"].as_str().unwrap());
         let ended = (session["status"].as_str().unwrap(), session["outcome"].as_str().unwrap());
         assert_eq!(ended, (status, outcome), "{session:#}\n{}", told(&events));
-    }
-
-    /// Ends what a session has left behind that nobody has asked to end: a process that ends by itself
-    /// leaves alone what it has started. All of it must have been told.
-    #[track_caller]
-    pub(crate) fn end_what_is_left_of(&self, session: &Value) {
-        let told = session["evidence"]["left_behind"].as_u64().unwrap();
-        let left = kernel::with_in_environment(&self.mark());
-        assert!(left.len() as u64 <= told, "{left:?} are left, and {told} were told");
-        for pid in left {
-            // One of them may end with another.
-            let _ended = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
-        }
-        self.assert_nothing_is_left();
     }
 
     fn mark(&self) -> String {

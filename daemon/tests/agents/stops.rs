@@ -54,8 +54,7 @@ pub(crate) fn interrupted_in_front_at_every_moment(stage: &Stage) {
     }
 }
 
-/// Somebody else kills the agent's process: that is its failure, and of its tools it is
-/// told how many it has left.
+/// Somebody else kills the agent's process: that is its failure, and its tools end with it.
 pub(crate) fn killed_from_outside_at_every_moment(stage: &Stage) {
     for moment in Moment::ALL {
         let (prompt, reached) = stage.prompt_for(moment);
@@ -66,7 +65,7 @@ pub(crate) fn killed_from_outside_at_every_moment(stage: &Stage) {
         stage.assert_ended(&session, "failed", "signal");
         assert_eq!(session["exit"]["signal"], "SIGKILL", "{session:#}");
         assert_eq!(session["intent"], json!(null));
-        stage.end_what_is_left_of(&session);
+        stage.assert_nothing_is_left();
     }
 }
 
