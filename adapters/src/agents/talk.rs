@@ -108,7 +108,7 @@ mod tests {
             let mut talk = Talk::default();
             let mut told = String::new();
             for text in &texts {
-                for item in talk.add(piece(ItemKind::Text, text)) {
+                if let Some(item) = talk.add(piece(ItemKind::Text, text)) {
                     told.push_str(&item.text);
                 }
                 let held = talk.piece.as_ref().map_or(0, |piece| piece.text.len());

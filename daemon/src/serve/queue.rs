@@ -13,7 +13,7 @@ use candor_core::status::Status;
 use candor_core::stop::{Actor, StopKind};
 use tokio::sync::watch;
 
-use super::{Refusal, Registry, Snapshot, stash};
+use super::{Refusal, Registry, Snapshot};
 
 /// How long it is waited before a queued session is tried to be brought to its start again.
 const ESCORT_AGAIN: Duration = Duration::from_millis(500);
@@ -35,7 +35,7 @@ impl Registry {
                 }
             };
             tokio::select! {
-                () = bring => stash::forget(child),
+                () = bring => {}
                 () = leaving.cancelled() => {}
                 () = registry.usurped().cancelled() => {}
             }

@@ -9,10 +9,9 @@ use candor_core::happening::Happening;
 use candor_core::ports::{Environment, ProcessSpawner, ReadError};
 use candor_core::recovery::Recovery;
 use candor_core::session::{Session, SessionId};
-use candor_core::status::Status;
 use candor_core::step::Answer;
 use candor_core::stop::{Actor, StopKind};
-use candor_core::supervisor::{Birth, HandleError, Ports, Supervisor};
+use candor_core::supervisor::{Birth, HandleError, Ports, Start, Supervisor};
 use futures_util::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -110,20 +109,23 @@ impl Registry {
             return Err(Refusal::Stopping);
         }
         let place = self.place().ok_or(Refusal::TooMany)?;
+        let id = birth.id;
+        let waits = birth.start == Start::AfterParent;
+        // Before its row: whoever finds that finds this.
+        if waits {
+            stash::keep(id, &environment);
+        }
         let (supervisor, created) = Supervisor::create(self.ports.clone(), birth).await;
         let refusal = created.as_ref().err().cloned().map(Refusal::from);
         if supervisor.is_over() {
+            stash::forget(id);
             if matches!(created, Err(HandleError::Usurped { .. })) {
                 self.usurped.cancel();
             }
             return Err(refusal.unwrap_or(Refusal::Stopping));
         }
-        let id = supervisor.session().id;
-        if supervisor.session().status() == Status::Queued {
-            stash::keep(id, &environment);
-        }
         let (task, snapshot) = self.enrol(supervisor, environment, Supervision::Ok);
-        self.drive(id, Some(place), task.run_new(created));
+        self.drive(id, Some(place), task.run_new(created, waits));
         refusal.map_or(Ok(snapshot), Err)
     }
 
@@ -168,8 +170,9 @@ impl Registry {
             }
             Recovery::Attach => {
                 let supervisor = Supervisor::resume(self.ports.clone(), stored.session);
+                let kept = stash::take(id);
                 let (task, _snapshot) = self.enrol_again(supervisor);
-                self.drive(id, self.place(), task.run_recovered());
+                self.drive(id, self.place(), task.run_recovered(kept));
             }
         }
         Ok(())
@@ -266,7 +269,7 @@ impl Registry {
             Ok(Some(stored)) if !stored.session.status().is_terminal() => {
                 let supervisor = Supervisor::resume(self.ports.clone(), stored.session);
                 let (task, _snapshot) = self.enrol_again(supervisor);
-                task.run_recovered().await
+                task.run_recovered(stash::take(id)).await
             }
             Ok(_) => Outcome::Over,
             Err(error) => {

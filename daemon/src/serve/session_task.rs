@@ -3,6 +3,8 @@
 //! It decides nothing. What follows from a happening is the supervisor's; when a happening may be
 //! handed in is the only rule kept here.
 
+mod agent;
+
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use candor_core::happening::Happening;
 use candor_core::input::Deadline;
 use candor_core::ports::{Attach, Clock, Environment, Fact, Launch, Process, ProcessSpawner};
 use candor_core::session::{Session, SessionId};
+use candor_core::status::Status;
 use candor_core::step::Answer;
 use candor_core::supervisor::{HandleError, Orders, Supervisor, Task};
 use candor_core::time::Monotonic;
@@ -33,10 +36,6 @@ const ATTACH_MS: (u64, u64) = (100, 5_000);
 
 /// Commands that may wait in one session's mailbox; beyond that a sender waits.
 pub(crate) const MAILBOX_COMMANDS_MAX: usize = 64;
-
-/// What an agent has said is handed in one thing at a time, so many at most before something else
-/// gets its turn.
-const SETTLE_MAX: usize = 256;
 
 /// What somebody asks of a session.
 pub(crate) struct Command {
@@ -108,6 +107,11 @@ pub(crate) struct SessionTask {
     attach_pause_ms: u64,
     /// Reads what an agent prints, if one runs.
     desk: Option<Desk>,
+    /// Whether its environment is kept for the daemon after this one, until its process is up.
+    is_stashed: bool,
+    /// Whether it is launched if it turns out that it never was: its launch is nobody's who could see
+    /// that it failed, and ask again.
+    relaunches: bool,
     /// How the process ended, until all that it had said was handed in.
     ending: Option<Happening>,
 }
@@ -153,12 +157,19 @@ impl SessionTask {
             retry_pause_ms: RETRY_MS.0,
             attach_pause_ms: ATTACH_MS.0,
             desk,
+            is_stashed: false,
+            relaunches: false,
             ending: None,
         }
     }
 
     /// Drives a session that was just accepted, from the orders of its creation.
-    pub(crate) async fn run_new(mut self, created: Result<Orders, HandleError>) -> Outcome {
+    pub(crate) async fn run_new(
+        mut self,
+        created: Result<Orders, HandleError>,
+        is_stashed: bool,
+    ) -> Outcome {
+        self.is_stashed = is_stashed;
         match self.take(created) {
             Some(outcome) => outcome,
             None => self.run().await,
@@ -166,14 +177,21 @@ impl SessionTask {
     }
 
     /// Drives a session that an earlier daemon left behind.
-    pub(crate) async fn run_recovered(mut self) -> Outcome {
+    /// `kept` is the environment of one that had waited in the queue, and may not have been launched.
+    pub(crate) async fn run_recovered(mut self, kept: Option<Environment>) -> Outcome {
+        if let Some(environment) = kept {
+            self.environment = environment;
+            self.is_stashed = true;
+            self.relaunches = self.supervisor.session().status() == Status::Starting;
+        }
         self.is_settled_in = false;
         self.start_attach(0);
         self.run().await
     }
 
     /// Drives a session that an earlier daemon queued, and that still waits.
-    pub(crate) async fn run_queued(self) -> Outcome {
+    pub(crate) async fn run_queued(mut self) -> Outcome {
+        self.is_stashed = true;
         self.run().await
     }
 
@@ -212,81 +230,12 @@ impl SessionTask {
             if outcome == Some(Outcome::Usurped) {
                 return Outcome::Usurped;
             }
+            self.forget_stash();
         }
         if let Some(desk) = &mut self.desk {
             desk.put_away(self.supervisor.session()).await;
         }
         Outcome::Over
-    }
-
-    /// Hands in what has happened. What an agent had printed before it ended comes first.
-    async fn happened(&mut self, happening: Happening) -> Result<Orders, HandleError> {
-        let Some(desk) = &mut self.desk else {
-            return self.supervisor.handle(happening).await;
-        };
-        match &happening {
-            Happening::Fact(Fact::Ended(ending)) | Happening::Attached(Attach::Ended(ending)) => {
-                desk.end(Some(ending.output.stdout_bytes)).await;
-                self.ending = Some(happening);
-                Ok(Orders::NOTHING)
-            }
-            Happening::Fact(Fact::Lost(_)) | Happening::Attached(Attach::Lost(_)) => {
-                desk.end(None).await;
-                self.ending = Some(happening);
-                Ok(Orders::NOTHING)
-            }
-            Happening::Attached(Attach::Up(_)) => {
-                let result = self.supervisor.handle(happening).await;
-                // Commands wait until it is known again what it has said.
-                desk.read_to(None).await;
-                result
-            }
-            Happening::Launched(_)
-            | Happening::Attached(Attach::NeverRan | Attach::Unreachable)
-            | Happening::Stop { .. }
-            | Happening::Due(_)
-            | Happening::RequestOpened(_)
-            | Happening::RequestWithdrawn { .. }
-            | Happening::Answered { .. }
-            | Happening::TurnEnded
-            | Happening::TurnBegan
-            | Happening::Bypass { .. }
-            | Happening::Reported(_)
-            | Happening::ParentEnded => self.supervisor.handle(happening).await,
-        }
-    }
-
-    /// Hands in what follows from what an agent has said, until its session says the same; then what
-    /// it is owed is sent.
-    async fn settle(&mut self) -> Option<Outcome> {
-        for _ in 0..SETTLE_MAX {
-            let news = self.desk.as_ref()?.news(self.supervisor.session());
-            if let Some(learned) = news {
-                self.supervisor.learn(&learned);
-                self.show();
-            }
-            if self.supervisor.is_blocked() || self.supervisor.is_over() {
-                return None;
-            }
-            let desk = self.desk.as_mut()?;
-            let session = self.supervisor.session();
-            let happening = match &self.ending {
-                Some(ending) => desk.before(ending, session).or_else(|| self.ending.take()),
-                None => desk.next(session, self.clock.now().wall),
-            };
-            let Some(happening) = happening else { break };
-            let result = self.supervisor.handle(happening).await;
-            let is_refused = result.is_err();
-            match self.take(result) {
-                None if is_refused => return None,
-                None => {}
-                outcome => return outcome,
-            }
-        }
-        if let (Some(desk), Some(process)) = (&mut self.desk, self.supervisor.process()) {
-            desk.pay(&**process, self.supervisor.session()).await;
-        }
-        None
     }
 
     /// Acts on the answer of the supervisor, and shows what is stored now.
@@ -388,7 +337,7 @@ impl SessionTask {
             fact = next_fact(self.supervisor.process()), if !is_blocked => {
                 Wake::Happening(Happening::Fact(fact))
             }
-            () = stirred(&mut self.desk), if !is_blocked && is_up => Wake::Stirred,
+            () = agent::stirred(&mut self.desk), if !is_blocked && is_up => Wake::Stirred,
             kind = reached(clock.as_ref(), deadline), if !is_blocked => {
                 self.deadlines.remove(&kind);
                 Wake::Happening(Happening::Due(kind))
@@ -459,13 +408,6 @@ async fn finished(work: &mut Option<Work>) -> Happening {
             tracing::error!(%error, "a launch or attach broke off");
             Happening::Attached(Attach::Unreachable)
         }
-    }
-}
-
-async fn stirred(desk: &mut Option<Desk>) {
-    match desk {
-        Some(desk) => desk.stirred().await,
-        None => pending().await,
     }
 }
 

@@ -1,3 +1,5 @@
+//! The registry alone, on fakes.
+
 use std::sync::Arc;
 
 use candor_core::bytes::ByteString;

@@ -12,7 +12,8 @@ fn hang() -> [String; 1] {
 #[test]
 fn a_live_session_is_superseded_whatever_becomes_of_the_daemon() {
     let stage = Stage::new();
-    let parent = stage.begin(&[], &hang());
+    // It heeds nothing, so that it is still there when the next daemon looks for it.
+    let parent = stage.begin(&["--grace", "1h,1h"], &["deaf".to_owned(), "hang".to_owned()]);
     stage.await_cause(&parent, "spawned", 1);
     let seen = stage.path("seen");
     let look = tool(&format!("echo $CANDOR_TEST_VALUE > {}", seen.display()));
@@ -21,6 +22,8 @@ fn a_live_session_is_superseded_whatever_becomes_of_the_daemon() {
     let words = words!["continue", "-d", "--env", env, &parent, &prompt];
     let child = stage.run(words).expect(0).stdout().trim().to_owned();
     stage.kill_daemon();
+    assert_eq!(stage.session(&child)["status"], "queued");
+    stage.run(["kill", &parent]).expect(0);
     stage.run(["wait", &parent]).expect(130);
     stage.run(["wait", &child]).expect(0);
     assert_eq!(fs::read_to_string(&seen).unwrap(), "kept in memory\n");

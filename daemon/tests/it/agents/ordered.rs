@@ -16,7 +16,6 @@ fn an_order_that_cannot_be_carried_out_starts_nothing_and_says_what_to_change() 
         (&["claude", "  \n"], &["the prompt is empty"]),
         (&["run", "--agent", "nobody", "x"], &["no agent \"nobody\"", "claude, codex, gemini"]),
         (&["claude", "--model", "a b", "x"], &["model"]),
-        (&["claude", "--model", "--yes", "x"], &["--model"]),
         (&["claude", "--model=-x", "x"], &["model", "begins with a hyphen"]),
         (&["claude", "--permission-mode", "whatever", "x"], &["whatever"]),
         (&["claude", "--max-turns", "0", "x"], &["turn"]),
