@@ -229,6 +229,13 @@ pub struct View {
 }
 
 impl Permissions {
+    /// Returns the first pattern that can mean nothing, such as one whose bracket is not closed.
+    #[must_use]
+    pub fn malformed(&self) -> Option<&str> {
+        let mut all = self.deny.iter().chain(&self.allow);
+        all.find(|text| Pattern::of(text).is_none()).map(String::as_str)
+    }
+
     /// Says what is decided without anybody being asked, or `None` when the user is to decide.
     ///
     /// `paths_are_inside` says that all files it wants to change lie in the session's folder, symbolic

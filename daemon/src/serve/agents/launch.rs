@@ -64,6 +64,11 @@ pub(crate) fn plan(
         format!("there is no agent {:?}: use one of {}", request.kind, known.join(", "))
     })?;
     check_prompt(&request.prompt)?;
+    if let Some(pattern) = request.permissions.malformed() {
+        return Err(format!(
+            "{pattern:?} is no pattern: write Tool, Tool(exactly this), or Tool(what begins so*)"
+        ));
+    }
     let order = Order {
         session,
         prompt: request.prompt.clone(),

@@ -10,7 +10,7 @@ mod turns;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 
 use candor_harness::programs::fake_agent;
@@ -89,6 +89,6 @@ fn ask(command: &str) -> String {
     format!("ask {command}")
 }
 
-fn touch(path: &PathBuf) -> String {
+fn touch(path: &Path) -> String {
     format!("touch {}", path.display())
 }

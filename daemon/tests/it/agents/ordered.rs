@@ -19,6 +19,8 @@ fn an_order_that_cannot_be_carried_out_starts_nothing_and_says_what_to_change() 
         (&["claude", "--model=-x", "x"], &["model", "begins with a hyphen"]),
         (&["claude", "--permission-mode", "whatever", "x"], &["whatever"]),
         (&["claude", "--max-turns", "0", "x"], &["turn"]),
+        (&["claude", "--deny", "Bash(rm", "x"], &["Bash(rm", "is no pattern"]),
+        (&["claude", "--allow", "", "x"], &["is no pattern"]),
         (&["claude", "--interactive", "--idle", "0s", "x"], &["--idle"]),
         (&["claude", "--idle", "1s", "x"], &["--interactive"]),
         (&["run", "--model", "m", "--", "true"], &["--model is for agents"]),
