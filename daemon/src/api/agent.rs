@@ -1,6 +1,7 @@
 //! The shapes of what agents have beside other sessions.
 
 use candor_core::agent::{Request, RequestState, TroubleKind, Usage};
+use candor_core::bytes::ByteString;
 use candor_core::session::Session;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,10 @@ pub(crate) struct AgentView {
     pub(crate) forks: bool,
     pub(crate) interactive: bool,
     pub(crate) prompt: String,
+    pub(crate) permission_mode: Option<String>,
+    pub(crate) max_turns: Option<u32>,
+    /// Further arguments, as they were given.
+    pub(crate) arguments: Vec<ByteString>,
     /// How many turns it has ended.
     pub(crate) turns: u32,
     pub(crate) usage: Usage,
@@ -112,6 +117,9 @@ impl AgentView {
             forks: spec.forks,
             interactive: spec.is_interactive,
             prompt: spec.prompt.clone(),
+            permission_mode: spec.permission_mode.clone(),
+            max_turns: spec.max_turns,
+            arguments: spec.arguments.clone(),
             turns: learned.turns,
             usage: learned.usage,
             cost_usd: learned.cost_microusd.map(dollars),

@@ -244,11 +244,7 @@ pub(super) fn command_line(command: &[ByteString]) -> String {
 fn run_again(session: &SessionView) -> String {
     let cwd = command_line(std::slice::from_ref(&session.cwd));
     if let Some(agent) = &session.agent {
-        let prompt = shlex::try_quote(&agent.prompt).unwrap_or_default();
-        let model =
-            agent.model.as_ref().map_or_else(String::new, |model| format!("--model {model} "));
-        let interactive = if agent.interactive { "--interactive " } else { "" };
-        return format!("candor {} {model}{interactive}--cwd {cwd} -- {prompt}", agent.kind);
+        return agent::run_again(agent, &cwd);
     }
     let stdin = match session.input {
         StandardInput::Held => "--stdin ",

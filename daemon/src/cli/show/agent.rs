@@ -116,3 +116,21 @@ pub(super) fn agent_error_text(session: &SessionView) -> String {
         None => format!("the agent reported an error {kind}").trim_end().to_owned(),
     }
 }
+
+/// Returns the command that orders the same once more. `cwd` is as a shell would take it.
+pub(super) fn run_again(agent: &AgentView, cwd: &str) -> String {
+    let quoted = |word: &String| shlex::try_quote(word).unwrap_or_default().into_owned();
+    let mut words = vec!["candor".to_owned(), agent.kind.clone()];
+    for (option, value) in
+        [("--model", &agent.model_ordered), ("--permission-mode", &agent.permission_mode)]
+    {
+        words.extend(value.iter().map(|value| format!("{option} {}", quoted(value))));
+    }
+    words.extend(agent.max_turns.map(|turns| format!("--max-turns {turns}")));
+    words.extend(agent.interactive.then(|| "--interactive".to_owned()));
+    words.extend([format!("--cwd {cwd}"), "--".to_owned(), quoted(&agent.prompt)]);
+    if !agent.arguments.is_empty() {
+        words.push(super::command_line(&agent.arguments));
+    }
+    words.join(" ")
+}
