@@ -100,6 +100,12 @@ pub trait Agent: Send + Sync {
         true
     }
 
+    /// Says whether it asks its user for permission, so that somebody can answer. The others are told
+    /// beforehand, in their own words, what they may do.
+    fn asks(&self) -> bool {
+        false
+    }
+
     /// Returns the bytes that ask it politely to break off what it does, if that can be said to it on
     /// standard input. `None` makes the ladder begin with a signal.
     fn interruption(&self, _view: &View) -> Option<Vec<u8>> {

@@ -21,9 +21,10 @@ const STDIN: &str = "-";
 const STDIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 pub(super) async fn main(kind: &str, arguments: AgentRun) -> Result<u8, CliError> {
-    let AgentRun { launch, options, prompt } = arguments;
+    let AgentRun { launch, options, prompt, arguments } = arguments;
     let (detach, json) = (launch.detach, launch.json);
-    let request = request(kind, launch, options, prompt)?;
+    let words = prompt.into_iter().chain(arguments).collect();
+    let request = request(kind, launch, options, words)?;
     run(&Launching { path: "/v1/sessions".to_owned(), request, detach, json }).await
 }
 

@@ -106,9 +106,6 @@ async fn find(client: &Client, id: &str) -> Result<(SessionView, RequestView), C
 /// Lets everything pass for a while, or no more.
 pub(super) async fn bypass(arguments: Bypass) -> Result<u8, CliError> {
     let Bypass { id, length } = arguments;
-    let Some(length) = length else {
-        return Err(CliError::Own("say for how long, such as 30m, or `off`".to_owned()));
-    };
     let client = client().await?;
     let request = BypassRequest { for_ms: Some(length).filter(|length| *length > 0) };
     let session: SessionView =

@@ -186,9 +186,12 @@ pub(super) struct AgentRun {
     pub(super) launch: LaunchOptions,
     #[command(flatten)]
     pub(super) options: AgentOptions,
-    /// The prompt, or `-` for standard input, and further arguments for the agent
-    #[arg(required = true, trailing_var_arg = true, value_name = "PROMPT")]
-    pub(super) prompt: Vec<OsString>,
+    /// The prompt, or `-` for standard input. One that begins with a dash stands behind `--`
+    #[arg(required_unless_present = "arguments")]
+    pub(super) prompt: Option<OsString>,
+    /// Further arguments for the agent
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub(super) arguments: Vec<OsString>,
 }
 
 /// Goes on with an agent's session in a new one, on a further prompt
@@ -261,7 +264,7 @@ pub(super) struct Bypass {
     pub(super) id: String,
     /// For how long, such as 30m; or `off`
     #[arg(value_name = "DURATION", value_parser = parse_bypass)]
-    pub(super) length: Option<u64>,
+    pub(super) length: u64,
 }
 
 /// Reads how long everything passes: `off` is 0.

@@ -241,10 +241,15 @@ fn finish(session: &SessionView, json: bool) -> Result<u8, CliError> {
 /// Says why a session ended as it did, unless the command's own exit code says it all.
 fn complain_of(session: &SessionView) {
     let own_words = session.outcome.as_deref().unwrap_or_default();
-    if session.status == Status::Completed && own_words == "succeeded" || own_words == "exit_code" {
-        return;
+    let is_success = session.status == Status::Completed && own_words == "succeeded";
+    let agent = session.agent.as_ref();
+    if !is_success && (own_words != "exit_code" || agent.is_some()) {
+        complain(&super::show::sentence(session));
     }
-    complain(&super::show::sentence(session));
+    if agent.is_some_and(|agent| agent.agent_session.is_some()) {
+        let id = super::ls::short(&session.id);
+        complain(&format!("`candor continue {id} \"…\"` goes on with it"));
+    }
 }
 
 fn as_json(session: &SessionView) -> Result<String, CliError> {

@@ -75,8 +75,9 @@ fn print_facts(out: &mut impl Write, session: &SessionView) -> Result<(), CliErr
     }
     if let Some(report) = &session.report {
         let said = if report.success { "success" } else { "error" };
-        let words = [&report.kind, &report.message].map(|word| word.clone().unwrap_or_default());
-        fact("report", format!("{said} {} {}", words[0], words[1]).trim())?;
+        let kind = report.kind.as_deref().filter(|kind| *kind != said).unwrap_or_default();
+        let message = report.message.as_deref().unwrap_or_default();
+        fact("report", format!("{said} {kind} {message}").replace("  ", " ").trim())?;
         if let Some(used) = agent::used(report) {
             fact("used", &used)?;
         }

@@ -152,8 +152,10 @@ pub(super) async fn bypass(
 ) -> Result<Json<SessionView>, ApiError> {
     let Json(BypassRequest { for_ms }) = request?;
     let id = resolve(&app, &id).await?;
-    if load(&app, id).await?.spec.agent.is_none() {
-        return Err(ApiError::bad_request("it runs no agent, so nobody asks for anything"));
+    if !serve::asks(&load(&app, id).await?) {
+        return Err(ApiError::bad_request(
+            "it runs no agent that asks for anything, so there is nothing to let pass",
+        ));
     }
     set_bypass(&app, peer, id, for_ms).await?;
     Ok(Json(view(&app, &load(&app, id).await?)))

@@ -35,8 +35,11 @@ pub(crate) async fn remove(app: Arc<App>, id: SessionId, by: Actor) -> Result<u6
     app.recorder.forget(id);
     forget_conversation(&app, id).await;
     let files = Arc::clone(&app);
-    let removed = tokio::task::spawn_blocking(move || files.remains.remove(id)).await;
-    removed.map_err(io::Error::other).flatten().map_err(|error| {
+    let removed = tokio::task::spawn_blocking(move || {
+        files.folders.remove(id);
+        files.remains.remove(id)
+    });
+    removed.await.map_err(io::Error::other).flatten().map_err(|error| {
         tracing::warn!(session = %id, %error, "its files are left for the next start");
         Refusal::FilesLeft { session: id, reason: error.to_string() }
     })

@@ -111,6 +111,10 @@ impl Agent for Acp {
         false
     }
 
+    fn asks(&self) -> bool {
+        true
+    }
+
     fn reader(&self, spec: &AgentSpec, cwd: &ByteString) -> Box<dyn Reader> {
         Box::new(AcpReader::new(spec, cwd))
     }

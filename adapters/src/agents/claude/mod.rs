@@ -48,6 +48,10 @@ impl Agent for Claude {
         true
     }
 
+    fn asks(&self) -> bool {
+        true
+    }
+
     fn reader(&self, spec: &AgentSpec, _cwd: &ByteString) -> Box<dyn Reader> {
         Box::new(reader::ClaudeReader::new(spec))
     }

@@ -64,6 +64,15 @@ pub(crate) fn plan(
         format!("there is no agent {:?}: use one of {}", request.kind, known.join(", "))
     })?;
     check_prompt(&request.prompt)?;
+    let orders_answers =
+        request.permissions != Permissions::default() || request.bypass_ms.is_some();
+    if orders_answers && !agent.asks() {
+        return Err(format!(
+            "{} asks nobody when it runs like this, so --allow, --deny, --allow-edits and --bypass \
+             would mean nothing: say with --permission-mode what it may do",
+            request.kind
+        ));
+    }
     if let Some(pattern) = request.permissions.malformed() {
         return Err(format!(
             "{pattern:?} is no pattern: write Tool, Tool(exactly this), or Tool(what begins so*)"

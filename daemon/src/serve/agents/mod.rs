@@ -15,7 +15,7 @@ pub(super) use version::Versions;
 
 use std::sync::Arc;
 
-use candor_adapters::agents;
+use candor_adapters::agents::{self, Agent};
 use candor_adapters::process::Outputs;
 use candor_core::agent::View;
 use candor_core::session::Session;
@@ -62,4 +62,10 @@ pub(crate) fn message(session: &Session, text: &str) -> Result<Vec<u8>, String> 
             session.id
         )
     })
+}
+
+/// Says whether a session's agent asks its user for anything.
+pub(crate) fn asks(session: &Session) -> bool {
+    let spec = session.spec.agent.as_ref();
+    spec.and_then(|spec| agents::by_name(&spec.kind)).is_some_and(Agent::asks)
 }

@@ -68,6 +68,31 @@ fn a_prompt_comes_as_it_is_from_the_command_line_and_from_standard_input() {
 }
 
 #[test]
+fn options_may_stand_behind_the_prompt_and_what_is_the_agents_behind_two_dashes() {
+    let stage = Stage::new();
+    let words = ["claude", "hello", "-d", "--title", "named", "--", "--add-dir", "-d"];
+    let id = stage.run(words).expect(0).stdout().trim().to_owned();
+    stage.run(["wait", &id]).expect(0);
+    let session = stage.session(&id);
+    assert_eq!(session["title"], "named");
+    assert_eq!(session["agent"]["prompt"], "hello");
+    assert_eq!(session["agent"]["arguments"], serde_json::json!(["--add-dir", "-d"]));
+}
+
+#[test]
+fn answers_beforehand_are_refused_where_nobody_asks() {
+    let stage = Stage::new();
+    let programs = stage.path("programs");
+    std::os::unix::fs::symlink(programs.join("claude"), programs.join("codex")).unwrap();
+    for option in [&["--deny", "Bash"][..], &["--allow", "Bash"], &["--bypass", "1m"]] {
+        let mut candor = stage.candor([&["codex", "hello"], option].concat());
+        candor.env("PATH", &programs);
+        Said::by(candor).expect(125).because(&["asks nobody", "--permission-mode"]);
+    }
+    assert_eq!(stage.sessions().len(), 0);
+}
+
+#[test]
 fn a_prompt_that_is_too_long_or_no_text_is_refused() {
     let stage = Stage::new();
     for (prompt, because) in
@@ -89,7 +114,7 @@ fn what_only_agents_can_is_refused_of_a_command() {
     stage.run(["wait", &id]).expect(0);
     stage.run(["continue", &id, "go on"]).expect(125).because(&["it runs a command"]);
     stage.run(["finish", &id]).expect(125).because(&["no input"]);
-    stage.run(["bypass", &id, "1m"]).expect(125).because(&["no agent"]);
+    stage.run(["bypass", &id, "1m"]).expect(125).because(&["no agent that asks"]);
     stage.run(["approve", &id]).expect(125).because(&["asks for nothing"]);
     stage.run(["approve", "ffffffff.1"]).expect(125).because(&["ffffffff"]);
     stage.run(["continue", "ffffffff", "go on"]).expect(125).because(&["ffffffff"]);
