@@ -119,6 +119,9 @@ pub struct Learned {
     pub trouble: Option<Trouble>,
     /// The end of what it last said to its user, at most [`SAID_BYTES_MAX`].
     pub last_said: Option<String>,
+    /// How many tasks of its own still run in the background although its turn has ended, and keep it
+    /// from its end.
+    pub in_background: u32,
     /// When it last printed anything, to the second.
     pub printed_at: Option<Timestamp>,
 }

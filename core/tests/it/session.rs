@@ -152,6 +152,7 @@ fn learned() -> Learned {
         lines_unknown: 1,
         trouble: Some(trouble),
         last_said: Some("done".to_owned()),
+        in_background: 1,
         printed_at: None,
     }
 }

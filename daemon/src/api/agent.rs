@@ -30,6 +30,8 @@ pub(crate) struct AgentView {
     pub(crate) turns: u32,
     pub(crate) usage: Usage,
     pub(crate) cost_usd: Option<f64>,
+    /// How many tasks of its own keep it although its turn has ended.
+    pub(crate) in_background: u32,
     /// What hinders it now.
     pub(crate) trouble: Option<TroubleView>,
     /// Whether it has ended a turn and waits for the next message.
@@ -123,6 +125,7 @@ impl AgentView {
             turns: learned.turns,
             usage: learned.usage,
             cost_usd: learned.cost_microusd.map(dollars),
+            in_background: learned.in_background,
             trouble: learned.trouble.as_ref().filter(|_| !session.status().is_terminal()).map(
                 |trouble| TroubleView {
                     kind: trouble.kind,

@@ -373,6 +373,8 @@ impl Reader for ClaudeReader {
         if !is_known {
             self.unknown();
         }
+        let waits = self.view.turn == Turn::Ended && !self.view.report_is_final;
+        self.view.learned.in_background = if waits { self.tasks.count() } else { 0 };
     }
 
     fn oversized_line(&mut self, _place: Place) {
@@ -381,6 +383,7 @@ impl Reader for ClaudeReader {
 
     fn end(&mut self, stderr: &str) {
         self.has_ended = true;
+        self.view.learned.in_background = 0;
         self.close(|_, _| true);
         self.refusals.clear();
         self.prompt = None;

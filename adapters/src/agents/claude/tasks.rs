@@ -32,6 +32,11 @@ impl Tasks {
         }
     }
 
+    /// Returns how many are known to run.
+    pub(super) fn count(&self) -> u32 {
+        u32::try_from(self.running.len()).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn none_run(&self) -> bool {
         self.running.is_empty() && !self.is_overfull
     }

@@ -94,6 +94,15 @@ pub(super) fn used(report: &ReportView) -> Option<String> {
 pub(super) fn waiting_text(session: &SessionView) -> Option<String> {
     let agent = session.agent.as_ref()?;
     let status = session.status;
+    if status == Status::Running && agent.in_background > 0 {
+        let tasks = match agent.in_background {
+            1 => "a task runs".to_owned(),
+            count => format!("{count} tasks run"),
+        };
+        return Some(format!(
+            "{status}: its turn has ended, and {tasks} in the background; `candor finish` ends it"
+        ));
+    }
     if status != Status::WaitingInput {
         let trouble = agent.trouble.as_ref()?;
         return Some(format!("{status}: {}", first_line(&trouble.message)));

@@ -64,3 +64,20 @@ fn one_for_a_single_prompt_takes_no_message() {
     stage.run(["kill", &id]).expect(0);
     stage.run(["wait", &id]).expect(130);
 }
+
+#[test]
+fn what_runs_in_the_background_keeps_an_agent_until_it_is_finished() {
+    let stage = Stage::new();
+    let id = stage.begin(&[], &["background sleep 300".to_owned(), "say done".to_owned()]);
+    let mut said = stage.start(["logs", "-f", &id]);
+    while !said.line().contains("end of turn") {}
+    let session = stage.session(&id);
+    assert_eq!(
+        (&session["status"], &session["agent"]["in_background"]),
+        (&"running".into(), &1.into())
+    );
+    stage.run(["finish", &id]).expect(0);
+    stage.run(["wait", &id]).expect(0);
+    assert_eq!(stage.session(&id)["outcome"], "succeeded");
+    assert_eq!(stage.session(&id)["evidence"]["left_behind"], 0);
+}
