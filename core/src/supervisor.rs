@@ -462,7 +462,11 @@ impl Supervisor {
                         self.signal(&*process, rung, signal).await;
                         orders
                     }
-                    None => Orders { task: Task::Ask, ..orders },
+                    None => {
+                        // A stopped process does not read what it is asked.
+                        process.signal(Target::Group, Signal::Continue).await;
+                        Orders { task: Task::Ask, ..orders }
+                    }
                 },
                 // It cannot be reached now. The rung is stored; when the process is adopted it is
                 // sent, and its grace begins.

@@ -81,9 +81,13 @@ impl Family {
                 self.kill_soon();
                 self.kill_cgroup();
             }
-            // It follows each of the others, for what is stopped.
-            Signal::Continue if self.stop == Stop::None => return,
-            Signal::Continue => {}
+            // It follows each of the others, for what is stopped, or comes before an agent is asked to
+            // end in its own words: then it is what tells of that wish.
+            Signal::Continue => {
+                if self.stop == Stop::None {
+                    self.stop = Stop::End;
+                }
+            }
         }
         self.tree.send(child::number(signal), Some(self.agent));
     }
