@@ -252,7 +252,7 @@ impl Permissions {
             return Some(false);
         }
         // What is denied may hide behind what comes first.
-        let may_hide = !subjects.iter().all(|subject| is_simple(subject));
+        let may_hide = subjects.is_empty() || !subjects.iter().all(|subject| is_plain(subject));
         if may_hide && deny.iter().any(|pattern| is_of_tool(&pattern)) {
             return None;
         }
@@ -331,6 +331,14 @@ fn is_simple(command: &str) -> bool {
         && !command.split(parts).any(|part| part.ends_with(".."))
 }
 
+/// Says whether a shell would take a command for just the words that stand there: what is denied may be
+/// written in other ways.
+fn is_plain(command: &str) -> bool {
+    is_simple(command)
+        && !command.contains(['\'', '"', '=', '\t', '*', '?', '[', '~', '!', '#', '%', '^'])
+        && !command.contains("  ")
+}
+
 impl Request {
     /// Says whether it waits for an answer.
     #[must_use]
@@ -379,9 +387,11 @@ impl View {
             return Some(Happening::RequestOpened(Box::new(asked.clone())));
         }
         match (self.turn, machine.awaits_message()) {
-            (Turn::Ended, false) if session.is_interactive() => return Some(Happening::TurnEnded),
-            // One more came and went between two looks; its end is where the waiting begins.
-            (Turn::Ended, true) if session.learned.turns > session.turns_ended => {
+            // Without a further end of a turn it has been given a message that it has not begun on; with
+            // one, while it waits, a turn came and went between two looks.
+            (Turn::Ended, true | false)
+                if session.is_interactive() && session.learned.turns > session.turns_ended =>
+            {
                 return Some(Happening::TurnEnded);
             }
             (Turn::Begun, true) => return Some(Happening::TurnBegan),

@@ -94,12 +94,6 @@ pub trait Agent: Send + Sync {
         None
     }
 
-    /// Says whether it comes to the end of its turn when its input ends in the midst of one. Otherwise
-    /// that has to wait.
-    fn ends_turn_without_input(&self) -> bool {
-        true
-    }
-
     /// Says whether it asks its user for permission, so that somebody can answer. The others are told
     /// beforehand, in their own words, what they may do.
     fn asks(&self) -> bool {
@@ -112,7 +106,8 @@ pub trait Agent: Send + Sync {
         None
     }
 
-    /// Returns the bytes that answer a request. `line` is the line that asked.
+    /// Returns the bytes that answer a request. `line` is the line that asked; where that cannot be had
+    /// any more it is empty, and what is answered is a denial.
     fn answer(&self, _asked: &Asked, _line: &[u8], _answer: &Answer) -> Option<Vec<u8>> {
         None
     }

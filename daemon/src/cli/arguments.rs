@@ -141,7 +141,8 @@ pub(super) struct LaunchOptions {
     /// How long it may take after SIGINT, and after SIGTERM [default: 10s,5s; 3s,3s for agents]
     #[arg(long, value_name = "DURATION,DURATION", value_parser = duration::parse_graces)]
     pub(super) grace: Option<Graces>,
-    /// Prints the session as JSON: at its end, or with --detach once it has started
+    /// Prints the session as JSON: at its end, for an agent instead of what is said, or with --detach
+    /// once it has started
     #[arg(long)]
     pub(super) json: bool,
 }

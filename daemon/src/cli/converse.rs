@@ -99,7 +99,15 @@ async fn listen(
             Ok(Some(line)) if line.trim().is_empty() => continue,
             Ok(Some(line)) => line,
             Ok(None) if is_interactive => return said(finish(reach, id).await),
-            Ok(None) => return,
+            Ok(None) => {
+                if let Some(request) = asked.borrow().as_ref() {
+                    complain(&format!(
+                        "nobody answers here any more: `candor approve {0}` or `candor deny {0}`",
+                        request.id
+                    ));
+                }
+                return;
+            }
             Err(error) => return complain(&format!("cannot read standard input: {error}")),
         };
         let open = asked.borrow().clone();

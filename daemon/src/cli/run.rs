@@ -63,7 +63,7 @@ pub(super) async fn run<R: Serialize>(launching: &Launching<R>) -> Result<u8, Cl
     let mut presses = signal(SignalKind::interrupt())?;
     let (launched, mut is_pressed) = launch(client, launching, &mut presses).await?;
     let id = launched.id.clone();
-    let showing = show_to_the_end(&reach, &launched);
+    let showing = show_to_the_end(&reach, &launched, json);
     tokio::pin!(showing);
     let mut press = Press::Interrupts;
     let mut telling: Option<JoinHandle<()>> = None;
@@ -181,7 +181,11 @@ async fn launch_and_leave<R: Serialize>(
 
 /// Shows both outputs as they come, passes standard input on where the session reads it, and returns
 /// the session when it has ended and all that it wrote is shown.
-async fn show_to_the_end(reach: &Reach, launched: &SessionView) -> Result<SessionView, CliError> {
+async fn show_to_the_end(
+    reach: &Reach,
+    launched: &SessionView,
+    json: bool,
+) -> Result<SessionView, CliError> {
     let id = &launched.id;
     let stdout = OutputWriter::stdout(false);
     let stderr = OutputWriter::stderr(false);
@@ -189,6 +193,9 @@ async fn show_to_the_end(reach: &Reach, launched: &SessionView) -> Result<Sessio
     // What an agent prints is for programs; people are shown what is said. `None` is how much of the
     // output was copied then.
     let showing = async {
+        if launched.agent.is_some() && json {
+            return Ok(None);
+        }
         if launched.agent.is_some() {
             return conversation::show(reach, id, launched.status, true).await.map(|_count| None);
         }

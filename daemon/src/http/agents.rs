@@ -12,6 +12,7 @@ use candor_core::agent::{Decision, RequestState};
 use candor_core::happening::Happening;
 use candor_core::ports::Message;
 use candor_core::session::{MessageId, SessionId, StandardInput};
+use candor_core::status::Status;
 use candor_core::step::Answer;
 use candor_core::stop::StopKind;
 use serde::Deserialize;
@@ -53,7 +54,8 @@ pub(super) async fn finish(
     let spec = load(&app, session).await?.spec;
     // One that runs on a single prompt has its input open until it is through with it: a background
     // task may keep it for as long as that takes.
-    if spec.agent.is_none() || spec.input == StandardInput::None {
+    let can_be_asked = spec.policy.graces.ask_ms.is_some();
+    if spec.agent.is_none() || spec.input == StandardInput::None || !can_be_asked {
         return Err(Refusal::NotToBeFinished(session).into());
     }
     stop(&app, peer, &id, StopKind::Finish).await
@@ -78,11 +80,22 @@ pub(super) async fn send(
     let text = std::str::from_utf8(&body)
         .map_err(|_| ApiError::bad_request("the message is not UTF-8: agents read text"))?;
     let id = resolve(&app, &id).await?;
-    let session = load(&app, id).await?;
+    let session = match app.registry.look(id).await {
+        Ok(session) => session,
+        Err(refusal) => return Err(absent(&app, refusal).await.into()),
+    };
+    if session.status() == Status::Completing {
+        return Err(Refusal::EndDecided(id).into());
+    }
     let bytes = serve::message(&session, text).map_err(ApiError::bad_request)?;
     let message = Message { id: message, bytes, is_last: false };
     match serve::send(&app, id, &message).await {
-        Ok(()) => Ok(Json(InputReply { answer: InputAnswer::Accepted })),
+        Ok(()) => {
+            // It works on it from now on, whether or not it says so at once. Where this is not stored,
+            // it is as soon as it has said something.
+            let _seen_later = app.registry.command(id, Happening::TurnBegan).await;
+            Ok(Json(InputReply { answer: InputAnswer::Accepted }))
+        }
         Err(refusal) => Err(absent(&app, refusal).await.into()),
     }
 }

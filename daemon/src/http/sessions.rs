@@ -56,7 +56,8 @@ pub(super) async fn launch(
     let launched = tokio::spawn(Arc::clone(&app.registry).launch(birth, environment)).await;
     let shown = launched.map_err(|_| ApiError::internal("the launch broke off: a bug"))??;
     if let Some(bypass_ms) = bypass_ms {
-        agents::set_bypass(&app, peer, id, Some(bypass_ms)).await?;
+        // One that has ended already asks for nothing any more.
+        let _ended = agents::set_bypass(&app, peer, id, Some(bypass_ms)).await;
     }
     Ok((StatusCode::CREATED, Json(settled(shown).await)).into_response())
 }

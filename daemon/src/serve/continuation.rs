@@ -69,11 +69,12 @@ pub(crate) async fn continue_session(
     }
     let start = if waits { Start::AfterParent } else { Start::AtOnce };
     let birth = Birth { id, parent: Some(parent), spec: Arc::new(spec), by, start };
-    let shown = Arc::clone(&app.registry).launch(birth, environment).await?;
-    if waits {
+    let launched = Arc::clone(&app.registry).launch(birth, environment).await;
+    // One in doubt may turn out to be stored.
+    if waits && matches!(launched, Ok(_) | Err(Refusal::InDoubt(_))) {
         app.registry.escort(id, parent);
     }
-    Ok(shown)
+    launched
 }
 
 /// Returns the session that goes on with the same session of the agent, if one lives.
@@ -121,9 +122,17 @@ fn order(
     if parent.status() == Status::Queued {
         return Err(refused("it has not started: wait until it has".to_owned()));
     }
-    // Before an agent has said a word of its own it has kept nothing that it could go on with.
-    let has_begun = parent.learned.printed_at.is_some();
-    let resume = Resume { agent_session: agent_session.to_owned(), forks: request.fork };
+    // Before an agent has said a word of its own it has kept nothing that it could go on with; but what
+    // it was to go on with is still there.
+    let resume = match (parent.learned.printed_at, &before.resumes) {
+        (Some(_), _) => {
+            Some(Resume { agent_session: agent_session.to_owned(), forks: request.fork })
+        }
+        (None, Some(resumed)) => {
+            Some(Resume { agent_session: resumed.clone(), forks: request.fork || before.forks })
+        }
+        (None, None) => None,
+    };
     let wanted = AgentRequest {
         kind: before.kind.clone(),
         prompt: request.prompt,
@@ -139,9 +148,8 @@ fn order(
     let id = app.ids.session_id();
     let title = request.title.or_else(|| parent.spec.title.clone());
     let (cwd, arguments) = (parent.spec.cwd.clone(), before.arguments.clone());
-    let planned =
-        plan(wanted, id, &cwd, arguments, &request.environment, has_begun.then_some(resume))
-            .map_err(Refusal::BadOrder)?;
+    let planned = plan(wanted, id, &cwd, arguments, &request.environment, resume)
+        .map_err(Refusal::BadOrder)?;
     let (spec, environment) =
         accept(planned, title, cwd, request.umask, request.environment, parent.spec.policy);
     let graces =

@@ -8,7 +8,7 @@ use std::time::Duration;
 use candor_core::bytes::ByteString;
 use candor_core::happening::Happening;
 use candor_core::ports::Environment;
-use candor_core::session::SessionId;
+use candor_core::session::{Revision, SessionId};
 use candor_core::status::Status;
 use candor_core::stop::{Actor, StopKind};
 use tokio::sync::watch;
@@ -43,9 +43,14 @@ impl Registry {
     }
 
     async fn bring_to_start(&self, child: SessionId, parent: SessionId) -> Result<(), Refusal> {
+        let Some(mut shown) = self.follow(child).await? else { return Ok(()) };
+        // Nobody is stopped for the sake of one that is not stored.
+        let is_stored = |shown: &Snapshot| shown.session.revision() != Revision::NONE;
+        if shown.wait_for(is_stored).await.is_err() {
+            return Ok(());
+        }
         match self.stop(parent, StopKind::Superseded, Actor::Session(child)).await {
             Ok(_) => {
-                let mut shown = self.follow(child).await?;
                 tokio::select! {
                     ended = self.wait(parent) => { ended?; }
                     // It was stopped itself while it waited.
@@ -60,8 +65,7 @@ impl Registry {
 }
 
 /// Waits until a session that was queued is so no more.
-async fn left_queue(shown: &mut Option<watch::Receiver<Snapshot>>) {
-    let Some(shown) = shown else { return };
+async fn left_queue(shown: &mut watch::Receiver<Snapshot>) {
     let _gone = shown.wait_for(|shown| shown.session.status() != Status::Queued).await.map(drop);
 }
 

@@ -430,7 +430,7 @@ impl Registry {
     /// # Errors
     ///
     /// See [`Refusal`].
-    pub(super) async fn look(&self, id: SessionId) -> Result<Session, Refusal> {
+    pub(crate) async fn look(&self, id: SessionId) -> Result<Session, Refusal> {
         match self.find(id).await? {
             Found::Driven(handle) => Ok(handle.snapshot.borrow().session.clone()),
             Found::Stored(session) => Ok(*session),

@@ -112,11 +112,21 @@ impl Scribe {
 }
 
 /// Returns what was said in a stretch of output, with the prompt as the beginning of it all. Not every
-/// agent repeats its prompt, and what does repeat it must not say it twice.
-pub(super) fn with_prompt(prompt: &str, from: u64, mut items: Vec<Item>) -> Vec<Item> {
+/// agent repeats its prompt, and what does repeat it must not say it twice. `is_repeated` keeps whether
+/// it was repeated before.
+pub(super) fn with_prompt(
+    prompt: &str,
+    from: u64,
+    is_repeated: &mut bool,
+    mut items: Vec<Item>,
+) -> Vec<Item> {
     let is_prompt =
         |item: &Item| item.role == Role::User && item.kind == ItemKind::Text && item.text == prompt;
-    items.retain(|item| !is_prompt(item));
+    let repeated = items.iter().position(is_prompt).filter(|_| !*is_repeated);
+    if let Some(repeated) = repeated {
+        *is_repeated = true;
+        items.remove(repeated);
+    }
     if from == 0 {
         let beginning = Item {
             place: Place::default(),
@@ -230,13 +240,9 @@ async fn read_again(app: &Arc<App>, id: SessionId) -> bool {
         // It was removed meanwhile, or nothing is known of it.
         Ok(None) | Err(_) => return true,
     };
-    let Ok(known) = app.conversations.read_to(id).await else {
-        app.scribe.miss(id);
-        return false;
-    };
     // Without a file there is nothing to read.
     let Ok(reader) = app.outputs.open(id, Stream::Stdout) else { return true };
-    match copy(app, &session, known, reader).await {
+    match copy(app, &session, reader).await {
         Ok(may_follow) => may_follow,
         Err(error) => {
             tracing::warn!(session = %id, %error, "its conversation cannot be read again");
@@ -245,16 +251,11 @@ async fn read_again(app: &Arc<App>, id: SessionId) -> bool {
     }
 }
 
-async fn copy(
-    app: &Arc<App>,
-    session: &Session,
-    known: u64,
-    reader: OutputReader,
-) -> io::Result<bool> {
+async fn copy(app: &Arc<App>, session: &Session, reader: OutputReader) -> io::Result<bool> {
     let Some(spec) = &session.spec.agent else { return Ok(true) };
     let Some(agent) = agents::by_name(&spec.kind) else { return Ok(true) };
     let mut listener = Listener::new(agent.reader(spec, &session.spec.cwd));
-    let mut from = 0;
+    let (mut from, mut is_repeated) = (0, false);
     let is_over = session.status().is_terminal();
     loop {
         let (offset, source) = (listener.offset(), reader.clone());
@@ -275,10 +276,9 @@ async fn copy(
         if is_end && is_over {
             listener.end("", &mut items);
         }
-        items.retain(|item| item.place.offset >= known);
         let read_to = listener.lines_to();
         if !items.is_empty() || is_end {
-            let items = with_prompt(&spec.prompt, from, items);
+            let items = with_prompt(&spec.prompt, from, &mut is_repeated, items);
             let batch = Batch { session: session.id, from, items, read_to };
             if !app.scribe.add(batch).await {
                 return Ok(false);
@@ -325,7 +325,7 @@ mod tests {
         let long = "x".repeat(QUEUE_BYTES_MAX / 2 + 1);
         let sessions = [UuidV7Source.session_id(), UuidV7Source.session_id()];
         for session in sessions {
-            let items = with_prompt(&long, 0, Vec::new());
+            let items = with_prompt(&long, 0, &mut false, Vec::new());
             scribe.put_down(Batch { session, from: 0, items, read_to: 0 });
         }
         assert_eq!(scribe.missed().iter().collect::<Vec<_>>(), [&sessions[1]]);
@@ -333,10 +333,11 @@ mod tests {
 
     #[test]
     fn a_prompt_is_said_once_at_the_beginning() {
-        let first = with_prompt("do it", 0, Vec::new());
+        let first = with_prompt("do it", 0, &mut false, Vec::new());
         assert_eq!(first.len(), 1);
-        // As of an agent that repeats it.
-        assert_eq!(with_prompt("do it", 0, first.clone()), first);
-        assert!(with_prompt("do it", 100, first).is_empty());
+        // As of an agent that repeats it, and whose user says the same once more.
+        let mut is_repeated = false;
+        assert_eq!(with_prompt("do it", 0, &mut is_repeated, first.clone()), first);
+        assert_eq!(with_prompt("do it", 100, &mut is_repeated, first.clone()), first);
     }
 }

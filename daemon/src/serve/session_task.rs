@@ -112,6 +112,8 @@ pub(crate) struct SessionTask {
     /// Whether it is launched if it turns out that it never was: its launch is nobody's who could see
     /// that it failed, and ask again.
     relaunches: bool,
+    /// Whether an agent was given a message that it has not begun on, as far as it was seen.
+    has_message: bool,
     /// How the process ended, until all that it had said was handed in.
     ending: Option<Happening>,
 }
@@ -159,6 +161,7 @@ impl SessionTask {
             desk,
             is_stashed: false,
             relaunches: false,
+            has_message: false,
             ending: None,
         }
     }
@@ -184,6 +187,9 @@ impl SessionTask {
             self.is_stashed = true;
             self.relaunches = self.supervisor.session().status() == Status::Starting;
         }
+        if let Some(desk) = &mut self.desk {
+            desk.begin_anew();
+        }
         self.is_settled_in = false;
         self.start_attach(0);
         self.run().await
@@ -199,6 +205,7 @@ impl SessionTask {
         while !self.supervisor.is_over() {
             let result = match self.next().await {
                 Wake::Command(Command { happening, reply }) => {
+                    self.note_message(&happening);
                     let result = self.supervisor.handle(happening).await;
                     self.show();
                     let answer = result.as_ref().map(|orders| orders.answer).map_err(Clone::clone);
@@ -213,7 +220,7 @@ impl SessionTask {
                 }
                 Wake::Stirred => {
                     if let Some(desk) = &mut self.desk {
-                        desk.read_some().await;
+                        desk.read_on().await;
                     }
                     Ok(Orders::NOTHING)
                 }
@@ -281,7 +288,8 @@ impl SessionTask {
             Task::Launch => self.start_launch(),
             Task::Ask => {
                 if let Some(desk) = &mut self.desk {
-                    desk.ask(self.supervisor.session().machine.intent());
+                    let session = self.supervisor.session();
+                    desk.ask(session.machine.intent(), self.has_message);
                 }
             }
             Task::Attach => {

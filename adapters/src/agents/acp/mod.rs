@@ -107,10 +107,6 @@ impl Agent for Acp {
         })
     }
 
-    fn ends_turn_without_input(&self) -> bool {
-        false
-    }
-
     fn asks(&self) -> bool {
         true
     }

@@ -103,6 +103,9 @@ fn question(question: &Value) -> String {
 /// Makes the line that answers a request, or `None` if `line` is not the one that asked: what was
 /// looked at is what is answered.
 pub(super) fn answer(asked: &Asked, line: &[u8], answer: &Answer) -> Option<Vec<u8>> {
+    if line.is_empty() && !answer.approved {
+        return Some(denial(&asked.agent_id, answer.message.as_deref().unwrap_or("denied")));
+    }
     let text = line::text(line);
     let read: Line<'_> = serde_json::from_str(&text).ok()?;
     let place = Place { offset: asked.offset, length: asked.length };

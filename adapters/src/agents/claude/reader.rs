@@ -25,7 +25,7 @@ const KEY_END: u64 = 1;
 const KEY_REFUSED: u64 = 2;
 
 /// Refusals that are repeated: the last so many.
-const REFUSALS_MAX: usize = 16;
+const REFUSALS_MAX: usize = 64;
 
 /// Reads one session.
 pub(super) struct ClaudeReader {

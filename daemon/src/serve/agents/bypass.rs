@@ -6,6 +6,8 @@ use candor_core::session::Session;
 use candor_core::stop::Actor;
 use candor_core::time::Timestamp;
 
+use super::permission::QUESTION;
+
 /// Says whether everything passes now. Its end is told with its beginning, so nothing has to happen
 /// when it comes.
 pub(super) fn is_on(session: &Session, now: Timestamp) -> bool {
@@ -17,7 +19,8 @@ pub(super) fn answer_of(session: &Session, now: Timestamp) -> Option<Happening> 
     if !is_on(session, now) {
         return None;
     }
-    let open = session.requests.iter().find(|request| request.is_open())?;
+    let mut open = session.requests.iter().filter(|request| request.is_open());
+    let open = open.find(|request| request.asked.tool != QUESTION)?;
     let decision = Decision { approved: true, message: None, by: Actor::Daemon };
     Some(Happening::Answered { number: open.number, decision: Box::new(decision) })
 }

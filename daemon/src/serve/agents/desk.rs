@@ -1,20 +1,22 @@
 //! The desk of one agent's session.
 
+mod pay;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use candor_adapters::agents::{Agent, Answer, Item, Listener, OWED_KEYS_MAX};
+use candor_adapters::agents::{Agent, Answer, Item, Listener};
 use candor_adapters::process::{Chunk, Follower, OutputReader, Stream};
 use candor_adapters::sqlite::conversations::Batch;
-use candor_core::agent::{AgentSpec, Asked, Learned, RequestState, Turn, View};
+use candor_core::agent::{AgentSpec, Learned, View};
 use candor_core::bytes::ByteString;
 use candor_core::happening::Happening;
 use candor_core::input::Input;
-use candor_core::ports::{Environment, Message, Process, Sent};
-use candor_core::session::{MessageId, Session, SessionId};
+use candor_core::ports::Environment;
+use candor_core::session::{Session, SessionId};
 use candor_core::stop::StopKind;
 use candor_core::time::Timestamp;
 use tokio::time::Instant;
@@ -34,14 +36,12 @@ const STDERR_BYTES_MAX: u64 = 8 * 1024;
 /// tells when an agent has read.
 const SEND_AGAIN_MS: u64 = 100;
 
+/// How often the rest of an output is tried to be read. What cannot be read then is not believed to
+/// come any more: its session would never end.
+const READ_ATTEMPTS_MAX: u32 = 50;
+
 /// The variable that names the folder for temporary files.
 const TMPDIR: &str = "TMPDIR";
-
-/// The key of what asks an agent to end.
-const ASK_KEY: u64 = OWED_KEYS_MAX - 1;
-
-/// The keys of answers begin here; the request's offset is added.
-const ANSWER_KEYS: u64 = OWED_KEYS_MAX / 2;
 
 /// Reads one agent's output, and says what follows from it.
 pub(in crate::serve) struct Desk {
@@ -69,6 +69,14 @@ pub(in crate::serve) struct Desk {
     /// Whether nothing more is written to it.
     is_closed: bool,
     is_over: bool,
+    /// Whether all was read that was there when it was taken over. Before that, what was said is not
+    /// known, and nothing follows from it.
+    is_caught_up: bool,
+    /// Whether the output could not be read, and is tried again later.
+    is_unreadable: bool,
+    /// How many turns must have ended before its input is closed, where it is finished in one.
+    turns_awaited: Option<u32>,
+    prompt_is_repeated: bool,
 }
 
 impl Desk {
@@ -99,7 +107,40 @@ impl Desk {
             again_at: None,
             is_closed: false,
             is_over: false,
+            is_caught_up: true,
+            is_unreadable: false,
+            turns_awaited: None,
+            prompt_is_repeated: false,
         }
+    }
+
+    /// Takes note that an earlier daemon has read some of it.
+    pub(in crate::serve) const fn begin_anew(&mut self) {
+        self.is_caught_up = false;
+    }
+
+    /// Says whether it is known what was said.
+    pub(in crate::serve) const fn is_caught_up(&self) -> bool {
+        self.is_caught_up
+    }
+
+    /// Reads what was there when the process was found again. What fails is tried again later.
+    pub(in crate::serve) async fn catch_up(&mut self) {
+        match self.read_to(None).await {
+            Ok(()) => self.is_caught_up = true,
+            Err(error) => self.rest(&error),
+        }
+    }
+
+    fn rest(&mut self, error: &io::Error) {
+        tracing::warn!(session = %self.session, %error, "the output cannot be read now");
+        self.is_unreadable = true;
+        self.rouse_later();
+    }
+
+    /// Tries again later what did not come about now.
+    pub(in crate::serve) fn rouse_later(&mut self) {
+        self.again_at = Some(Instant::now() + Duration::from_millis(SEND_AGAIN_MS));
     }
 
     /// Waits until there is something to read, or something to be sent again.
@@ -114,7 +155,7 @@ impl Desk {
             }
         };
         let offset = self.listener.offset();
-        let is_over = self.is_over;
+        let is_over = self.is_over || self.is_unreadable;
         let told = self.told.clone();
         let output = self.output();
         let grown = async {
@@ -136,32 +177,43 @@ impl Desk {
         }
     }
 
+    /// Reads some of what is there. What fails is tried again later.
+    pub(in crate::serve) async fn read_on(&mut self) {
+        self.is_unreadable = false;
+        if !self.is_caught_up {
+            return self.catch_up().await;
+        }
+        if let Err(error) = self.read_some().await {
+            self.rest(&error);
+        }
+    }
+
     /// Reads some of what is there, and says whether there was something.
-    pub(in crate::serve) async fn read_some(&mut self) -> bool {
+    async fn read_some(&mut self) -> io::Result<bool> {
         let offset = self.listener.offset();
-        let Ok((reader, _)) = self.output() else { return false };
-        let reader = reader.clone();
+        let reader = match self.output() {
+            Ok((reader, _)) => reader.clone(),
+            // It comes with the process, so its folder was removed, and nothing will be there.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
         let read = tokio::task::spawn_blocking(move || {
             // First when, and then what: it may print in between.
             let written_at = reader.written_at()?;
             Ok((written_at, reader.read_at(offset, READ_BYTES_MAX)?))
         });
         let mut items = Vec::new();
-        match read.await.map_err(io::Error::other).flatten() {
-            Ok((_, Chunk::Bytes(bytes))) if bytes.is_empty() => return false,
-            Ok((written_at, Chunk::Bytes(bytes))) => {
+        match read.await.map_err(io::Error::other).flatten()? {
+            (_, Chunk::Bytes(bytes)) if bytes.is_empty() => return Ok(false),
+            (written_at, Chunk::Bytes(bytes)) => {
                 self.note_printed(written_at);
                 self.listener.take(&bytes, &mut items);
             }
-            Ok((_, Chunk::Dropped(gap))) => self.listener.skip_to(gap.to),
-            Ok((_, Chunk::CutOff { .. })) => return false,
-            Err(error) => {
-                tracing::warn!(session = %self.session, %error, "the output cannot be read");
-                return false;
-            }
+            (_, Chunk::Dropped(gap)) => self.listener.skip_to(gap.to),
+            (_, Chunk::CutOff { .. }) => return Ok(false),
         }
         self.keep(items);
-        true
+        Ok(true)
     }
 
     /// Keeps when something was printed, to the second: it is shown, and not every line is news.
@@ -172,13 +224,15 @@ impl Desk {
     }
 
     /// Reads all that is there, up to `end` if that is known.
-    pub(in crate::serve) async fn read_to(&mut self, end: Option<u64>) {
+    async fn read_to(&mut self, end: Option<u64>) -> io::Result<()> {
         let size = match self.output() {
-            Ok((reader, _)) => reader.size_bytes().unwrap_or(0),
-            Err(_) => return,
+            Ok((reader, _)) => reader.size_bytes()?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
         };
         let end = end.unwrap_or(size).min(size);
-        while self.listener.offset() < end && self.read_some().await {}
+        while self.listener.offset() < end && self.read_some().await? {}
+        Ok(())
     }
 
     /// Takes note that the process has ended, when all that it printed up to `end` was read.
@@ -186,7 +240,17 @@ impl Desk {
         if std::mem::replace(&mut self.is_over, true) {
             return;
         }
-        self.read_to(end).await;
+        for attempt in 1..=READ_ATTEMPTS_MAX {
+            match self.read_to(end).await {
+                Ok(()) => break,
+                Err(error) => {
+                    tracing::warn!(session = %self.session, %error, attempt, "cannot be read");
+                    // Nobody tells when a disk or a limit gives way.
+                    tokio::time::sleep(Duration::from_millis(SEND_AGAIN_MS)).await;
+                }
+            }
+        }
+        self.is_caught_up = true;
         let stderr = self.stderr_tail().await;
         let mut items = Vec::new();
         self.listener.end(&stderr, &mut items);
@@ -224,7 +288,7 @@ impl Desk {
         session: &Session,
         now: Timestamp,
     ) -> Option<Happening> {
-        self.decide(session, now);
+        self.decide(session);
         if let Some(answered) = bypass::answer_of(session, now) {
             return Some(answered);
         }
@@ -249,13 +313,18 @@ impl Desk {
         self.view().before_end(session, end)
     }
 
-    fn decide(&mut self, session: &Session, now: Timestamp) {
-        let is_new = |asked: &&Asked| {
-            asked.offset >= session.requests_read_to && !self.decided.contains_key(&asked.offset)
-        };
-        let new: Vec<Asked> = self.listener.view().asks.iter().filter(is_new).cloned().collect();
-        for asked in new {
-            if let Some(answer) = permission::decide(session, &self.spec.permissions, &asked, now) {
+    /// Decides what the order decides. It is decided again after a restart, in the same way; what was
+    /// sent before is known to the shim.
+    fn decide(&mut self, session: &Session) {
+        let asks = &self.listener.view().asks;
+        self.decided.retain(|offset, _| asks.iter().any(|asked| asked.offset == *offset));
+        for asked in asks {
+            let is_stored =
+                session.requests.iter().any(|request| request.asked.offset == asked.offset);
+            if is_stored || self.decided.contains_key(&asked.offset) {
+                continue;
+            }
+            if let Some(answer) = permission::decide(session, &self.spec.permissions, asked) {
                 self.decided.insert(asked.offset, answer);
             }
         }
@@ -287,7 +356,7 @@ impl Desk {
     /// Removes what nobody needs any more of a session that has ended. Processes that it left behind
     /// may still need it.
     pub(in crate::serve) async fn put_away(&self, session: &Session) {
-        if session.sighting.left_behind.is_some_and(|count| count > 0) {
+        if session.sighting.left_behind != Some(0) {
             return;
         }
         let (folders, id) = (Arc::clone(&self.desks.folders), self.session);
@@ -297,138 +366,13 @@ impl Desk {
         }
     }
 
-    /// Remembers that the process is to be asked to end.
-    pub(in crate::serve) const fn ask(&mut self, intent: Option<StopKind>) {
-        self.asks = Some(match intent {
-            Some(kind) => kind,
-            // It lingers after its report.
-            None => StopKind::Finish,
-        });
-    }
-
-    /// Sends what the process is owed and has not accepted yet. What it does not take now is sent
-    /// again later: see [`stirred`](Self::stirred).
-    pub(in crate::serve) async fn pay(&mut self, process: &dyn Process, session: &Session) {
-        self.again_at = None;
-        if self.is_closed || self.is_over {
-            return;
-        }
-        for (offset, answer) in self.answers(session) {
-            let key = ANSWER_KEYS + offset;
-            if self.sent.contains(&key) {
-                continue;
-            }
-            let Some(bytes) = self.answer_bytes(offset, &answer, session).await else { continue };
-            if !self.send(process, key, bytes, false).await {
-                return;
-            }
-        }
-        let is_in_turn = self.view().turn == Turn::Begun && !self.agent.ends_turn_without_input();
-        let waits = self.asks == Some(StopKind::Finish) && is_in_turn;
-        if let Some(intent) = self.asks.filter(|_| !waits) {
-            let said = match intent {
-                StopKind::Finish => None,
-                StopKind::Interrupt
-                | StopKind::Kill
-                | StopKind::Timeout
-                | StopKind::Shutdown
-                | StopKind::Superseded => self.agent.interruption(self.view()),
-            };
-            self.send(process, ASK_KEY, said.unwrap_or_default(), true).await;
-            return;
-        }
-        for owed in self.listener.owed() {
-            if !self.send(process, owed.key, owed.bytes, owed.is_last).await {
-                return;
-            }
-        }
-    }
-
-    /// Sends a message unless it was accepted before. Says whether the next may follow.
-    async fn send(
-        &mut self,
-        process: &dyn Process,
-        key: u64,
-        bytes: Vec<u8>,
-        is_last: bool,
-    ) -> bool {
-        if self.sent.contains(&key) {
-            return true;
-        }
-        let id = MessageId::derived(self.session, key);
-        match process.send(&Message { id, bytes, is_last }).await {
-            Sent::Accepted => {
-                self.sent.insert(key);
-                self.is_closed |= is_last;
-                true
-            }
-            Sent::AlreadyEnded => {
-                self.is_closed = true;
-                false
-            }
-            Sent::Full | Sent::Unknown => {
-                self.again_at = Some(Instant::now() + Duration::from_millis(SEND_AGAIN_MS));
-                false
-            }
-        }
-    }
-
-    /// Returns the answers that the agent is owed: those of its user, and those that were decided
-    /// without him.
-    fn answers(&self, session: &Session) -> Vec<(u64, Answer)> {
-        let by_user = session.requests.iter().filter_map(|request| {
-            let approved = match request.state {
-                RequestState::Approved => true,
-                RequestState::Denied => false,
-                RequestState::Open | RequestState::Withdrawn => return None,
-            };
-            let answer = Answer { approved, message: request.message.clone() };
-            Some((request.asked.offset, answer))
-        });
-        let by_orders = self.decided.iter().map(|(offset, answer)| (*offset, answer.clone()));
-        by_user.chain(by_orders).collect()
-    }
-
-    /// Returns the bytes that answer the request that was read at `offset`.
-    async fn answer_bytes(
-        &mut self,
-        offset: u64,
-        answer: &Answer,
-        session: &Session,
-    ) -> Option<Vec<u8>> {
-        let stored = session.requests.iter().map(|request| &request.asked);
-        let asked = stored.chain(&self.view().asks).find(|asked| asked.offset == offset)?.clone();
-        let (reader, _) = self.output().ok()?;
-        let reader = reader.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let mut line = Vec::new();
-            while (line.len() as u64) < asked.length {
-                let left = asked.length - line.len() as u64;
-                match reader.read_at(asked.offset + line.len() as u64, left)? {
-                    Chunk::Bytes(bytes) if !bytes.is_empty() => line.extend(bytes),
-                    Chunk::Bytes(_) | Chunk::Dropped(_) | Chunk::CutOff { .. } => {
-                        return Err(io::Error::other("its line is not there any more"));
-                    }
-                }
-            }
-            Ok((asked, line))
-        });
-        match read.await.map_err(io::Error::other).flatten() {
-            Ok((asked, line)) => self.agent.answer(&asked, &line, answer),
-            Err(error) => {
-                tracing::error!(session = %self.session, %error, "a request cannot be answered");
-                None
-            }
-        }
-    }
-
     /// Hands what was said to the scribe, who is waited for by nobody.
     fn keep(&mut self, items: Vec<Item>) {
         if items.is_empty() && !self.is_over {
             return;
         }
         let (from, read_to) = (self.kept_to, self.listener.lines_to());
-        let items = with_prompt(&self.spec.prompt, from, items);
+        let items = with_prompt(&self.spec.prompt, from, &mut self.prompt_is_repeated, items);
         self.kept_to = read_to;
         self.desks.scribe.put_down(Batch { session: self.session, from, items, read_to });
     }

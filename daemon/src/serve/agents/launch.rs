@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use candor_adapters::agents::{self, Agent, Order, PROMPT_BYTES_MAX, Plan, Resume};
 use candor_core::agent::{AgentSpec, Permissions};
 use candor_core::bytes::ByteString;
+use candor_core::ports::MESSAGE_BYTES_MAX;
 use candor_core::session::SessionId;
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +108,14 @@ pub(crate) fn plan(
         arguments,
         permissions: request.permissions,
     };
+    let owed = agent.reader(&spec, cwd).owed();
+    if owed.iter().any(|owed| owed.bytes.len() > MESSAGE_BYTES_MAX) {
+        return Err(
+            "the prompt is too long once its odd characters are written out: put it into a file, and \
+             tell the agent to read that"
+                .to_owned(),
+        );
+    }
     Ok(Planned { plan, spec })
 }
 

@@ -1,5 +1,7 @@
-//! What is decided of a request without its user: by what was ordered at the launch, or because he
-//! lets everything pass for a while.
+//! What is decided of a request without its user, by what was ordered at the launch.
+//!
+//! It is a function of the request and of the order alone, and so it is no change of the session: every
+//! daemon decides the same.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -8,9 +10,13 @@ use std::path::{Component, Path, PathBuf};
 use candor_adapters::agents::Answer;
 use candor_core::agent::{Asked, Permissions};
 use candor_core::session::Session;
-use candor_core::time::Timestamp;
 
-use super::bypass;
+/// The tool by which an agent asks its user a question.
+pub(super) const QUESTION: &str = "AskUserQuestion";
+
+/// Folders of a project to write in which is to run commands, sooner or later.
+const PROTECTED: [&str; 7] =
+    [".git", ".claude", ".codex", ".gemini", ".opencode", ".vscode", ".mcp.json"];
 
 /// What an agent is told that is denied something by its orders.
 const DENIED: &str = "The orders of this session do not allow this.";
@@ -20,28 +26,32 @@ pub(super) fn decide(
     session: &Session,
     permissions: &Permissions,
     asked: &Asked,
-    now: Timestamp,
 ) -> Option<Answer> {
+    // What is asked there is no permission, and only its user knows the answer.
+    let is_question = asked.tool == QUESTION;
+
     let cwd = Path::new(OsStr::from_bytes(session.spec.cwd.as_bytes()));
     let are_inside = || asked.paths.iter().all(|path| is_inside(cwd, Path::new(path)));
     let decided = permissions.decide(asked, permissions.edits_in_folder && are_inside());
     match decided {
         Some(false) => Some(Answer { approved: false, message: Some(DENIED.to_owned()) }),
-        Some(true) => Some(Answer { approved: true, message: None }),
-        None if bypass::is_on(session, now) => Some(Answer { approved: true, message: None }),
-        None => None,
+        Some(true) if !is_question => Some(Answer { approved: true, message: None }),
+        Some(true) | None => None,
     }
 }
 
 /// Says whether a file lies in a folder when symbolic links are followed, whether or not it is there
-/// yet. What Git keeps for itself does not count as being in it: to write there is to run commands.
+/// yet. What Git and agents keep for themselves does not count as being in it: to write there is to
+/// run commands.
 fn is_inside(folder: &Path, file: &Path) -> bool {
     let (Ok(folder), Some(file)) = (folder.canonicalize(), settled(&folder.join(file))) else {
         return false;
     };
     file.strip_prefix(&folder).is_ok_and(|below| {
         below.components().next().is_some()
-            && below.components().all(|part| part.as_os_str() != ".git")
+            && below.components().all(|part| {
+                PROTECTED.iter().all(|name| !part.as_os_str().eq_ignore_ascii_case(name))
+            })
     })
 }
 
@@ -103,6 +113,9 @@ mod tests {
             "/etc/passwd",
             ".git/config",
             ".git/hooks/new",
+            ".GIT/config",
+            ".claude/settings.json",
+            ".mcp.json",
         ] {
             assert!(!inside(path), "{path}");
         }

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use candor_adapters::agents;
 use candor_core::ports::Environment;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 /// Programs whose versions are remembered, at most.
 const PROGRAMS_MAX: usize = 64;
@@ -17,9 +17,12 @@ const PROGRAMS_MAX: usize = 64;
 /// What the program sees of its caller's environment when it is asked.
 const VARIABLES: [&str; 2] = ["HOME", "PATH"];
 
-/// Versions that were told, by program and when that was changed last.
+/// A program, and when it was changed last.
+type Program = (PathBuf, SystemTime);
+
+/// What programs have answered, if they have.
 #[derive(Clone, Default)]
-pub(in crate::serve) struct Versions(Arc<Mutex<HashMap<(PathBuf, SystemTime), String>>>);
+pub(in crate::serve) struct Versions(Arc<Mutex<HashMap<Program, Option<String>>>>);
 
 /// An answer that may come.
 #[derive(Clone, Default)]
@@ -63,16 +66,16 @@ impl Versions {
     async fn find(&self, program: &Path, environment: &[(OsString, OsString)]) -> Option<String> {
         let changed_at = program.metadata().and_then(|file| file.modified()).ok()?;
         let key = (program.to_owned(), changed_at);
-        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(version) = known().get(&key).cloned() {
-            return Some(version);
+        // One at a time, so that many launches ask once; and who gave no answer is not asked again.
+        let mut known = self.0.lock().await;
+        if let Some(version) = known.get(&key) {
+            return version.clone();
         }
-        let version = agents::version(program, environment).await?;
-        let mut known = known();
+        let version = agents::version(program, environment).await;
         if known.len() >= PROGRAMS_MAX {
             known.clear();
         }
         known.insert(key, version.clone());
-        Some(version)
+        version
     }
 }

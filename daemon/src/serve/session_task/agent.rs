@@ -3,8 +3,10 @@
 use std::future::pending;
 
 use candor_core::happening::Happening;
+use candor_core::input::Deadline;
 use candor_core::ports::{Attach, Fact};
 use candor_core::status::Status;
+use candor_core::stop::Rung;
 use candor_core::supervisor::{HandleError, Orders};
 
 use super::{Outcome, SessionTask};
@@ -34,10 +36,18 @@ impl SessionTask {
         }
     }
 
+    /// Keeps whether an agent has been given a message that it has not begun on.
+    pub(super) fn note_message(&mut self, happening: &Happening) {
+        if matches!(happening, Happening::TurnBegan) {
+            self.has_message = true;
+        }
+    }
+
     /// Hands in what has happened. What an agent had printed before it ended comes first.
     pub(super) async fn happened(&mut self, happening: Happening) -> Result<Orders, HandleError> {
         let never_ran = matches!(happening, Happening::Attached(Attach::NeverRan));
-        if never_ran && std::mem::take(&mut self.relaunches) {
+        let waits = self.supervisor.session().status() == Status::Starting;
+        if never_ran && waits && std::mem::take(&mut self.relaunches) {
             self.start_launch();
             return Ok(Orders::NOTHING);
         }
@@ -58,8 +68,15 @@ impl SessionTask {
             Happening::Attached(Attach::Up(_)) => {
                 let result = self.supervisor.handle(happening).await;
                 // Commands wait until it is known again what it has said.
-                desk.read_to(None).await;
+                desk.catch_up().await;
                 result
+            }
+            // The grace of being finished begins when the turn has come to its end.
+            Happening::Due(Deadline::RungOver(Rung::Ask)) if desk.awaits_turn() => {
+                let linger_ms = self.supervisor.session().spec.policy.graces.linger_ms;
+                let at = self.clock.now().monotonic + u64::from(linger_ms);
+                self.deadlines.insert(Deadline::RungOver(Rung::Ask), at);
+                Ok(Orders::NOTHING)
             }
             Happening::Launched(_)
             | Happening::Attached(Attach::NeverRan | Attach::Unreachable)
@@ -80,6 +97,9 @@ impl SessionTask {
     /// it is owed is sent.
     pub(super) async fn settle(&mut self) -> Option<Outcome> {
         for _ in 0..SETTLE_MAX {
+            if !self.desk.as_ref()?.is_caught_up() {
+                return None;
+            }
             let news = self.desk.as_ref()?.news(self.supervisor.session());
             if let Some(learned) = news {
                 self.supervisor.learn(&learned);
@@ -95,10 +115,16 @@ impl SessionTask {
                 None => desk.next(session, self.clock.now().wall),
             };
             let Some(happening) = happening else { break };
+            self.has_message &= !matches!(happening, Happening::TurnEnded);
             let result = self.supervisor.handle(happening).await;
             let is_refused = result.is_err();
             match self.take(result) {
-                None if is_refused => return None,
+                None if is_refused => {
+                    if let Some(desk) = &mut self.desk {
+                        desk.rouse_later();
+                    }
+                    return None;
+                }
                 None => {}
                 outcome => return outcome,
             }

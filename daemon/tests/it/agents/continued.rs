@@ -76,3 +76,41 @@ fn one_that_waits_can_be_stopped_and_then_never_starts() {
     stage.run(["wait", &parent]).expect(130);
     assert_eq!(stage.session(&child)["started_at"], serde_json::Value::Null);
 }
+
+#[test]
+fn of_two_who_go_on_with_what_has_said_nothing_yet_one_does() {
+    let stage = Stage::new();
+    let go = stage.fifo("go");
+    let parent = stage.begin(&[], &[format!("await {}", go.display()), "init".to_owned()]);
+    stage.await_cause(&parent, "spawned", 1);
+    let child = stage.run(["continue", "-d", &parent, "steps:\nhang"]).expect(0);
+    let child = child.stdout().trim().to_owned();
+    stage.run(["continue", "-d", &parent, "hello"]).expect(125).because(&["already"]);
+    for id in [&child, &parent] {
+        stage.run(["kill", id]).expect(0);
+        stage.run(["wait", id]).expect(130);
+    }
+}
+
+#[test]
+fn one_that_never_started_is_gone_on_with_from_where_it_would_have() {
+    let stage = Stage::new();
+    let kept = stage.path("kept");
+    fs::create_dir(&kept).unwrap();
+    let env = format!("FAKE_CLAUDE_SESSIONS={}", kept.display());
+    let steps = ["say first".to_owned(), "deaf".to_owned(), "hang".to_owned()];
+    let parent = stage.begin(&["--grace", "1h,1h", "--env", &env], &steps);
+    let mut said = stage.start(["logs", "-f", &parent]);
+    while !said.line().contains("first") {}
+    let words = ["continue", "-d", "--env", &env, &parent, "never"];
+    let child = stage.run(words).expect(0).stdout().trim().to_owned();
+    for id in [&child, &parent] {
+        stage.run(["kill", id]).expect(0);
+        stage.run(["wait", id]).expect(130);
+    }
+    let words = ["continue", "-d", "--env", &env, &child, "steps:\nrecall"];
+    let next = stage.run(words).expect(0).stdout().trim().to_owned();
+    stage.run(["wait", &next]).expect(0);
+    let said = stage.session(&next)["agent"]["last_said"].as_str().unwrap().to_owned();
+    assert!(said.contains('2'), "the first prompt and this one: {said}");
+}

@@ -2,7 +2,10 @@
 
 use std::fs;
 
+use rustix::process::{Signal, kill_process};
+
 use crate::agents::{Stage, ask, touch};
+use crate::support::kernel;
 
 #[test]
 fn what_is_allowed_or_denied_by_order_is_asked_of_nobody() {
@@ -122,4 +125,34 @@ fn an_answer_is_for_what_was_shown() {
     stage.run(["kill", &id]).expect(0);
     stage.run(["wait", &id]).expect(130);
     assert!(!made.exists());
+}
+
+#[test]
+fn a_request_stays_open_while_a_daemon_cannot_reach_its_session() {
+    let stage = Stage::new();
+    let made = stage.path("made");
+    let id = stage.begin(&[], &[ask(&touch(&made))]);
+    stage.asked(&id);
+    let shim = kernel::shim_of(&id);
+    kill_process(shim, Signal::STOP).unwrap();
+    stage.kill_daemon();
+    // No event tells how well a session is looked after.
+    while stage.session(&id)["supervision"] != "unreachable" {}
+    kill_process(shim, Signal::CONT).unwrap();
+    while stage.session(&id)["supervision"] != "ok" {}
+    assert_eq!(stage.session(&id)["requests"][0]["state"], "open");
+    stage.run(["approve", &id]).expect(0);
+    stage.run(["wait", &id]).expect(0);
+    assert!(made.exists());
+}
+
+#[test]
+fn what_a_bypass_lets_pass_is_written_down() {
+    let stage = Stage::new();
+    let made = stage.path("made");
+    let id = stage.begin(&["--bypass", "1h"], &[ask(&touch(&made))]);
+    stage.run(["wait", &id]).expect(0);
+    assert!(made.exists());
+    let request = stage.session(&id)["requests"][0].clone();
+    assert_eq!((&request["state"], &request["by"]), (&"approved".into(), &"daemon".into()));
 }

@@ -90,6 +90,12 @@ fn answers_beforehand_are_refused_where_nobody_asks() {
         Said::by(candor).expect(125).because(&["asks nobody", "--permission-mode"]);
     }
     assert_eq!(stage.sessions().len(), 0);
+    // Nor is there anything to ask it with: to finish it would be to break it off.
+    let mut candor = stage.candor(["codex", "-d", "hello"]);
+    candor.env("PATH", &programs);
+    let id = Said::by(candor).expect(0).stdout().trim().to_owned();
+    stage.run(["finish", &id]).expect(125).because(&["candor interrupt"]);
+    stage.run(["kill", &id]).expect(0);
 }
 
 #[test]
