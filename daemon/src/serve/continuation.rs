@@ -77,17 +77,20 @@ pub(crate) async fn continue_session(
     launched
 }
 
-/// Returns the session that goes on with the same session of the agent, if one lives.
+/// Returns the session that goes on with the same session of the agent, or with this one of ours, if
+/// one lives.
 fn continued_by(app: &App, parent: &Session) -> Option<SessionId> {
     let agent_session = agent_session(parent)?;
-    let goes_on = |spec: &AgentSpec| {
-        !spec.forks && spec.resumes.as_deref() == Some(agent_session)
-            || spec.agent_session.as_deref() == Some(agent_session)
+    let goes_on = |other: &&Session| {
+        let Some(spec) = &other.spec.agent else { return false };
+        let is_child = other.parent == Some(parent.id) && !spec.forks;
+        let resumes = !spec.forks && spec.resumes.as_deref() == Some(agent_session);
+        is_child || resumes || spec.agent_session.as_deref() == Some(agent_session)
     };
     let live = app.registry.live();
     let mut others =
-        live.iter().filter(|session| session.id != parent.id && !session.status().is_terminal());
-    others.find(|session| session.spec.agent.as_ref().is_some_and(goes_on)).map(|other| other.id)
+        live.iter().filter(|other| other.id != parent.id && !other.status().is_terminal());
+    others.find(goes_on).map(|other| other.id)
 }
 
 /// Returns the agent's own name for its session, if it is known.

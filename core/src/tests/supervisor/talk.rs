@@ -231,7 +231,10 @@ fn the_polite_rung_is_left_to_the_driver_and_its_grace_runs() {
         crate::stop::Graces { ask_ms: core::num::NonZeroU32::new(2_000), ..policy().graces };
     let talking = crate::machine::Policy { graces, ..policy() };
     let up = Machine::launch(talking).next.step(Input::Spawned, at(1_000)).unwrap().next;
-    let calls = [stored(2), Vec::from(rung(Signal::Interrupt))].concat();
+    // A stopped process reads nothing, so it is continued before it is asked.
+    let asked = Call::Signal(Signal::Continue, crate::ports::Delivery::Delivered);
+    let stored_ask = [stored(1), Vec::from([asked]), stored(1)].concat();
+    let calls = [stored_ask, Vec::from(rung(Signal::Interrupt))].concat();
     let world = World::of(&calls);
     let mut supervisor = Supervisor::resume(world.ports.clone(), row(up, true));
     assert!(now(supervisor.handle(world.adopted())).is_ok());
