@@ -1,5 +1,9 @@
 //! The words of the command line.
 
+mod agents;
+
+pub(super) use agents::{AgentOptions, AgentRun, Approvals, Bypass, Continue, Decide};
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -145,132 +149,6 @@ pub(super) struct LaunchOptions {
     /// once it has started
     #[arg(long)]
     pub(super) json: bool,
-}
-
-/// What agents can be given.
-#[derive(Args, Debug)]
-pub(super) struct AgentOptions {
-    /// The model to use, in the agent's own word
-    #[arg(long, value_name = "MODEL")]
-    pub(super) model: Option<String>,
-    /// How it asks for permission, in the agent's own word
-    #[arg(long, value_name = "MODE")]
-    pub(super) permission_mode: Option<String>,
-    /// Stops it after so many turns
-    #[arg(long, value_name = "N")]
-    pub(super) max_turns: Option<u32>,
-    /// Keeps it for further messages, by `candor send` or typed in front; `candor finish` ends it
-    #[arg(long)]
-    pub(super) interactive: bool,
-    /// Finishes an interactive one that has waited for a message for so long
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse_ms, requires = "interactive")]
-    pub(super) idle: Option<u64>,
-    /// Allows a tool without asking: Tool, Tool(exactly this), or Tool(what begins so*); can be given
-    /// many times
-    #[arg(long, value_name = "PATTERN")]
-    pub(super) allow: Vec<String>,
-    /// Denies a tool without asking, before anything allows it; can be given many times
-    #[arg(long, value_name = "PATTERN")]
-    pub(super) deny: Vec<String>,
-    /// Allows changes of files in the session's folder without asking
-    #[arg(long)]
-    pub(super) allow_edits: bool,
-    /// Allows everything without asking for so long
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse_ms)]
-    pub(super) bypass: Option<u64>,
-}
-
-/// Runs an agent on a prompt
-#[derive(Args, Debug)]
-pub(super) struct AgentRun {
-    #[command(flatten)]
-    pub(super) launch: LaunchOptions,
-    #[command(flatten)]
-    pub(super) options: AgentOptions,
-    /// The prompt, or `-` for standard input. One that begins with a dash stands behind `--`
-    #[arg(required_unless_present = "arguments")]
-    pub(super) prompt: Option<OsString>,
-    /// Further arguments for the agent
-    #[arg(last = true, value_name = "ARGUMENT")]
-    pub(super) arguments: Vec<OsString>,
-}
-
-/// Goes on with an agent's session in a new one, on a further prompt
-///
-/// A live one is stopped first, as superseded, unless --fork goes on with a copy of it. The new one
-/// runs in the same folder, and what is left out here is as it was there.
-#[derive(Args, Debug)]
-pub(super) struct Continue {
-    /// The session: its id, or a unique beginning of it
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub(super) id: String,
-    /// The prompt, or `-` for standard input
-    pub(super) prompt: OsString,
-    /// Goes on with a copy, and leaves the session as it is
-    #[arg(long)]
-    pub(super) fork: bool,
-    /// Prints the new session's id and leaves it to run
-    #[arg(short, long)]
-    pub(super) detach: bool,
-    /// What to call it
-    #[arg(long)]
-    pub(super) title: Option<String>,
-    /// Sets an environment variable; can be given many times
-    #[arg(long, value_name = "K=V")]
-    pub(super) env: Vec<OsString>,
-    /// How long it may take after SIGINT, and after SIGTERM
-    #[arg(long, value_name = "DURATION,DURATION", value_parser = duration::parse_graces)]
-    pub(super) grace: Option<Graces>,
-    /// The model to use, in the agent's own word
-    #[arg(long, value_name = "MODEL")]
-    pub(super) model: Option<String>,
-    /// How it asks for permission, in the agent's own word
-    #[arg(long, value_name = "MODE")]
-    pub(super) permission_mode: Option<String>,
-    /// Stops it after so many turns
-    #[arg(long, value_name = "N")]
-    pub(super) max_turns: Option<u32>,
-    /// Keeps it for further messages
-    #[arg(long)]
-    pub(super) interactive: bool,
-    /// Prints the session as JSON: at its end, or with --detach once it has started
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-/// Lists what agents ask for, and how to answer
-#[derive(Args, Debug)]
-pub(super) struct Approvals {
-    /// Prints a list as JSON
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-/// An answer.
-#[derive(Args, Debug)]
-pub(super) struct Decide {
-    /// The request, as `candor approvals` shows it; or a session that has one open
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub(super) id: String,
-    /// What the agent is told
-    #[arg(long, value_name = "TEXT")]
-    pub(super) message: Option<String>,
-}
-
-/// Lets an agent do everything without asking, for a while
-#[derive(Args, Debug)]
-pub(super) struct Bypass {
-    /// The session: its id, or a unique beginning of it
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub(super) id: String,
-    /// For how long, such as 30m; or `off`
-    #[arg(value_name = "DURATION", value_parser = parse_bypass)]
-    pub(super) length: u64,
-}
-
-/// Reads how long everything passes: `off` is 0.
-fn parse_bypass(text: &str) -> Result<u64, String> {
-    if text == "off" { Ok(0) } else { duration::parse_ms(text).map_err(|error| error.to_string()) }
 }
 
 /// Lists sessions, newest first
