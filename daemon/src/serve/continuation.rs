@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use candor_adapters::agents::Resume;
-use candor_core::agent::AgentSpec;
 use candor_core::bytes::ByteString;
 use candor_core::machine::Policy;
 use candor_core::ports::Environment;
