@@ -6,15 +6,15 @@ use candor_core::agent::RequestState;
 
 use super::arguments::{Approvals, Bypass, Decide};
 use super::ls::short;
+use super::reach::Reach;
 use super::terminal::{clean, json};
-use super::{CliError, client, path_of};
+use super::{CliError, path_of};
 use crate::api::{AnswerRequest, ApprovalView, BypassRequest, RequestView, SessionView};
-use crate::client::Client;
 use crate::exit_code;
 
 pub(super) async fn main(arguments: Approvals) -> Result<u8, CliError> {
-    let client = client().await?;
-    let open: Vec<ApprovalView> = client.get("/v1/approvals").await?;
+    let reach = Reach::open().await?;
+    let open: Vec<ApprovalView> = reach.get("/v1/approvals").await?;
     let mut out = anstream::stdout().lock();
     if arguments.json {
         let text = serde_json::to_string_pretty(&open)
@@ -39,17 +39,18 @@ pub(super) async fn main(arguments: Approvals) -> Result<u8, CliError> {
 /// Answers a request.
 pub(super) async fn decide(arguments: Decide, approved: bool) -> Result<u8, CliError> {
     let Decide { id, message } = arguments;
-    let client = client().await?;
-    let (session, request) = find(&client, &id).await?;
-    answer(&client, &session.id, &request, approved, message).await?;
+    let reach = Reach::open().await?;
+    let (session, request) = find(&reach, &id).await?;
+    answer(&reach, &session.id, &request, approved, message).await?;
     let how = if approved { "approved" } else { "denied" };
     writeln!(std::io::stdout(), "{} {how}: {}", request.id, clean(&request.tool))?;
     Ok(exit_code::SUCCESS)
 }
 
-/// Answers a request as it was shown.
+/// Answers a request as it was shown. Where the daemon goes away meanwhile it is found out whether the
+/// answer was taken.
 pub(super) async fn answer(
-    client: &Client,
+    reach: &Reach,
     session: &str,
     request: &RequestView,
     approved: bool,
@@ -57,13 +58,28 @@ pub(super) async fn answer(
 ) -> Result<(), CliError> {
     let answer = AnswerRequest { approved, digest: request.digest.clone(), message };
     let path = format!("{}/requests/{}", path_of(session), request.number);
-    let _session: SessionView = client.post_json(&path, &answer).await?;
-    Ok(())
+    let wanted = if approved { RequestState::Approved } else { RequestState::Denied };
+    let mut is_repeated = false;
+    reach
+        .ask(async |client, _| {
+            let answered = client.post_json::<SessionView>(&path, &answer).await;
+            let Err(error) = answered else { return Ok(()) };
+            if is_repeated && error.is_about("request_not_open") {
+                let session: SessionView = client.get(&path_of(session)).await?;
+                let is_it = |it: &&RequestView| it.number == request.number && it.state == wanted;
+                if session.requests.iter().any(|it| is_it(&it)) {
+                    return Ok(());
+                }
+            }
+            is_repeated = true;
+            Err(error.into())
+        })
+        .await
 }
 
 /// Finds the request that a person means: by a session and a number, or by a session alone that has
 /// just one open.
-async fn find(client: &Client, id: &str) -> Result<(SessionView, RequestView), CliError> {
+async fn find(reach: &Reach, id: &str) -> Result<(SessionView, RequestView), CliError> {
     let (session, number) = match id.split_once('.') {
         Some((session, number)) => {
             let number = number.parse::<u32>().map_err(|_| {
@@ -75,7 +91,7 @@ async fn find(client: &Client, id: &str) -> Result<(SessionView, RequestView), C
         }
         None => (id, None),
     };
-    let session: SessionView = client.get(&path_of(session)).await?;
+    let session: SessionView = reach.get(&path_of(session)).await?;
     let name = short(&session.id).to_owned();
     let mut open =
         session.requests.iter().filter(|request| request.state == RequestState::Open).cloned();
@@ -106,10 +122,11 @@ async fn find(client: &Client, id: &str) -> Result<(SessionView, RequestView), C
 /// Lets everything pass for a while, or no more.
 pub(super) async fn bypass(arguments: Bypass) -> Result<u8, CliError> {
     let Bypass { id, length } = arguments;
-    let client = client().await?;
+    let reach = Reach::open().await?;
     let request = BypassRequest { for_ms: Some(length).filter(|length| *length > 0) };
-    let session: SessionView =
-        client.post_json(&format!("{}/bypass", path_of(&id)), &request).await?;
+    let path = format!("{}/bypass", path_of(&id));
+    let asking = reach.ask(async |client, _| Ok(client.post_json(&path, &request).await?));
+    let session: SessionView = asking.await?;
     let until = match &session.bypass_until {
         Some(until) => format!("everything passes until {until}"),
         None => "it asks again".to_owned(),

@@ -112,9 +112,7 @@ async fn listen(
         };
         let open = asked.borrow().clone();
         said(match (&open, decision(&line)) {
-            (Some(request), Some(approved)) => {
-                answer(reach.client(), id, request, approved, None).await
-            }
+            (Some(request), Some(approved)) => answer(reach, id, request, approved, None).await,
             (Some(request), None) if !is_interactive => {
                 complain(&format!("it waits for an answer to {}: y or n", request.id));
                 Ok(())

@@ -156,7 +156,7 @@ fn l8_an_argument_is_delivered_verbatim_whatever_it_looks_like() {
 #[test]
 fn l10_a_daemon_without_free_descriptors_refuses_and_serves_on() {
     fault(&[], |place| {
-        Said::by(place.shell("ulimit -n 32; \"$CANDOR\" daemon start")).expect(0);
+        Said::by(place.shell("ulimit -n 40; \"$CANDOR\" daemon start")).expect(0);
         let daemon = place.daemon();
         let mut refused = 0;
         for _ in 0..Tier::of_this_run().of(24, 100) {
