@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use candor_core::agent::SUMMARY_BYTES_MAX;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -38,6 +39,19 @@ pub(crate) fn tail(text: &str, bytes_max: usize) -> &str {
 pub(crate) fn cut(text: &str, bytes_max: usize) -> (String, bool) {
     let head = head(text, bytes_max);
     (head.to_owned(), head.len() < text.len())
+}
+
+/// What says that a summary is not all, in bytes at most.
+const SUMMARY_MARK_BYTES_MAX: usize = 96;
+
+/// Returns what is shown of a request. Where that is not all of it, it says so, for nobody is to approve
+/// what he takes for the whole.
+pub(crate) fn summary(text: &str) -> String {
+    let head = head(text, SUMMARY_BYTES_MAX - SUMMARY_MARK_BYTES_MAX);
+    if head.len() == text.len() {
+        return text.to_owned();
+    }
+    format!("{head}\n[candor: this is not all of it, which has {} bytes]", text.len())
 }
 
 /// Returns the SHA-256, in hexadecimal, of what a tool is to be used for: of its name and its input as
@@ -89,6 +103,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_is_not_all_of_a_request_says_so() {
+        assert_eq!(summary("touch a"), "touch a");
+        let long = format!("echo harmless{}; touch a", " ".repeat(2_500));
+        let shown = summary(&long);
+        assert!(shown.contains("not all of it") && shown.contains("2522 bytes"), "{shown}");
+        assert!(shown.len() <= SUMMARY_BYTES_MAX);
+    }
 
     #[test]
     fn texts_are_cut_between_characters() {

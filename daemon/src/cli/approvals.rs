@@ -28,7 +28,8 @@ pub(super) async fn main(arguments: Approvals) -> Result<u8, CliError> {
     for ApprovalView { agent, request, title, .. } in &open {
         let title = title.as_ref().map_or_else(String::new, |title| format!(" ({})", clean(title)));
         writeln!(out, "{}  {agent}{title} asks for {}", request.id, clean(&request.tool))?;
-        for line in request.summary.lines() {
+        // A command is shown whole: what is approved is all of it.
+        for line in request.command.as_ref().unwrap_or(&request.summary).lines() {
             writeln!(out, "    {}", clean(line))?;
         }
         writeln!(out, "    candor approve {0}   or   candor deny {0} --message \"…\"", request.id)?;
@@ -43,7 +44,8 @@ pub(super) async fn decide(arguments: Decide, approved: bool) -> Result<u8, CliE
     let (session, request) = find(&reach, &id).await?;
     answer(&reach, &session.id, &request, approved, message).await?;
     let how = if approved { "approved" } else { "denied" };
-    writeln!(std::io::stdout(), "{} {how}: {}", request.id, clean(&request.tool))?;
+    let what = request.summary.lines().next().unwrap_or_default();
+    writeln!(std::io::stdout(), "{} {how}: {} {}", request.id, clean(&request.tool), clean(what))?;
     Ok(exit_code::SUCCESS)
 }
 

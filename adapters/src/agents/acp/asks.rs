@@ -1,6 +1,6 @@
 //! What an agent asks permission for, and the answers.
 
-use candor_core::agent::{Asked, SUMMARY_BYTES_MAX};
+use candor_core::agent::Asked;
 use serde_json::{Value, json};
 
 use super::super::{Answer, Place, line, reading};
@@ -45,7 +45,7 @@ pub(super) fn ask(line: &Line, place: Place) -> Option<Ask> {
     let paths = paths(&permission);
     let asked = Asked {
         agent_id,
-        summary: line::cut(&summary, SUMMARY_BYTES_MAX).0,
+        summary: line::summary(&summary),
         // Of any other kind, what it touches is not all that it does.
         paths: if tool == "edit" && command.is_none() { paths } else { Vec::new() },
         command: command.filter(|command| command.len() <= COMMAND_BYTES_MAX),

@@ -1,6 +1,6 @@
 //! What Claude Code asks its user, and the answers.
 
-use candor_core::agent::{Asked, SUMMARY_BYTES_MAX};
+use candor_core::agent::Asked;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ pub(super) fn ask(line: &Line<'_>, place: Place) -> Option<Ask> {
     let summary = summary(&tool, &input, request.description.or_empty());
     let asked = Asked {
         agent_id,
-        summary: line::cut(&summary, SUMMARY_BYTES_MAX).0,
+        summary: line::summary(&summary),
         command: command.map(str::to_owned),
         paths: path
             .filter(|path| path.len() <= PATH_BYTES_MAX)
