@@ -6,7 +6,6 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
 
-use candor_core::stop::Rung;
 use candor_core::verdict::Exit;
 use candor_harness::timeline::choice::{Choice, DueKind, SignalEffect, SpawnOutcome};
 use candor_harness::timeline::names::{ProcessName, SessionName};
@@ -171,13 +170,14 @@ fn limits(timeline: &Timeline, wanted: SessionName) -> Value {
         timeline.steps().filter(move |step| step.choice == Choice::Due { session: wanted, kind })
     };
     let rungs = is_due(DueKind::Rung).count();
-    let grace_ms = |rung: Rung| if rungs > rung as usize { SHORT_MS } else { NEVER_MS };
+    // How many rungs of such a ladder are below.
+    let grace_ms = |below: usize| if rungs > below { SHORT_MS } else { NEVER_MS };
     let timeout_ms = is_due(DueKind::Timeout).next().map(|_| SHORT_MS);
     json!({
         "timeout_ms": timeout_ms,
         "graces": {
-            "interrupt_ms": grace_ms(Rung::Interrupt),
-            "terminate_ms": grace_ms(Rung::Terminate),
+            "interrupt_ms": grace_ms(0),
+            "terminate_ms": grace_ms(1),
             "linger_ms": NEVER_MS,
         },
     })
