@@ -89,6 +89,8 @@ impl Home {
     pub(crate) const SESSIONS: &'static str = "sessions";
     /// The name of the folder of copies of the database.
     pub(crate) const BACKUPS: &'static str = "backups";
+    /// The name of the folder of the temporary files of agents.
+    pub(crate) const TEMPORARY: &'static str = "tmp";
     /// The name of the folder of what belongs to no session.
     pub(crate) const SET_ASIDE: &'static str = "set-aside";
 
@@ -135,9 +137,8 @@ impl Home {
         self.folder.join(Self::SESSIONS)
     }
 
-    /// Returns the folder of the temporary files of agents.
     pub(crate) fn temporary(&self) -> PathBuf {
-        self.folder.join("tmp")
+        self.folder.join(Self::TEMPORARY)
     }
 
     pub(crate) fn backups(&self) -> PathBuf {

@@ -107,7 +107,9 @@ impl Tree {
         {
             self.pieces.push((session, piece, path.clone()));
         }
+        // What agents have there is theirs, with whatever rights, and behind a folder that is closed.
         if kind == FileType::Directory
+            && path != Path::new(Home::TEMPORARY)
             && let Some(name) = path.file_name()
         {
             match openat(above, name, FOLDER, Mode::empty()) {

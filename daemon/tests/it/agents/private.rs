@@ -36,3 +36,16 @@ fn temporary_files_of_one_that_ended_without_a_daemon_are_swept() {
     stage.run(["daemon", "stop"]).expect(0);
     assert_eq!(fs::read_dir(stage.home().join("tmp")).unwrap().count(), 0);
 }
+
+#[test]
+fn its_temporary_files_are_no_concern_of_the_doctors() {
+    let stage = Stage::new();
+    let go = stage.fifo("go");
+    let open = tool("mkdir -m 777 $TMPDIR/open; ln -s / $TMPDIR/link");
+    let id = stage.begin(&[], &[open, format!("await {}", go.display())]);
+    let gate = fs::OpenOptions::new().write(true).open(&go).unwrap();
+    stage.run(["doctor"]).expect(0);
+    drop(gate);
+    stage.run(["kill", &id]).expect(0);
+    stage.run(["wait", &id]);
+}
