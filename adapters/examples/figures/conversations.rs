@@ -111,21 +111,7 @@ async fn fill(conversations: &Conversations, session: SessionId, count: u64) {
             }
             let place = Place { offset, length: text.len() as u64 + 200 };
             offset += place.length + 1;
-            items.push(Item {
-                place,
-                part: 0,
-                role,
-                kind,
-                text,
-                is_cut: false,
-                tool: None,
-                call: None,
-                is_error: false,
-                within: None,
-                at: None,
-                model: None,
-                usage: None,
-            });
+            items.push(Item::new(place, role, kind, text));
         }
         let batch = Batch { session, from, items, read_to: offset };
         conversations.append(batch).await.expect("there is room");

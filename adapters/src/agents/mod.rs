@@ -266,6 +266,31 @@ pub struct Item {
     pub usage: Option<TurnUsage>,
 }
 
+impl Item {
+    /// Makes a piece of what is said, which is cut where it is too long.
+    #[must_use]
+    pub fn new(place: Place, role: Role, kind: ItemKind, text: impl Into<String>) -> Self {
+        let mut text = text.into();
+        let is_cut = text.len() > ITEM_BYTES_MAX;
+        text.truncate(text.floor_char_boundary(ITEM_BYTES_MAX));
+        Self {
+            place,
+            part: 0,
+            role,
+            kind,
+            text,
+            is_cut,
+            tool: None,
+            call: None,
+            is_error: false,
+            within: None,
+            at: None,
+            model: None,
+            usage: None,
+        }
+    }
+}
+
 /// What a turn used.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct TurnUsage {

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize as _, Deserializer};
 use serde_json::value::RawValue;
 
-use super::{ITEM_BYTES_MAX, Item, ItemKind, Owed, Place, Role, TurnUsage, line};
+use super::{Item, ItemKind, Owed, Place, Role, TurnUsage, line};
 
 /// Bytes of a sentence in a report or of a trouble, at most.
 const SENTENCE_BYTES_MAX: usize = 2_048;
@@ -24,27 +24,6 @@ pub(super) fn parse<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
     }
 }
 
-/// Makes a piece of a conversation of a text, which is cut where it is too long.
-pub(super) fn item(place: Place, role: Role, kind: ItemKind, mut text: String) -> Item {
-    let is_cut = text.len() > ITEM_BYTES_MAX;
-    text.truncate(text.floor_char_boundary(ITEM_BYTES_MAX));
-    Item {
-        place,
-        part: 0,
-        role,
-        kind,
-        text,
-        is_cut,
-        tool: None,
-        call: None,
-        is_error: false,
-        within: None,
-        at: None,
-        model: None,
-        usage: None,
-    }
-}
-
 /// Makes the piece that ends a turn.
 pub(super) fn turn_end(place: Place, report: &Report, usage: TurnUsage) -> Item {
     let is_error = !report.success;
@@ -52,7 +31,7 @@ pub(super) fn turn_end(place: Place, report: &Report, usage: TurnUsage) -> Item 
     let text = if is_error { report.message.clone() } else { None };
     let text = text.or_else(|| report.kind.clone()).unwrap_or_default();
     let usage = Some(usage);
-    Item { is_error, usage, ..item(place, Role::System, ItemKind::TurnEnd, text) }
+    Item { is_error, usage, ..Item::new(place, Role::System, ItemKind::TurnEnd, text) }
 }
 
 /// Returns the end of what was said, at most [`SAID_BYTES_MAX`].

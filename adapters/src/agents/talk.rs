@@ -75,7 +75,7 @@ mod tests {
     use crate::agents::{Place, Role};
 
     fn piece(kind: ItemKind, text: &str) -> Item {
-        reading::item(Place::default(), Role::Assistant, kind, text.to_owned())
+        Item::new(Place::default(), Role::Assistant, kind, text.to_owned())
     }
 
     #[test]

@@ -60,21 +60,8 @@ fn new_session() -> SessionId {
 
 /// Something said in a line of its own.
 fn said(line: u64, role: Role, text: &str) -> Item {
-    Item {
-        place: Place { offset: line * LINE_BYTES, length: LINE_BYTES - 1 },
-        part: 0,
-        role,
-        kind: ItemKind::Text,
-        text: text.to_owned(),
-        is_cut: false,
-        tool: None,
-        call: None,
-        is_error: false,
-        within: None,
-        at: None,
-        model: None,
-        usage: None,
-    }
+    let place = Place { offset: line * LINE_BYTES, length: LINE_BYTES - 1 };
+    Item::new(place, role, ItemKind::Text, text)
 }
 
 /// The end of a turn, in a line of its own.

@@ -128,21 +128,8 @@ pub(super) fn with_prompt(
         items.remove(repeated);
     }
     if from == 0 {
-        let beginning = Item {
-            place: Place::default(),
-            part: PROMPT_PART,
-            role: Role::User,
-            kind: ItemKind::Text,
-            text: prompt.to_owned(),
-            is_cut: false,
-            tool: None,
-            call: None,
-            is_error: false,
-            within: None,
-            at: None,
-            model: None,
-            usage: None,
-        };
+        let said = Item::new(Place::default(), Role::User, ItemKind::Text, prompt);
+        let beginning = Item { part: PROMPT_PART, ..said };
         items.insert(0, beginning);
     }
     items

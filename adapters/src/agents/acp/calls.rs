@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::super::{Item, ItemKind, Place, Role, reading};
+use super::super::{Item, ItemKind, Place, Role};
 use super::wire::{Shown, Update, part};
 
 /// Calls that are remembered, at most. What is said of further ones is told without what was said
@@ -50,7 +50,7 @@ impl Calls {
                 part: u32::from(items.last().is_some_and(|item| item.place == place)),
                 call: Some(id),
                 is_error,
-                ..reading::item(place, Role::Tool, ItemKind::ToolResult, text)
+                ..Item::new(place, Role::Tool, ItemKind::ToolResult, text)
             });
         } else if self.calls.len() < CALLS_MAX {
             self.calls.insert(id, call);
@@ -102,7 +102,7 @@ impl Call {
         Some(Item {
             tool: Some(self.kind.clone().unwrap_or_else(|| "other".to_owned())),
             call: Some(id.to_owned()),
-            ..reading::item(place, Role::Assistant, ItemKind::ToolCall, text)
+            ..Item::new(place, Role::Assistant, ItemKind::ToolCall, text)
         })
     }
 }

@@ -269,7 +269,7 @@ impl AcpReader {
                 self.begins();
                 items.extend(self.talk.flush());
                 let plan = plan(&update);
-                items.push(reading::item(place, Role::Assistant, ItemKind::Notice, plan));
+                items.push(Item::new(place, Role::Assistant, ItemKind::Notice, plan));
             }
             "usage_update" => {
                 if let Some(cost) = update.cost.filter(|cost| cost.currency == "USD") {
@@ -302,7 +302,7 @@ impl AcpReader {
             "agent_thought_chunk" => ItemKind::Thinking,
             _ => ItemKind::Text,
         };
-        let piece = reading::item(place, Role::Assistant, kind, text.unwrap_or_default());
+        let piece = Item::new(place, Role::Assistant, kind, text.unwrap_or_default());
         items.extend(self.talk.add(piece));
         if kind == ItemKind::Text {
             self.view.learned.last_said = self.talk.last_said();
@@ -385,7 +385,7 @@ impl AcpReader {
         let report = reading::failure(word, message);
         items.push(Item {
             is_error: true,
-            ..reading::item(
+            ..Item::new(
                 place,
                 Role::System,
                 ItemKind::Notice,

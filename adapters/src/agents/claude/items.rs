@@ -35,21 +35,15 @@ impl<'a> Items<'a> {
     }
 
     fn item(&self, role: Role, kind: ItemKind, text: &str) -> Item {
-        let (text, is_cut) = line::cut(text, ITEM_BYTES_MAX);
+        // The rest of a long one need not be copied.
+        let head = line::head(text, ITEM_BYTES_MAX);
         Item {
-            place: self.place,
             part: self.part,
-            role,
-            kind,
-            text,
-            is_cut,
-            tool: None,
-            call: None,
-            is_error: false,
+            is_cut: head.len() < text.len(),
             within: self.within.clone(),
             at: self.at,
             model: self.model.clone(),
-            usage: None,
+            ..Item::new(self.place, role, kind, head)
         }
     }
 

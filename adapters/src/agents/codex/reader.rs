@@ -162,7 +162,7 @@ impl CodexReader {
         self.view.learned.trouble = Some(Trouble { kind, message: message.clone(), until: None });
         items.push(Item {
             is_error: true,
-            ..reading::item(place, Role::System, ItemKind::Notice, message)
+            ..Item::new(place, Role::System, ItemKind::Notice, message)
         });
     }
 
@@ -188,7 +188,7 @@ impl CodexReader {
         if kind == ItemKind::Text {
             self.view.learned.last_said = Some(reading::last_said(&text));
         }
-        items.push(reading::item(place, role, kind, text));
+        items.push(Item::new(place, role, kind, text));
         true
     }
 
@@ -246,7 +246,7 @@ impl Thing {
         Item {
             tool: Some(tool),
             call: self.id.clone(),
-            ..reading::item(place, Role::Assistant, ItemKind::ToolCall, given)
+            ..Item::new(place, Role::Assistant, ItemKind::ToolCall, given)
         }
     }
 
@@ -260,11 +260,7 @@ impl Thing {
             .or_else(|| self.result.map(|result| result.get().to_owned()))
             .or(self.status)
             .unwrap_or_default();
-        Item {
-            call: self.id,
-            is_error,
-            ..reading::item(place, Role::Tool, ItemKind::ToolResult, text)
-        }
+        Item { call: self.id, is_error, ..Item::new(place, Role::Tool, ItemKind::ToolResult, text) }
     }
 }
 

@@ -90,7 +90,7 @@ impl GeminiReader {
                     tool: said.tool_name,
                     call: said.tool_id,
                     at,
-                    ..reading::item(place, Role::Assistant, ItemKind::ToolCall, given)
+                    ..Item::new(place, Role::Assistant, ItemKind::ToolCall, given)
                 });
             }
             "tool_result" => {
@@ -101,7 +101,7 @@ impl GeminiReader {
                     call: said.tool_id,
                     is_error,
                     at,
-                    ..reading::item(place, Role::Tool, ItemKind::ToolResult, text)
+                    ..Item::new(place, Role::Tool, ItemKind::ToolResult, text)
                 });
             }
             "error" => {
@@ -114,7 +114,7 @@ impl GeminiReader {
                 items.push(Item {
                     is_error,
                     at,
-                    ..reading::item(place, Role::System, ItemKind::Notice, message)
+                    ..Item::new(place, Role::System, ItemKind::Notice, message)
                 });
             }
             "result" => self.result(place, said, items),
@@ -127,18 +127,14 @@ impl GeminiReader {
         let text = said.content.unwrap_or_default();
         let role = if said.role.as_deref() == Some("user") { Role::User } else { Role::Assistant };
         if said.delta == Some(true) && role == Role::Assistant {
-            let piece =
-                Item { at: said.timestamp, ..reading::item(place, role, ItemKind::Text, text) };
+            let piece = Item { at: said.timestamp, ..Item::new(place, role, ItemKind::Text, text) };
             items.extend(self.talk.add(piece));
         } else {
             items.extend(self.talk.flush());
             if role == Role::Assistant {
                 self.talk.say(&text);
             }
-            items.push(Item {
-                at: said.timestamp,
-                ..reading::item(place, role, ItemKind::Text, text)
-            });
+            items.push(Item { at: said.timestamp, ..Item::new(place, role, ItemKind::Text, text) });
         }
         if role == Role::Assistant {
             self.view.learned.last_said = self.talk.last_said();

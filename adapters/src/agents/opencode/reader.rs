@@ -132,11 +132,11 @@ impl OpenCodeReader {
             ("text", Some(part)) => {
                 let text = part.text.unwrap_or_default();
                 self.view.learned.last_said = Some(reading::last_said(&text));
-                items.push(reading::item(place, Role::Assistant, ItemKind::Text, text));
+                items.push(Item::new(place, Role::Assistant, ItemKind::Text, text));
             }
             ("reasoning", Some(part)) => {
                 let text = part.text.unwrap_or_default();
-                items.push(reading::item(place, Role::Assistant, ItemKind::Thinking, text));
+                items.push(Item::new(place, Role::Assistant, ItemKind::Thinking, text));
             }
             ("tool_use", Some(part)) => self.tool(place, part, items),
             ("step_finish", Some(part)) => self.step_ends(place, &part, items),
@@ -167,7 +167,7 @@ impl OpenCodeReader {
         items.push(Item {
             tool: part.tool,
             call: part.call_id.clone(),
-            ..reading::item(place, Role::Assistant, ItemKind::ToolCall, given)
+            ..Item::new(place, Role::Assistant, ItemKind::ToolCall, given)
         });
         let is_error = state.status.as_deref() != Some("completed");
         self.is_rejected |= state.error.as_ref().is_some_and(|error| error.contains(REJECTION));
@@ -176,7 +176,7 @@ impl OpenCodeReader {
             part: 1,
             call: part.call_id,
             is_error,
-            ..reading::item(place, Role::Tool, ItemKind::ToolResult, text)
+            ..Item::new(place, Role::Tool, ItemKind::ToolResult, text)
         });
     }
 
@@ -235,7 +235,7 @@ impl OpenCodeReader {
         let message = reading::sentence(&message.or_else(|| name.clone()).unwrap_or_default());
         items.push(Item {
             is_error: true,
-            ..reading::item(place, Role::System, ItemKind::Notice, message.clone())
+            ..Item::new(place, Role::System, ItemKind::Notice, message.clone())
         });
         self.view.learned.trouble = None;
         self.report(reading::failure(word, message));
