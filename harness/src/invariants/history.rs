@@ -6,7 +6,7 @@ use candor_core::event::Seq;
 use candor_core::ports::{Change, Delivery};
 use candor_core::session::{Revision, Session, SessionId};
 use candor_core::status::Status;
-use candor_core::stop::{Rung, Signal};
+use candor_core::stop::{Rung, Signal, StopKind};
 use candor_core::verdict::{Evidence, Exit, LostReason, Verdict};
 
 use crate::ghost::{Entry, Record, Reply, Request, Standing, Ticket, Told, Writer};
@@ -66,11 +66,13 @@ pub(super) struct Version {
     pub(super) life: u32,
 }
 
-/// A signal that was sent for a rung, and when: its grace runs from there.
+/// A signal that was sent for a rung, when, and with which intent: its grace runs from there, and is that
+/// of this intent.
 #[derive(Clone, Copy)]
 pub(super) struct Sent {
     pub(super) rung: Rung,
     pub(super) at_ms: u64,
+    pub(super) intent: Option<StopKind>,
 }
 
 pub(super) struct ProcessHistory {
@@ -276,7 +278,8 @@ impl History {
             }
             Record::AskCalled { process } => {
                 if let Some(id) = self.processes.get(process).map(|process| process.session) {
-                    self.session(id).signals.push(Sent { rung: Rung::Ask, at_ms });
+                    let intent = self.row(id).and_then(|row| row.machine.intent());
+                    self.session(id).signals.push(Sent { rung: Rung::Ask, at_ms, intent });
                 }
             }
             Record::AnswerGiven { approval, .. } => {
@@ -337,9 +340,11 @@ impl History {
         let Some(state) = self.processes.get_mut(&process) else { return };
         state.was_dead_at_signal = state.died.is_some();
         let id = state.session;
-        let stored = self.row(id).and_then(|row| row.machine.rung());
+        let row = self.row(id);
+        let stored = row.and_then(|row| row.machine.rung());
+        let intent = row.and_then(|row| row.machine.intent());
         if let Some(rung) = rung_of(signal, stored) {
-            self.session(id).signals.push(Sent { rung, at_ms });
+            self.session(id).signals.push(Sent { rung, at_ms, intent });
         }
     }
 }

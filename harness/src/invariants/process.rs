@@ -101,12 +101,11 @@ pub(super) fn ladder(history: &History, entry: &Entry) -> Finding {
     };
     let below = before?.machine.rung()?;
     let known = history.sessions.get(&change.session.id)?;
-    let grace_ms = grace_ms(before?.machine.policy(), below, before?.machine.intent());
-    let sent = known.signals.iter().rev().find(|sent| sent.rung == below);
-    let Some(since_ms) = sent.map(|sent| sent.at_ms) else {
+    let Some(sent) = known.signals.iter().rev().find(|sent| sent.rung == below) else {
         return Some(format!("{} climbs to {rung}, and {below} was never sent", name(change)));
     };
-    let waited_ms = entry.at_ms.saturating_sub(since_ms);
+    let grace_ms = grace_ms(before?.machine.policy(), below, sent.intent);
+    let waited_ms = entry.at_ms.saturating_sub(sent.at_ms);
     (waited_ms < grace_ms).then(|| {
         format!("{} climbs to {rung} {waited_ms} ms after {below}, not {grace_ms}", name(change))
     })
@@ -160,7 +159,7 @@ pub(super) fn ladder_is_armed(history: &History, rest: &Rest) -> Finding {
                 let known = history.sessions.get(&session.id())?;
                 let sent = known.signals.last().filter(|sent| machine.rung() == Some(sent.rung))?;
                 let waits_ms = at_ms.saturating_sub(sent.at_ms);
-                let grace_ms = grace_ms(machine.policy(), sent.rung, machine.intent());
+                let grace_ms = grace_ms(machine.policy(), sent.rung, sent.intent);
                 (waits_ms < grace_ms)
                     .then(|| format!("{name}: {} gets {waits_ms} ms, not {grace_ms}", sent.rung))
             }
