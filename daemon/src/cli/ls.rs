@@ -5,9 +5,10 @@ use std::io::Write as _;
 use candor_core::status::Status;
 use candor_core::time::Timestamp;
 
+use super::CliError;
 use super::arguments::Ls;
+use super::reach::Reach;
 use super::terminal::{clean_line, style_of};
-use super::{CliError, client};
 use crate::api::SessionView;
 use crate::duration::text_of_seconds;
 use crate::exit_code;
@@ -16,10 +17,10 @@ use crate::exit_code;
 const TITLE_WIDTH: usize = 60;
 
 pub(super) async fn main(arguments: Ls) -> Result<u8, CliError> {
-    let client = client().await?;
+    let reach = Reach::open().await?;
     let words: Vec<&str> = arguments.status.iter().map(|status| status.as_str()).collect();
     let path = format!("/v1/sessions?limit={}&status={}", arguments.limit, words.join(","));
-    let sessions: Vec<SessionView> = client.get(&path).await?;
+    let sessions: Vec<SessionView> = reach.get(&path).await?;
     if arguments.json {
         let text = serde_json::to_string_pretty(&sessions)
             .map_err(|error| CliError::Own(error.to_string()))?;

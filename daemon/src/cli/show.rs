@@ -11,22 +11,23 @@ use candor_core::status::Status;
 use candor_core::time::Timestamp;
 
 use super::arguments::Show;
+use super::reach::Reach;
 use super::terminal::{clean, style_of};
-use super::{CliError, client, path_of};
+use super::{CliError, path_of};
 use crate::api::{EventView, ExitView, LogLine, SessionView, Supervision};
 use crate::client::{Client, Lines};
 use crate::exit_code;
 
 pub(super) async fn main(arguments: Show) -> Result<u8, CliError> {
-    let client = client().await?;
-    let session: SessionView = client.get(&path_of(&arguments.id)).await?;
+    let reach = Reach::open().await?;
+    let session: SessionView = reach.get(&path_of(&arguments.id)).await?;
     if arguments.json {
         let text = serde_json::to_string_pretty(&session)
             .map_err(|error| CliError::Own(error.to_string()))?;
         writeln!(std::io::stdout(), "{}", super::terminal::json(&text))?;
         return Ok(exit_code::SUCCESS);
     }
-    let story = story(&client, &session.id).await?;
+    let story = reach.ask(async |client, _| story(client, &session.id).await).await?;
     let mut out = anstream::stdout().lock();
     print_facts(&mut out, &session)?;
     print_story(&mut out, &story)?;

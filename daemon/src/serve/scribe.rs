@@ -280,6 +280,7 @@ async fn copy(app: &Arc<App>, session: &Session, reader: OutputReader) -> io::Re
 
 #[cfg(test)]
 mod tests {
+    use candor_adapters::agents::{Item, ItemKind, Place, Role};
     use candor_adapters::ids::UuidV7Source;
     use candor_adapters::sqlite::conversations::{Batch, Conversations};
     use candor_core::ports::IdSource as _;
@@ -312,7 +313,8 @@ mod tests {
         let long = "x".repeat(QUEUE_BYTES_MAX / 2 + 1);
         let sessions = [UuidV7Source.session_id(), UuidV7Source.session_id()];
         for session in sessions {
-            let items = with_prompt(&long, 0, &mut false, Vec::new());
+            let item = Item::new(Place::default(), Role::User, ItemKind::Text, "");
+            let items = vec![Item { text: long.clone(), ..item }];
             scribe.put_down(Batch { session, from: 0, items, read_to: 0 });
         }
         assert_eq!(scribe.missed().iter().collect::<Vec<_>>(), [&sessions[1]]);
