@@ -14,6 +14,7 @@ mod find;
 mod gemini;
 mod line;
 mod listener;
+mod one_prompt;
 mod opencode;
 mod order;
 mod reading;

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize as _, Deserializer};
 use serde_json::value::RawValue;
 
-use super::{Item, ItemKind, Owed, Place, Role, TurnUsage, line};
+use super::{Item, ItemKind, Place, Role, TurnUsage, line};
 
 /// Bytes of a sentence in a report or of a trouble, at most.
 const SENTENCE_BYTES_MAX: usize = 2_048;
@@ -105,18 +105,6 @@ pub(super) fn add(total: &mut Usage, turn: Usage) {
 /// Counts a line that says nothing to anybody here.
 pub(super) fn count_unknown(view: &mut View) {
     view.learned.lines_unknown = view.learned.lines_unknown.saturating_add(1);
-}
-
-/// Returns what is owed to a program that reads its prompt to the end of its input and then begins:
-/// the prompt, until it was heard of.
-pub(super) fn prompt_owed(prompt: &str, is_heard: bool) -> Vec<Owed> {
-    /// It is the only thing that such a program is sent.
-    const KEY: u64 = 0;
-
-    if is_heard {
-        return Vec::new();
-    }
-    vec![Owed { key: KEY, bytes: prompt.as_bytes().to_vec(), is_last: true }]
 }
 
 /// Takes a part of a line that is worth having and not worth losing the line for: what is not of the

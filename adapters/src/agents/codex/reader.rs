@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use candor_core::agent::{AgentSpec, Trouble, TroubleKind, Turn, Usage, View};
+use candor_core::agent::{AgentSpec, Trouble, TroubleKind, Turn, Usage};
 use candor_core::session::Report;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::{Item, ItemKind, Owed, Place, Reader, Role, TurnUsage, line, reading};
+use super::super::one_prompt::{Heard, OnePrompt};
+use super::super::{Item, ItemKind, Place, Role, TurnUsage, reading};
 
 /// Calls that are remembered as begun, at most. Of what is begun beyond that, the call is told again
 /// with its result.
@@ -15,15 +16,13 @@ const CALLS_MAX: usize = 1_024;
 
 /// Reads what Codex prints.
 pub(super) struct CodexReader {
-    prompt: String,
-    is_heard: bool,
+    heard: Heard,
     calls: BTreeSet<String>,
-    view: View,
 }
 
 /// A line. What is not named here is not needed.
 #[derive(Deserialize)]
-struct Line {
+pub(super) struct Line {
     #[serde(rename = "type")]
     kind: String,
     thread_id: Option<String>,
@@ -85,49 +84,20 @@ struct Task {
 
 impl CodexReader {
     pub(super) fn new(spec: &AgentSpec) -> Self {
-        let mut view = View::default();
-        view.learned.agent_session.clone_from(&spec.agent_session);
+        let mut heard = Heard::new(spec);
         // No line names it.
-        view.learned.model.clone_from(&spec.model);
-        Self { prompt: spec.prompt.clone(), is_heard: false, calls: BTreeSet::new(), view }
-    }
-
-    /// Takes a line of a known kind. Says whether it was one.
-    fn take(&mut self, place: Place, said: Line, items: &mut Vec<Item>) -> bool {
-        match said.kind.as_str() {
-            "thread.started" => {
-                if said.thread_id.is_some() {
-                    self.view.learned.agent_session = said.thread_id;
-                }
-            }
-            "turn.started" => self.view.turn = Turn::Begun,
-            "turn.completed" => self.turn_completed(place, said.usage.as_ref(), items),
-            "turn.failed" => {
-                let message = said.error.and_then(|error| error.message).unwrap_or_default();
-                let report = reading::failure(word_of(&message), reading::sentence(&message));
-                self.turn_ended(place, report, TurnUsage::default(), items);
-            }
-            "error" => self.hindered(place, &said.message.unwrap_or_default(), items),
-            "item.started" | "item.updated" | "item.completed" => {
-                let Some(thing) = said.item else { return false };
-                if thing.kind != "error" {
-                    self.view.learned.trouble = None;
-                }
-                return self.thing(place, &said.kind, thing, items);
-            }
-            _ => return false,
-        }
-        true
+        heard.view.learned.model.clone_from(&spec.model);
+        Self { heard, calls: BTreeSet::new() }
     }
 
     fn turn_completed(&mut self, place: Place, tokens: Option<&Tokens>, items: &mut Vec<Item>) {
         let usage = tokens.map(Tokens::usage).unwrap_or_default();
         // It counts from the beginning of the thread, so that the last number is the sum.
-        self.view.learned.usage = usage;
+        self.heard.view.learned.usage = usage;
         let report = Report {
             success: true,
             kind: Some("turn_completed".to_owned()),
-            message: self.view.learned.last_said.clone(),
+            message: self.heard.view.learned.last_said.clone(),
             usage: tokens.map(Tokens::usage),
             ..Report::default()
         };
@@ -141,15 +111,15 @@ impl CodexReader {
         usage: TurnUsage,
         items: &mut Vec<Item>,
     ) {
-        let learned = &mut self.view.learned;
+        let learned = &mut self.heard.view.learned;
         learned.turns = learned.turns.saturating_add(1);
         learned.trouble = None;
         report.turns = Some(learned.turns);
         items.push(reading::turn_end(place, &report, usage));
-        self.view.turn = Turn::Ended;
-        self.view.report = Some(report);
+        self.heard.view.turn = Turn::Ended;
+        self.heard.view.report = Some(report);
         // `exec` has one turn.
-        self.view.report_is_final = true;
+        self.heard.view.report_is_final = true;
     }
 
     /// Takes an error that is no end: what ends a turn says so with `turn.failed`.
@@ -159,7 +129,8 @@ impl CodexReader {
             "rate_limit" => TroubleKind::RateLimit,
             _ => TroubleKind::Api,
         };
-        self.view.learned.trouble = Some(Trouble { kind, message: message.clone(), until: None });
+        self.heard.view.learned.trouble =
+            Some(Trouble { kind, message: message.clone(), until: None });
         items.push(Item {
             is_error: true,
             ..Item::new(place, Role::System, ItemKind::Notice, message)
@@ -186,7 +157,7 @@ impl CodexReader {
         }
         let text = text.unwrap_or_default();
         if kind == ItemKind::Text {
-            self.view.learned.last_said = Some(reading::last_said(&text));
+            self.heard.view.learned.last_said = Some(reading::last_said(&text));
         }
         items.push(Item::new(place, role, kind, text));
         true
@@ -306,50 +277,53 @@ fn word_of(message: &str) -> &'static str {
     }
 }
 
-/// What it says on standard error when it does not even begin, and the word for it.
-///
-/// Source: measured with 0.169.0.
-const SIGNS: [(&str, &str); 8] = [
-    ("no rollout found for thread id", "no_session"),
-    ("No prompt provided via stdin", "no_prompt"),
-    ("Error loading config.toml", "bad_configuration"),
-    ("Not inside a trusted directory", "untrusted_folder"),
-    ("Not logged in", "authentication_failed"),
-    ("error: unexpected argument", "bad_arguments"),
-    ("error: invalid value", "bad_arguments"),
-    ("error: the argument", "bad_arguments"),
-];
+impl OnePrompt for CodexReader {
+    type Line = Line;
 
-impl Reader for CodexReader {
-    fn line(&mut self, place: Place, bytes: &[u8], items: &mut Vec<Item>) {
-        if line::is_blank(bytes) {
-            return;
+    /// Source: measured with 0.169.0.
+    const SIGNS: &'static [(&'static str, &'static str)] = &[
+        ("no rollout found for thread id", "no_session"),
+        ("No prompt provided via stdin", "no_prompt"),
+        ("Error loading config.toml", "bad_configuration"),
+        ("Not inside a trusted directory", "untrusted_folder"),
+        ("Not logged in", "authentication_failed"),
+        ("error: unexpected argument", "bad_arguments"),
+        ("error: invalid value", "bad_arguments"),
+        ("error: the argument", "bad_arguments"),
+    ];
+
+    fn heard(&self) -> &Heard {
+        &self.heard
+    }
+
+    fn heard_mut(&mut self) -> &mut Heard {
+        &mut self.heard
+    }
+
+    fn take(&mut self, place: Place, said: Line, items: &mut Vec<Item>) -> bool {
+        match said.kind.as_str() {
+            "thread.started" => {
+                if said.thread_id.is_some() {
+                    self.heard.view.learned.agent_session = said.thread_id;
+                }
+            }
+            "turn.started" => self.heard.view.turn = Turn::Begun,
+            "turn.completed" => self.turn_completed(place, said.usage.as_ref(), items),
+            "turn.failed" => {
+                let message = said.error.and_then(|error| error.message).unwrap_or_default();
+                let report = reading::failure(word_of(&message), reading::sentence(&message));
+                self.turn_ended(place, report, TurnUsage::default(), items);
+            }
+            "error" => self.hindered(place, &said.message.unwrap_or_default(), items),
+            "item.started" | "item.updated" | "item.completed" => {
+                let Some(thing) = said.item else { return false };
+                if thing.kind != "error" {
+                    self.heard.view.learned.trouble = None;
+                }
+                return self.thing(place, &said.kind, thing, items);
+            }
+            _ => return false,
         }
-        let is_known = reading::parse(bytes).is_some_and(|said| self.take(place, said, items));
-        if is_known {
-            self.is_heard = true;
-        } else {
-            reading::count_unknown(&mut self.view);
-        }
-    }
-
-    fn oversized_line(&mut self, _place: Place) {
-        reading::count_unknown(&mut self.view);
-    }
-
-    fn end(&mut self, stderr: &str) {
-        if !self.is_heard && self.view.report.is_none() {
-            self.view.report = reading::failure_told(stderr, &SIGNS);
-        }
-        self.is_heard = true;
-        self.view.report_is_final = true;
-    }
-
-    fn view(&self) -> &View {
-        &self.view
-    }
-
-    fn owed(&self) -> Vec<Owed> {
-        reading::prompt_owed(&self.prompt, self.is_heard)
+        true
     }
 }

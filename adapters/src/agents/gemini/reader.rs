@@ -1,27 +1,26 @@
 //! What the lines of Gemini CLI mean.
 
-use candor_core::agent::{AgentSpec, Turn, Usage, View};
+use candor_core::agent::{AgentSpec, Turn, Usage};
 use candor_core::session::Report;
 use candor_core::time::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::super::one_prompt::{Heard, OnePrompt};
 use super::super::talk::Talk;
-use super::super::{Item, ItemKind, Owed, Place, Reader, Role, TurnUsage, line, reading};
+use super::super::{Item, ItemKind, Place, Role, TurnUsage, reading};
 
 /// Reads what Gemini CLI prints.
 pub(super) struct GeminiReader {
-    prompt: String,
-    is_heard: bool,
+    heard: Heard,
     talk: Talk,
     /// The last error that it told of. A result that bears none is about this one.
     last_error: Option<String>,
-    view: View,
 }
 
 /// A line. What is not named here is not needed.
 #[derive(Deserialize)]
-struct Line {
+pub(super) struct Line {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default, deserialize_with = "reading::lenient")]
@@ -63,64 +62,7 @@ struct Stats {
 
 impl GeminiReader {
     pub(super) fn new(spec: &AgentSpec) -> Self {
-        let mut view = View::default();
-        view.learned.agent_session.clone_from(&spec.agent_session);
-        let prompt = spec.prompt.clone();
-        Self { prompt, is_heard: false, talk: Talk::default(), last_error: None, view }
-    }
-
-    /// Takes a line of a known kind. Says whether it was one.
-    fn take(&mut self, place: Place, said: Line, items: &mut Vec<Item>) -> bool {
-        let at = said.timestamp;
-        match said.kind.as_str() {
-            "init" => {
-                self.view.turn = Turn::Begun;
-                let learned = &mut self.view.learned;
-                if said.session_id.is_some() {
-                    learned.agent_session = said.session_id;
-                }
-                learned.model = said.model;
-            }
-            "message" => self.message(place, said, items),
-            "tool_use" => {
-                let given =
-                    said.parameters.map_or_else(|| "{}".to_owned(), |it| it.get().to_owned());
-                items.extend(self.talk.flush());
-                items.push(Item {
-                    tool: said.tool_name,
-                    call: said.tool_id,
-                    at,
-                    ..Item::new(place, Role::Assistant, ItemKind::ToolCall, given)
-                });
-            }
-            "tool_result" => {
-                let is_error = said.status.as_deref() != Some("success");
-                let text = said.output.or_else(|| said.error?.message).unwrap_or_default();
-                items.extend(self.talk.flush());
-                items.push(Item {
-                    call: said.tool_id,
-                    is_error,
-                    at,
-                    ..Item::new(place, Role::Tool, ItemKind::ToolResult, text)
-                });
-            }
-            "error" => {
-                let message = reading::sentence(&said.message.unwrap_or_default());
-                let is_error = said.severity.as_deref() != Some("warning");
-                if is_error {
-                    self.last_error = Some(message.clone());
-                }
-                items.extend(self.talk.flush());
-                items.push(Item {
-                    is_error,
-                    at,
-                    ..Item::new(place, Role::System, ItemKind::Notice, message)
-                });
-            }
-            "result" => self.result(place, said, items),
-            _ => return false,
-        }
-        true
+        Self { heard: Heard::new(spec), talk: Talk::default(), last_error: None }
     }
 
     fn message(&mut self, place: Place, said: Line, items: &mut Vec<Item>) {
@@ -137,13 +79,13 @@ impl GeminiReader {
             items.push(Item { at: said.timestamp, ..Item::new(place, role, ItemKind::Text, text) });
         }
         if role == Role::Assistant {
-            self.view.learned.last_said = self.talk.last_said();
+            self.heard.view.learned.last_said = self.talk.last_said();
         }
     }
 
     fn result(&mut self, place: Place, said: Line, items: &mut Vec<Item>) {
         items.extend(self.talk.flush());
-        let learned = &mut self.view.learned;
+        let learned = &mut self.heard.view.learned;
         let usage = said.stats.as_ref().map(Stats::usage);
         learned.usage = usage.unwrap_or_default();
         learned.turns = learned.turns.saturating_add(1);
@@ -157,9 +99,9 @@ impl GeminiReader {
         report.usage = usage;
         let used = TurnUsage { usage: usage.unwrap_or_default(), cost_microusd: None };
         items.push(Item { at: said.timestamp, ..reading::turn_end(place, &report, used) });
-        self.view.turn = Turn::Ended;
-        self.view.report = Some(report);
-        self.view.report_is_final = true;
+        self.heard.view.turn = Turn::Ended;
+        self.heard.view.report = Some(report);
+        self.heard.view.report_is_final = true;
     }
 }
 
@@ -207,57 +149,86 @@ fn status_in(text: &str) -> Option<u16> {
     }
 }
 
-/// What it says on standard error when it does not even begin, and the word for it.
-///
-/// Source: measured with 0.61.0, whose exit codes are the status of the provider's answer modulo 256
-/// as often as they are its own.
-const SIGNS: [(&str, &str); 9] = [
-    ("Error resuming session", "no_session"),
-    ("No previous sessions found", "no_session"),
-    ("already exists. Use --resume", "session_exists"),
-    // It waits half a second for its prompt, and no longer.
-    ("No input provided via stdin", "no_prompt"),
-    ("must specify the GEMINI_API_KEY", "authentication_failed"),
-    ("Please set an Auth method", "authentication_failed"),
-    ("Invalid auth method", "authentication_failed"),
-    ("not running in a trusted directory", "untrusted_folder"),
-    ("Unknown argument", "bad_arguments"),
-];
+impl OnePrompt for GeminiReader {
+    type Line = Line;
 
-impl Reader for GeminiReader {
-    fn line(&mut self, place: Place, bytes: &[u8], items: &mut Vec<Item>) {
-        if line::is_blank(bytes) {
-            return;
-        }
-        let is_known = reading::parse(bytes).is_some_and(|said| self.take(place, said, items));
-        if is_known {
-            self.is_heard = true;
-        } else {
-            reading::count_unknown(&mut self.view);
-        }
+    /// Source: measured with 0.61.0, whose exit codes are the status of the provider's answer modulo 256
+    /// as often as they are its own.
+    const SIGNS: &'static [(&'static str, &'static str)] = &[
+        ("Error resuming session", "no_session"),
+        ("No previous sessions found", "no_session"),
+        ("already exists. Use --resume", "session_exists"),
+        // It waits half a second for its prompt, and no longer.
+        ("No input provided via stdin", "no_prompt"),
+        ("must specify the GEMINI_API_KEY", "authentication_failed"),
+        ("Please set an Auth method", "authentication_failed"),
+        ("Invalid auth method", "authentication_failed"),
+        ("not running in a trusted directory", "untrusted_folder"),
+        ("Unknown argument", "bad_arguments"),
+    ];
+
+    fn heard(&self) -> &Heard {
+        &self.heard
     }
 
-    fn oversized_line(&mut self, _place: Place) {
-        reading::count_unknown(&mut self.view);
+    fn heard_mut(&mut self) -> &mut Heard {
+        &mut self.heard
     }
 
-    fn end(&mut self, stderr: &str) {
-        if !self.is_heard && self.view.report.is_none() {
-            self.view.report = reading::failure_told(stderr, &SIGNS);
+    fn take(&mut self, place: Place, said: Line, items: &mut Vec<Item>) -> bool {
+        let at = said.timestamp;
+        match said.kind.as_str() {
+            "init" => {
+                self.heard.view.turn = Turn::Begun;
+                let learned = &mut self.heard.view.learned;
+                if said.session_id.is_some() {
+                    learned.agent_session = said.session_id;
+                }
+                learned.model = said.model;
+            }
+            "message" => self.message(place, said, items),
+            "tool_use" => {
+                let given =
+                    said.parameters.map_or_else(|| "{}".to_owned(), |it| it.get().to_owned());
+                items.extend(self.talk.flush());
+                items.push(Item {
+                    tool: said.tool_name,
+                    call: said.tool_id,
+                    at,
+                    ..Item::new(place, Role::Assistant, ItemKind::ToolCall, given)
+                });
+            }
+            "tool_result" => {
+                let is_error = said.status.as_deref() != Some("success");
+                let text = said.output.or_else(|| said.error?.message).unwrap_or_default();
+                items.extend(self.talk.flush());
+                items.push(Item {
+                    call: said.tool_id,
+                    is_error,
+                    at,
+                    ..Item::new(place, Role::Tool, ItemKind::ToolResult, text)
+                });
+            }
+            "error" => {
+                let message = reading::sentence(&said.message.unwrap_or_default());
+                let is_error = said.severity.as_deref() != Some("warning");
+                if is_error {
+                    self.last_error = Some(message.clone());
+                }
+                items.extend(self.talk.flush());
+                items.push(Item {
+                    is_error,
+                    at,
+                    ..Item::new(place, Role::System, ItemKind::Notice, message)
+                });
+            }
+            "result" => self.result(place, said, items),
+            _ => return false,
         }
-        self.is_heard = true;
-        self.view.report_is_final = true;
+        true
     }
 
     fn rest(&mut self) -> Option<Item> {
         self.talk.flush()
-    }
-
-    fn view(&self) -> &View {
-        &self.view
-    }
-
-    fn owed(&self) -> Vec<Owed> {
-        reading::prompt_owed(&self.prompt, self.is_heard)
     }
 }

@@ -4,13 +4,14 @@
 //! follows, as when what was said is put in short because it became too long: so what is reported
 //! counts only when the process has ended.
 
-use candor_core::agent::{AgentSpec, Trouble, TroubleKind, Turn, Usage, View};
+use candor_core::agent::{AgentSpec, Trouble, TroubleKind, Turn, Usage};
 use candor_core::session::Report;
 use candor_core::time::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::{Item, ItemKind, Owed, Place, Reader, Role, TurnUsage, line, reading};
+use super::super::one_prompt::{Heard, OnePrompt};
+use super::super::{Item, ItemKind, Place, Role, TurnUsage, reading};
 
 /// What the result of a tool holds that was refused a permission.
 ///
@@ -22,20 +23,18 @@ const REJECTED: &str = "it stopped because it was refused a permission";
 
 /// Reads what opencode prints.
 pub(super) struct OpenCodeReader {
-    prompt: String,
-    is_heard: bool,
+    heard: Heard,
     /// Whether a permission was refused since the last step that went on.
     is_rejected: bool,
     /// Whether the last step ended with the use of a tool, so that another one is to follow.
     is_between_steps: bool,
     /// What the steps of the turn have used so far.
     used: TurnUsage,
-    view: View,
 }
 
 /// A line. What is not named here is not needed.
 #[derive(Deserialize)]
-struct Line {
+pub(super) struct Line {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default, deserialize_with = "reading::lenient")]
@@ -108,55 +107,16 @@ struct FailureData {
 
 impl OpenCodeReader {
     pub(super) fn new(spec: &AgentSpec) -> Self {
-        let mut view = View::default();
-        view.learned.agent_session.clone_from(&spec.agent_session);
+        let mut heard = Heard::new(spec);
         // No line names it.
-        view.learned.model.clone_from(&spec.model);
-        let prompt = spec.prompt.clone();
-        Self {
-            prompt,
-            is_heard: false,
-            is_rejected: false,
-            is_between_steps: false,
-            used: TurnUsage::default(),
-            view,
-        }
-    }
-
-    /// Takes a line of a known kind. Says whether it was one.
-    fn take(&mut self, place: Place, said: Line, items: &mut Vec<Item>) -> bool {
-        let at = said.timestamp.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        let begin = items.len();
-        match (said.kind.as_str(), said.part) {
-            ("step_start", _) => self.step_begins(),
-            ("text", Some(part)) => {
-                let text = part.text.unwrap_or_default();
-                self.view.learned.last_said = Some(reading::last_said(&text));
-                items.push(Item::new(place, Role::Assistant, ItemKind::Text, text));
-            }
-            ("reasoning", Some(part)) => {
-                let text = part.text.unwrap_or_default();
-                items.push(Item::new(place, Role::Assistant, ItemKind::Thinking, text));
-            }
-            ("tool_use", Some(part)) => self.tool(place, part, items),
-            ("step_finish", Some(part)) => self.step_ends(place, &part, items),
-            ("error", _) => self.failed(place, said.error, items),
-            ("done", _) => self.done(said.rejected.is_some_and(|rejected| !rejected.is_empty())),
-            _ => return false,
-        }
-        for item in &mut items[begin..] {
-            item.at = at;
-        }
-        if said.session_id.is_some() {
-            self.view.learned.agent_session = said.session_id;
-        }
-        true
+        heard.view.learned.model.clone_from(&spec.model);
+        Self { heard, is_rejected: false, is_between_steps: false, used: TurnUsage::default() }
     }
 
     fn step_begins(&mut self) {
-        self.view.turn = Turn::Begun;
+        self.heard.view.turn = Turn::Begun;
         // What was reported was not the end.
-        self.view.report = None;
+        self.heard.view.report = None;
         self.is_rejected = false;
         self.is_between_steps = false;
     }
@@ -183,7 +143,7 @@ impl OpenCodeReader {
     fn step_ends(&mut self, place: Place, part: &Part, items: &mut Vec<Item>) {
         let usage = part.tokens.as_ref().map(Tokens::usage).unwrap_or_default();
         let cost = reading::microusd(part.cost.unwrap_or_default());
-        let learned = &mut self.view.learned;
+        let learned = &mut self.heard.view.learned;
         reading::add(&mut learned.usage, usage);
         reading::add(&mut self.used.usage, usage);
         for total in [&mut learned.cost_microusd, &mut self.used.cost_microusd] {
@@ -203,7 +163,7 @@ impl OpenCodeReader {
                 learned.turns = learned.turns.saturating_add(1);
                 let used = std::mem::take(&mut self.used);
                 items.push(reading::turn_end(place, &report, used));
-                self.view.turn = Turn::Ended;
+                self.heard.view.turn = Turn::Ended;
                 self.report(report);
             }
         }
@@ -211,8 +171,8 @@ impl OpenCodeReader {
 
     /// Keeps a report, with what was used so far.
     fn report(&mut self, report: Report) {
-        let learned = &self.view.learned;
-        self.view.report = Some(Report {
+        let learned = &self.heard.view.learned;
+        self.heard.view.report = Some(Report {
             turns: Some(learned.turns),
             usage: Some(learned.usage),
             cost_microusd: learned.cost_microusd,
@@ -237,17 +197,17 @@ impl OpenCodeReader {
             is_error: true,
             ..Item::new(place, Role::System, ItemKind::Notice, message.clone())
         });
-        self.view.learned.trouble = None;
+        self.heard.view.learned.trouble = None;
         self.report(reading::failure(word, message));
     }
 
     /// Takes the line that some versions end with.
     fn done(&mut self, is_rejected: bool) {
-        self.view.turn = Turn::Ended;
+        self.heard.view.turn = Turn::Ended;
         if is_rejected && self.is_between_steps {
             self.report(reading::failure("permission_rejected", REJECTED.to_owned()));
         }
-        self.view.report_is_final = self.view.report.is_some();
+        self.heard.view.report_is_final = self.heard.view.report.is_some();
     }
 }
 
@@ -277,49 +237,57 @@ fn end_of_step(reason: &str, last_said: Option<&str>) -> Report {
     reading::failure(word, message.to_owned())
 }
 
-/// What it says on standard error when it does not even begin, and the word for it.
-///
-/// Source: measured with 1.18.33.
-const SIGNS: [(&str, &str); 4] = [
-    ("Session not found", "no_session"),
-    ("You must provide a message", "no_prompt"),
-    ("Model not found", "not_found"),
-    ("ConfigInvalidError", "bad_configuration"),
-];
+impl OnePrompt for OpenCodeReader {
+    type Line = Line;
 
-impl Reader for OpenCodeReader {
-    fn line(&mut self, place: Place, bytes: &[u8], items: &mut Vec<Item>) {
-        if line::is_blank(bytes) {
-            return;
-        }
-        let is_known = reading::parse(bytes).is_some_and(|said| self.take(place, said, items));
-        if is_known {
-            self.is_heard = true;
-        } else {
-            reading::count_unknown(&mut self.view);
-        }
+    /// Source: measured with 1.18.33.
+    const SIGNS: &'static [(&'static str, &'static str)] = &[
+        ("Session not found", "no_session"),
+        ("You must provide a message", "no_prompt"),
+        ("Model not found", "not_found"),
+        ("ConfigInvalidError", "bad_configuration"),
+    ];
+
+    fn heard(&self) -> &Heard {
+        &self.heard
     }
 
-    fn oversized_line(&mut self, _place: Place) {
-        reading::count_unknown(&mut self.view);
+    fn heard_mut(&mut self) -> &mut Heard {
+        &mut self.heard
     }
 
-    fn end(&mut self, stderr: &str) {
-        if !self.is_heard && self.view.report.is_none() {
-            self.view.report = reading::failure_told(stderr, &SIGNS);
+    fn take(&mut self, place: Place, said: Line, items: &mut Vec<Item>) -> bool {
+        let at = said.timestamp.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let begin = items.len();
+        match (said.kind.as_str(), said.part) {
+            ("step_start", _) => self.step_begins(),
+            ("text", Some(part)) => {
+                let text = part.text.unwrap_or_default();
+                self.heard.view.learned.last_said = Some(reading::last_said(&text));
+                items.push(Item::new(place, Role::Assistant, ItemKind::Text, text));
+            }
+            ("reasoning", Some(part)) => {
+                let text = part.text.unwrap_or_default();
+                items.push(Item::new(place, Role::Assistant, ItemKind::Thinking, text));
+            }
+            ("tool_use", Some(part)) => self.tool(place, part, items),
+            ("step_finish", Some(part)) => self.step_ends(place, &part, items),
+            ("error", _) => self.failed(place, said.error, items),
+            ("done", _) => self.done(said.rejected.is_some_and(|rejected| !rejected.is_empty())),
+            _ => return false,
         }
+        for item in &mut items[begin..] {
+            item.at = at;
+        }
+        if said.session_id.is_some() {
+            self.heard.view.learned.agent_session = said.session_id;
+        }
+        true
+    }
+
+    fn ended(&mut self, stderr: &str) {
         if self.is_between_steps && stderr.contains("auto-rejecting") {
             self.report(reading::failure("permission_rejected", REJECTED.to_owned()));
         }
-        self.is_heard = true;
-        self.view.report_is_final = true;
-    }
-
-    fn view(&self) -> &View {
-        &self.view
-    }
-
-    fn owed(&self) -> Vec<Owed> {
-        reading::prompt_owed(&self.prompt, self.is_heard)
     }
 }
