@@ -1,8 +1,10 @@
 //! The words of the command line.
 
 mod agents;
+mod hooks;
 
 pub(super) use agents::{AgentOptions, AgentRun, Approvals, Bypass, Continue, Decide};
+pub(super) use hooks::{HookAdd, HookDeliveries, HookVerb};
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -87,6 +89,11 @@ pub(super) enum Verb {
     Daemon {
         #[command(subcommand)]
         verb: DaemonVerb,
+    },
+    /// Has other programs told of what happens, by webhook
+    Hook {
+        #[command(subcommand)]
+        verb: HookVerb,
     },
     Doctor(Doctor),
     /// Prints the completions for a shell

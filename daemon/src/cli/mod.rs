@@ -9,6 +9,7 @@ mod converse;
 mod daemon;
 mod doctor;
 mod events;
+mod hook;
 mod launcher;
 mod logs;
 mod ls;
@@ -83,6 +84,7 @@ fn dispatch(verb: Verb) -> Result<u8, CliError> {
     match verb {
         Verb::Completions { shell } => arguments::print_completions(shell),
         Verb::Daemon { verb } => daemon::main(verb),
+        Verb::Hook { verb } => with_runtime(hook::main(verb)),
         Verb::Doctor(doctor) => with_runtime(doctor::main(doctor)),
         Verb::Run(run) => with_runtime(run::main(run)),
         Verb::Claude(run) => with_runtime(agent::main("claude", run)),

@@ -6,6 +6,7 @@
 mod agents;
 mod conversations;
 mod events;
+mod hooks;
 mod input;
 mod output;
 mod problem;
@@ -71,6 +72,10 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/sessions/{id}/wait", get(sessions::wait))
         .route("/v1/sessions/{id}/timeline", get(sessions::timeline))
         .route("/v1/sessions/{id}/output/{stream}", get(output::stream))
+        .route("/v1/hooks", get(hooks::list).post(hooks::add))
+        .route("/v1/hooks/{id}", axum::routing::delete(hooks::remove))
+        .route("/v1/hooks/{id}/deliveries", get(hooks::deliveries))
+        .route("/v1/hooks/{id}/test", post(hooks::test))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

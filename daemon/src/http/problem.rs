@@ -7,6 +7,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use candor_adapters::sqlite::hooks::HooksError;
 use candor_core::ports::{MESSAGE_BYTES_MAX, ReadError};
 use serde::de::DeserializeOwned;
 
@@ -82,6 +83,18 @@ impl From<Refusal> for ApiError {
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         Refusal::from(error).into()
+    }
+}
+
+impl From<HooksError> for ApiError {
+    fn from(error: HooksError) -> Self {
+        let (status, kind) = match &error {
+            HooksError::Unavailable { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "hooks_unavailable")
+            }
+            HooksError::TooMany => (StatusCode::CONFLICT, "too_many_hooks"),
+        };
+        Self { status, kind, detail: error.to_string() }
     }
 }
 

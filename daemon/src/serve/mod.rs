@@ -3,6 +3,7 @@
 mod agents;
 mod backups;
 mod continuation;
+mod hooks;
 mod input;
 mod queue;
 mod refusal;
@@ -17,6 +18,7 @@ mod stash;
 
 pub(crate) use agents::{AgentRequest, asks, check_prompt, message, plan};
 pub(crate) use continuation::{ContinueRequest, accept, continue_session, with};
+pub(crate) use hooks::{DEFAULT_WORDS, Webhooks, check_words, try_out};
 pub(crate) use input::send;
 pub(crate) use refusal::Refusal;
 pub(crate) use registry::Registry;
@@ -44,6 +46,7 @@ pub(crate) struct App {
     pub(crate) store: SqliteStore,
     pub(crate) conversations: Conversations,
     scribe: scribe::Scribe,
+    pub(crate) webhooks: Webhooks,
     pub(crate) bus: Arc<dyn candor_core::ports::EventBus>,
     pub(crate) outputs: Outputs,
     folders: Arc<agents::TemporaryFolders>,

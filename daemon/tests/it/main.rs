@@ -20,6 +20,7 @@ mod events;
 mod failpoints;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod hooks;
 #[cfg(target_os = "linux")]
 mod idle;
 mod inheritance;
