@@ -15,7 +15,7 @@ mod spawner;
 mod start;
 mod stash;
 
-pub(crate) use agents::{AgentRequest, asks, check_prompt, message, plan};
+pub(crate) use agents::{AgentRequest, asks, message, plan};
 pub(crate) use continuation::{ContinueRequest, accept, continue_session, with};
 pub(crate) use input::send;
 pub(crate) use refusal::Refusal;

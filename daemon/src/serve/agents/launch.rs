@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use candor_adapters::agents::{self, Agent, Order, PROMPT_BYTES_MAX, Plan, Resume};
+use candor_adapters::agents::{self, Agent, Order, Plan, Resume};
 use candor_core::agent::{AgentSpec, Permissions};
 use candor_core::bytes::ByteString;
 use candor_core::ports::MESSAGE_BYTES_MAX;
@@ -70,7 +70,7 @@ pub(crate) fn plan(
         let known: Vec<&str> = agents::all().iter().map(|agent| agent.name()).collect();
         format!("there is no agent {:?}: use one of {}", request.kind, known.join(", "))
     })?;
-    check_prompt(&request.prompt)?;
+    agents::check_prompt(&request.prompt).map_err(|error| error.to_string())?;
     let orders_answers =
         request.permissions != Permissions::default() || request.bypass_ms.is_some();
     if orders_answers && !agent.asks() {
@@ -123,28 +123,6 @@ pub(crate) fn plan(
         );
     }
     Ok(Planned { plan, spec })
-}
-
-/// Checks what an agent is told to do.
-///
-/// # Errors
-///
-/// A sentence that says what to change.
-pub(crate) fn check_prompt(prompt: &str) -> Result<(), String> {
-    if prompt.trim().is_empty() {
-        return Err("the prompt is empty: say what the agent is to do".to_owned());
-    }
-    if prompt.len() > PROMPT_BYTES_MAX {
-        return Err(format!(
-            "the prompt has {} bytes, and {PROMPT_BYTES_MAX} are the most: put it into a file, and \
-             tell the agent to read that",
-            prompt.len()
-        ));
-    }
-    if prompt.contains('\0') {
-        return Err("the prompt has a NUL byte: leave it out".to_owned());
-    }
-    Ok(())
 }
 
 fn find(
