@@ -28,7 +28,7 @@ use super::openapi::OfSession;
 use super::problem::{ApiError, BODY, CHANGE, Problems, READ, SESSION, Set, Word, set};
 use super::{Peer, agents};
 use crate::api::{LaunchRequest, RemovalView, SessionView, StopAnswer, StopReply};
-use crate::serve::{self, App, Refusal, Snapshot, absent, plan, remove, would_remove};
+use crate::serve::{self, App, Refusal, Snapshot, Wish, absent, plan, remove, would_remove};
 
 /// How long a launch waits to hear whether the process came up, in milliseconds, before it answers
 /// with a session that is still `starting`.
@@ -112,18 +112,15 @@ fn accept(id: SessionId, request: LaunchRequest) -> Result<(Spec, Environment), 
         let arguments = request.command;
         let planned = plan(agent, id, &request.cwd, arguments, &request.environment, None)
             .map_err(ApiError::bad_request)?;
-        let (mut spec, environment) = serve::accept(
-            planned,
-            request.title,
-            request.cwd,
-            request.umask,
-            request.environment,
+        let wish = Wish {
+            title: request.title,
+            cwd: request.cwd,
+            umask: request.umask,
+            environment: request.environment,
             policy,
-        );
-        if let Some(graces) = request.graces {
-            spec.policy.graces = serve::with(spec.policy.graces, graces);
-        }
-        return Ok((spec, environment));
+            graces: request.graces,
+        };
+        return Ok(serve::accept(planned, wish));
     }
     if request.command.is_empty() {
         return Err(ApiError::bad_request("the command is empty: name a program to run"));

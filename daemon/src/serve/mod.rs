@@ -15,8 +15,8 @@ mod spawner;
 mod start;
 mod stash;
 
-pub(crate) use agents::{AgentRequest, asks, message, plan};
-pub(crate) use continuation::{ContinueRequest, accept, continue_session, with};
+pub(crate) use agents::{AgentRequest, Wish, accept, asks, message, plan};
+pub(crate) use continuation::{ContinueRequest, continue_session};
 pub(crate) use input::send;
 pub(crate) use refusal::Refusal;
 pub(crate) use registry::Registry;

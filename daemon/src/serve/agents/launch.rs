@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use candor_adapters::agents::{self, Agent, Order, Plan, Resume};
 use candor_core::agent::{AgentSpec, Permissions};
 use candor_core::bytes::ByteString;
-use candor_core::ports::MESSAGE_BYTES_MAX;
-use candor_core::session::SessionId;
+use candor_core::machine::Policy;
+use candor_core::ports::{Environment, MESSAGE_BYTES_MAX};
+use candor_core::session::{SessionId, Spec};
+use candor_core::stop::Graces;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -123,6 +125,46 @@ pub(crate) fn plan(
         );
     }
     Ok(Planned { plan, spec })
+}
+
+/// What is wanted of a session beside its agent.
+pub(crate) struct Wish {
+    pub(crate) title: Option<String>,
+    pub(crate) cwd: ByteString,
+    pub(crate) umask: u32,
+    pub(crate) environment: Vec<(ByteString, ByteString)>,
+    /// The limits are taken of it; the rest is the plan's.
+    pub(crate) policy: Policy,
+    /// What its user has said of the ladder.
+    pub(crate) graces: Option<Graces>,
+}
+
+/// Puts together what is stored and what is only handed to the process.
+pub(crate) fn accept(planned: Planned, wish: Wish) -> (Spec, Environment) {
+    let Planned { plan, spec: agent } = planned;
+    let Wish { title, cwd, umask, mut environment, policy, graces } = wish;
+    environment.retain(|(name, _)| {
+        !plan.without.contains(name) && !plan.environment.iter().any(|(set, _)| set == name)
+    });
+    environment.extend(plan.environment);
+    let environment = Environment::new(environment);
+    // How an agent is asked, and how long it may linger, its user cannot know.
+    let graces = graces.map_or(plan.graces, |user| Graces {
+        interrupt_ms: user.interrupt_ms,
+        terminate_ms: user.terminate_ms,
+        ..plan.graces
+    });
+    let spec = Spec {
+        title,
+        command: plan.command,
+        cwd,
+        environment_names: environment.names(),
+        umask: umask & 0o777,
+        input: plan.input,
+        agent: Some(agent),
+        policy: Policy { graces, always_reports: plan.always_reports, ..policy },
+    };
+    (spec, environment)
 }
 
 fn find(

@@ -9,7 +9,7 @@ mod temporary;
 mod version;
 
 pub(super) use desk::Desk;
-pub(crate) use launch::{AgentRequest, Planned, plan};
+pub(crate) use launch::{AgentRequest, Wish, accept, plan};
 pub(super) use temporary::TemporaryFolders;
 pub(super) use version::Versions;
 
