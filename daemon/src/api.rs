@@ -29,7 +29,7 @@ pub(crate) use conversation::{
     HitView, HitsView, MessageView, MessagesView, TurnUsageView, UsageView,
 };
 
-pub(crate) use launch::LaunchRequest;
+pub(crate) use launch::{LaunchRequest, umask};
 pub(crate) use removal::{RefusedView, RemovalView, RemovalsView};
 
 /// The header of an answer with output: the offset of its first byte. It is more than was asked for

@@ -70,7 +70,7 @@ pub(super) async fn go_on(
     Named(id): Named<String>,
     JsonBody(request): JsonBody<ContinueRequest>,
 ) -> Result<Response, ApiError> {
-    check_environment(&request.environment)?;
+    check_environment(request.environment.as_deref().unwrap_or_default())?;
     check_prompt(&request.prompt).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let id = resolve(&app, &id).await?;
     // On a task of its own: a client that leaves now must not leave half of it.

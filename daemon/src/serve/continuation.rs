@@ -14,21 +14,29 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use super::agents::{AgentRequest, Wish, accept, plan};
+use super::queue::own_variables;
 use super::{App, Refusal, Snapshot};
-use crate::api::schema;
+use crate::api::{schema, umask};
 
 /// What is wanted of a session that goes on with another. What is left out is as it was there.
 #[derive(Clone, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ContinueRequest {
+    #[serde(default)]
     pub(crate) title: Option<String>,
+    /// What the agent is to do next.
     pub(crate) prompt: String,
     /// Whether to go on with a copy, and leave the session itself as it is.
     #[serde(default)]
     pub(crate) fork: bool,
-    /// Names and values. They are handed to the process, and never stored.
-    #[schema(value_type = Vec<schema::Variable>)]
-    pub(crate) environment: Vec<(ByteString, ByteString)>,
+    /// Names and values. They are handed to the process, and never stored. Left out or null, they are
+    /// the daemon's own.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<schema::Variable>>)]
+    pub(crate) environment: Option<Vec<(ByteString, ByteString)>>,
+    /// The file mode creation mask: the lowest nine bits of it are taken.
+    #[serde(default = "umask")]
+    #[schema(default = umask)]
     pub(crate) umask: u32,
     #[serde(default, deserialize_with = "schema::graces")]
     #[schema(value_type = Option<schema::Graces>)]
@@ -153,13 +161,14 @@ fn order(
     };
     let id = app.ids.session_id();
     let (cwd, arguments) = (parent.spec.cwd.clone(), before.arguments.clone());
-    let planned = plan(wanted, id, &cwd, arguments, &request.environment, resume)
-        .map_err(Refusal::BadOrder)?;
+    let environment = request.environment.unwrap_or_else(own_variables);
+    let planned =
+        plan(wanted, id, &cwd, arguments, &environment, resume).map_err(Refusal::BadOrder)?;
     let wish = Wish {
         title: request.title.or_else(|| parent.spec.title.clone()),
         cwd,
         umask: request.umask,
-        environment: request.environment,
+        environment,
         policy: parent.spec.policy,
         graces: request.graces,
     };
