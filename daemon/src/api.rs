@@ -18,6 +18,7 @@ use crate::signal_name;
 
 mod agent;
 mod conversation;
+pub(crate) mod web;
 
 pub(crate) use agent::{
     AgentView, AnswerRequest, ApprovalView, BypassRequest, RequestView, dollars,

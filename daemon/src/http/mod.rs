@@ -1,4 +1,4 @@
-//! The API: HTTP/1.1 on the daemon's Unix socket.
+//! The API: HTTP/1.1 on the daemon's Unix socket, and on the loopback interface when asked for.
 //!
 //! It turns requests into calls of the registry and the store, and their answers into the shapes
 //! of [`crate::api`]. It decides nothing about sessions.
@@ -6,11 +6,16 @@
 mod agents;
 mod conversations;
 mod events;
+mod guard;
 mod input;
+mod limits;
 mod output;
 mod problem;
+mod revocable;
 mod server;
 mod sessions;
+mod tcp;
+mod web;
 
 pub(crate) use server::Server;
 
@@ -48,9 +53,15 @@ impl Peer {
 fn router(app: Arc<App>) -> Router {
     let input_limit = DefaultBodyLimit::max(MESSAGE_BYTES_MAX);
     Router::new()
+        .route("/", get(web::front))
         .route("/v1/health", get(health))
         .route("/v1/daemon", get(daemon))
         .route("/v1/daemon/stop", post(stop_daemon))
+        .route("/v1/web/open", post(web::open))
+        .route(guard::LOGIN, post(web::login))
+        .route(guard::LOGOUT, post(web::logout))
+        .route("/v1/web/tokens", get(web::tokens).post(web::add_token))
+        .route("/v1/web/tokens/{name}", axum::routing::delete(web::remove_token))
         .route("/v1/events", get(events::stream))
         .route("/v1/sessions", get(sessions::list).post(sessions::launch))
         .route("/v1/sessions/{id}", get(sessions::get).delete(sessions::delete))

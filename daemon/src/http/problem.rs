@@ -23,6 +23,10 @@ pub(super) struct ApiError {
 }
 
 impl ApiError {
+    pub(super) fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, kind, detail: detail.into() }
+    }
+
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, kind: "bad_request", detail: detail.into() }
     }

@@ -14,6 +14,7 @@ mod shutdown;
 mod spawner;
 mod start;
 mod stash;
+pub(crate) mod web;
 
 pub(crate) use agents::{AgentRequest, asks, check_prompt, message, plan};
 pub(crate) use continuation::{ContinueRequest, accept, continue_session, with};
@@ -55,4 +56,5 @@ pub(crate) struct App {
     pub(crate) backups: PathBuf,
     pub(crate) started_at: Timestamp,
     pub(crate) shutdown: shutdown::Shutdown,
+    pub(crate) web: web::Web,
 }
