@@ -1,9 +1,10 @@
 //! Logging in over TCP, on the wire.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Where a browser logs in.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct WebOpenView {
     /// The page's address, with a code behind `#` that is good for one login.
     pub(crate) url: String,
@@ -12,7 +13,7 @@ pub(crate) struct WebOpenView {
 }
 
 /// A browser logs in.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LoginRequest {
     /// The code of [`WebOpenView::url`].
@@ -20,7 +21,7 @@ pub(crate) struct LoginRequest {
 }
 
 /// A browser is logged in. The other half of it is a cookie.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct LoginView {
     /// To be sent as `Authorization: Bearer` with every request.
     pub(crate) page_token: String,
@@ -28,14 +29,14 @@ pub(crate) struct LoginView {
 }
 
 /// All logins have ended.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct LogoutView {
     /// How many there were.
     pub(crate) ended: usize,
 }
 
 /// A token for a script is asked for.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokenRequest {
     pub(crate) name: String,
@@ -45,7 +46,7 @@ pub(crate) struct TokenRequest {
 }
 
 /// A new token. Nobody will be told it again.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, ToSchema)]
 pub(crate) struct NewTokenView {
     pub(crate) name: String,
     /// To be sent as `Authorization: Bearer` with every request.
@@ -56,7 +57,7 @@ pub(crate) struct NewTokenView {
 }
 
 /// A token that there is.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct TokenView {
     pub(crate) name: String,
     pub(crate) read_only: bool,

@@ -26,7 +26,7 @@ use tower::ServiceExt as _;
 
 use super::Peer;
 use super::limits::{self, Failures, HEAD_BYTES_MAX, StreamPlace, Streams};
-use super::problem::ApiError;
+use super::problem::{ApiError, Word};
 use super::revocable::Revocable;
 use crate::serve::App;
 use crate::serve::web::Access;
@@ -108,8 +108,7 @@ impl Guard {
         check_origin(&parts.headers, self.port)?;
         if limits::head_bytes(&parts) > HEAD_BYTES_MAX {
             return Err(ApiError::new(
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "head_too_large",
+                Word::HeadTooLarge,
                 format!("a request's head has at most {HEAD_BYTES_MAX} bytes"),
             ));
         }
@@ -167,8 +166,7 @@ impl Guard {
             return Ok(());
         }
         Err(ApiError::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too_many_failures",
+            Word::TooManyFailures,
             "too many wrong credentials: wait for a second, and run `candor open` to log in",
         ))
     }
@@ -188,16 +186,14 @@ impl Guard {
 /// Says what a client does about too many streams.
 pub(super) fn too_many_streams() -> ApiError {
     ApiError::new(
-        StatusCode::TOO_MANY_REQUESTS,
-        "too_many_streams",
+        Word::TooManyStreams,
         "there are as many streams as there may be: end one before another",
     )
 }
 
 fn not_authorized() -> ApiError {
     ApiError::new(
-        StatusCode::UNAUTHORIZED,
-        "not_authorized",
+        Word::NotAuthorized,
         "not logged in: run `candor open`, or show a token of `candor token add`",
     )
 }
@@ -205,9 +201,7 @@ fn not_authorized() -> ApiError {
 /// Checks that a request is addressed to this machine by one of its own names. A name that a stranger
 /// owns can lead here, too, and then the browser takes his page for ours.
 fn check_address(parts: &Parts, port: u16) -> Result<(), ApiError> {
-    let misdirected = |detail: &str| {
-        Err(ApiError::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", detail))
-    };
+    let misdirected = |detail: &str| Err(ApiError::new(Word::Misdirected, detail));
     if parts.uri.authority().is_some() || parts.uri.scheme().is_some() {
         return misdirected("this is no proxy: ask for a path alone");
     }
@@ -244,27 +238,31 @@ fn check_origin(headers: &HeaderMap, port: u16) -> Result<(), ApiError> {
         let host = host.and_then(|host| HeaderValue::from_bytes(host).ok());
         // A browser leaves out no port but 80.
         host.is_some_and(|host| {
-            is_own(&host, port) && (port == 80 || has_port(&host))
-                && headers.get(header::HOST).is_some_and(|asked| asked.as_bytes() == host.as_bytes())
+            is_own(&host, port)
+                && (port == 80 || has_port(&host))
+                && headers
+                    .get(header::HOST)
+                    .is_some_and(|asked| asked.as_bytes() == host.as_bytes())
         })
     };
-    let is_own_site = |site: &HeaderValue| [&b"same-origin"[..], b"none"].contains(&site.as_bytes());
+    let is_own_site =
+        |site: &HeaderValue| [&b"same-origin"[..], b"none"].contains(&site.as_bytes());
     let is_foreign = headers.get_all(header::ORIGIN).iter().any(|origin| !own(origin))
         || headers.get_all(SEC_FETCH_SITE).iter().any(|site| !is_own_site(site));
     match is_foreign {
         false => Ok(()),
         true => Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "foreign_origin",
+            Word::ForeignOrigin,
             "another page asks for this: only Candor's own page may",
         )),
     }
 }
 
 fn has_port(host: &HeaderValue) -> bool {
-    host.as_bytes().rsplit(|byte| *byte == b':').next().is_some_and(|port| {
-        !port.is_empty() && port.iter().all(u8::is_ascii_digit)
-    })
+    host.as_bytes()
+        .rsplit(|byte| *byte == b':')
+        .next()
+        .is_some_and(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit))
 }
 
 /// Says whether an address is more than the page itself, of which everybody may have a copy.
@@ -278,14 +276,17 @@ fn needs_credential(parts: &Parts) -> bool {
 
 /// Checks that a credential is good for what is asked.
 fn check_right(parts: &Parts, access: Option<&Access>) -> Result<(), ApiError> {
-    let forbidden = |kind, detail: &str| Err(ApiError::new(StatusCode::FORBIDDEN, kind, detail));
+    let forbidden = |word, detail: &str| Err(ApiError::new(word, detail));
     let path = parts.uri.path();
     if path.starts_with(WEB) && path != LOGIN && path != LOGOUT {
-        return forbidden("socket_only", "credentials are handed out on the daemon's socket alone");
+        return forbidden(
+            Word::SocketOnly,
+            "credentials are handed out on the daemon's socket alone",
+        );
     }
     let looks = [Method::GET, Method::HEAD].contains(&parts.method);
     if access.is_some_and(|access| access.read_only) && !looks {
-        return forbidden("read_only", "this token may only look");
+        return forbidden(Word::ReadOnly, "this token may only look");
     }
     Ok(())
 }
@@ -309,11 +310,7 @@ fn check_type(parts: &Parts, body: &Body) -> Result<(), ApiError> {
     };
     match is_right {
         true => Ok(()),
-        false => Err(ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            format!("send a body as {JSON}"),
-        )),
+        false => Err(ApiError::new(Word::UnsupportedMediaType, format!("send a body as {JSON}"))),
     }
 }
 

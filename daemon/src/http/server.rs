@@ -58,11 +58,14 @@ impl Server {
             let listener = Arc::clone(&listener);
             async move { listener.accept().await.map(|(stream, _address)| stream) }
         };
-        let accepting = tokio::spawn(accept(next, CONNECTIONS_MAX, stop.clone(), move |stream, graceful| {
-            admitted(&stream).map(|peer| serve(stream, peer, door.clone(), graceful))
-        }));
+        let accepting =
+            tokio::spawn(accept(next, CONNECTIONS_MAX, stop.clone(), move |stream, graceful| {
+                admitted(&stream).map(|peer| serve(stream, peer, door.clone(), graceful))
+            }));
         let web = &app.web;
-        web.tasks.spawn(web.stop.clone().run_until_cancelled_owned(tcp::come_back(Arc::clone(&app), streams)));
+        web.tasks.spawn(
+            web.stop.clone().run_until_cancelled_owned(tcp::come_back(Arc::clone(&app), streams)),
+        );
         Self { app, stop, accepting }
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -22,7 +22,7 @@ use tower_http::timeout::TimeoutBody;
 
 use super::guard::Guard;
 use super::limits::Streams;
-use super::problem::ApiError;
+use super::problem::{ApiError, Word};
 use super::router;
 use super::server::{accept, builder};
 use crate::serve::App;
@@ -62,9 +62,10 @@ pub(super) async fn listen(app: &Arc<App>, streams: &Arc<Streams>) -> Result<Soc
         return Ok(at);
     }
     let listener = bind(app).await.map_err(|error| {
-        let at = app.web.setting().map_or("127.0.0.1".to_owned(), |at| at.to_string());
-        let detail = format!("cannot listen on {at}: {error}; close what has the port, or set another");
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "cannot_listen", detail)
+        let at = app.web.setting().map_or_else(|| "127.0.0.1".to_owned(), |at| at.to_string());
+        let detail =
+            format!("cannot listen on {at}: {error}; close what has the port, or set another");
+        ApiError::new(Word::CannotListen, detail)
     })?;
     let at = start(app, listener, streams)
         .await
@@ -165,11 +166,16 @@ async fn start(
         let listener = Arc::clone(&listener);
         async move { listener.accept().await.map(|(stream, _address)| stream) }
     };
-    app.web.tasks.spawn(accept(next, CONNECTIONS_MAX, app.web.stop.clone(), move |stream, graceful| {
-        // What waits for a full packet comes late.
-        let _slower = stream.set_nodelay(true);
-        Some(serve(stream, Arc::clone(&guard), graceful))
-    }));
+    app.web.tasks.spawn(accept(
+        next,
+        CONNECTIONS_MAX,
+        app.web.stop.clone(),
+        move |stream, graceful| {
+            // What waits for a full packet comes late.
+            let _slower = stream.set_nodelay(true);
+            Some(serve(stream, Arc::clone(&guard), graceful))
+        },
+    ));
     tracing::info!(%at, "listens for browsers");
     Ok(at)
 }

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 
+use super::asked::{JsonBody, Named};
 use super::guard::{Cookies, Port, cookie_name};
 use super::limits::Streams;
-use super::problem::{ApiError, Named};
+use super::problem::{ApiError, BODY, CHANGE, DOOR, Problems, READ, Word, set};
 use super::tcp;
 use crate::api::time_text;
 use crate::api::web::{
@@ -22,22 +22,35 @@ use crate::serve::web::{Web, WebRefusal};
 
 impl From<WebRefusal> for ApiError {
     fn from(refusal: WebRefusal) -> Self {
-        let (status, kind) = match &refusal {
-            WebRefusal::WrongCode => (StatusCode::UNAUTHORIZED, "not_authorized"),
-            WebRefusal::NameTaken(_) => (StatusCode::CONFLICT, "token_exists"),
-            WebRefusal::BadName(_) => (StatusCode::BAD_REQUEST, "bad_request"),
-            WebRefusal::TooManyTokens => (StatusCode::TOO_MANY_REQUESTS, "too_many_tokens"),
-            WebRefusal::NoSuchToken(_) => (StatusCode::NOT_FOUND, "not_found"),
+        let word = match &refusal {
+            WebRefusal::WrongCode => Word::NotAuthorized,
+            WebRefusal::NameTaken(_) => Word::TokenExists,
+            WebRefusal::BadName(_) => Word::BadRequest,
+            WebRefusal::TooManyTokens => Word::TooManyTokens,
+            WebRefusal::NoSuchToken(_) => Word::NotFound,
             WebRefusal::NotStored { .. } | WebRefusal::NotForgotten { .. } => {
-                (StatusCode::INSUFFICIENT_STORAGE, "store_unavailable")
+                Word::StoreUnavailable
             }
-            WebRefusal::NoRandomness(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            WebRefusal::NoRandomness(_) => Word::Internal,
         };
-        Self::new(status, kind, refusal.to_string())
+        Self::new(word, refusal.to_string())
     }
 }
 
-/// Begins to listen, and hands out the address of the page with a code to log in with.
+/// Open the page
+///
+/// The daemon begins to listen on the loopback interface. The address holds a code that logs one
+/// browser in. On the socket alone.
+#[utoipa::path(
+    post,
+    path = "/v1/web/open",
+    operation_id = "open_page",
+    tag = "web",
+    responses(
+        (status = 200, description = "The page's address.", body = WebOpenView),
+        Problems<{ READ | CHANGE | set(&[Word::SocketOnly, Word::CannotListen]) }>
+    ),
+)]
 pub(super) async fn open(
     State(app): State<Arc<App>>,
     Extension(streams): Extension<Arc<Streams>>,
@@ -48,17 +61,30 @@ pub(super) async fn open(
     Ok(Json(WebOpenView { url, expires_at: time_text(until) }))
 }
 
-/// Exchanges a code for a cookie and a page's token.
+/// Log in
+///
+/// Exchanges a code for a cookie and a token for the page; both are needed from then on. Over TCP alone.
+#[utoipa::path(
+    post,
+    path = "/v1/web/login",
+    operation_id = "log_in",
+    tag = "web",
+    request_body = LoginRequest,
+    responses(
+        (status = 200, description = "The browser is logged in.", body = LoginView,
+            headers(("set-cookie" = String, description = "The other half of the login."))),
+        Problems<{ READ | CHANGE | BODY }>
+    ),
+)]
 pub(super) async fn login(
     State(app): State<Arc<App>>,
     at: Option<Extension<Port>>,
     cookies: Option<Extension<Cookies>>,
-    request: Result<Json<LoginRequest>, JsonRejection>,
+    JsonBody(LoginRequest { code }): JsonBody<LoginRequest>,
 ) -> Result<Response, ApiError> {
     let (Some(Extension(Port(port))), Some(Extension(Cookies(cookies)))) = (at, cookies) else {
         return Err(ApiError::bad_request("browsers log in over TCP: this socket needs no login"));
     };
-    let Json(LoginRequest { code }) = request?;
     let logged_in = blocking(&app, move |web| {
         let cookies: Vec<&str> = cookies.iter().map(String::as_str).collect();
         web.log_in(&code, &cookies)
@@ -84,12 +110,36 @@ pub(super) async fn login(
     Ok(response)
 }
 
-/// Ends all logins.
+/// Log all browsers out
+///
+/// What they are being told is broken off within a second.
+#[utoipa::path(
+    post,
+    path = "/v1/web/logout",
+    operation_id = "log_out",
+    tag = "web",
+    responses(
+        (status = 200, description = "Nobody is logged in any more.", body = LogoutView),
+        Problems<{ READ | CHANGE }>
+    ),
+)]
 pub(super) async fn logout(State(app): State<Arc<App>>) -> Result<Json<LogoutView>, ApiError> {
     Ok(Json(LogoutView { ended: blocking(&app, Web::log_out).await? }))
 }
 
-/// Lists the tokens of scripts.
+/// List the tokens of scripts
+///
+/// On the socket alone.
+#[utoipa::path(
+    get,
+    path = "/v1/web/tokens",
+    operation_id = "list_tokens",
+    tag = "web",
+    responses(
+        (status = 200, description = "The tokens, without their secrets.", body = Vec<TokenView>),
+        Problems<{ DOOR | set(&[Word::SocketOnly]) }>
+    ),
+)]
 pub(super) async fn tokens(State(app): State<Arc<App>>) -> Json<Vec<TokenView>> {
     let tokens = app.web.tokens().into_iter().map(|token| TokenView {
         name: token.name,
@@ -99,13 +149,28 @@ pub(super) async fn tokens(State(app): State<Arc<App>>) -> Json<Vec<TokenView>> 
     Json(tokens.collect())
 }
 
-/// Makes a token for a script, and begins to listen.
+/// Make a token for a script
+///
+/// The daemon begins to listen on the loopback interface. On the socket alone.
+#[utoipa::path(
+    post,
+    path = "/v1/web/tokens",
+    operation_id = "add_token",
+    tag = "web",
+    request_body = TokenRequest,
+    responses(
+        (status = 201, description = "The token, which nobody will be told again.", body = NewTokenView),
+        Problems<{ READ | CHANGE | BODY | set(&[
+            Word::SocketOnly, Word::CannotListen, Word::TokenExists, Word::TooManyTokens,
+        ]) }>
+    ),
+)]
 pub(super) async fn add_token(
     State(app): State<Arc<App>>,
     Extension(streams): Extension<Arc<Streams>>,
-    request: Result<Json<TokenRequest>, JsonRejection>,
+    JsonBody(request): JsonBody<TokenRequest>,
 ) -> Result<(StatusCode, Json<NewTokenView>), ApiError> {
-    let Json(TokenRequest { name, read_only }) = request?;
+    let TokenRequest { name, read_only } = request;
     let url = page_address(tcp::listen(&app, &streams).await?);
     let wanted = name.clone();
     let secret = blocking(&app, move |web| web.add_token(&wanted, read_only)).await?;
@@ -113,7 +178,20 @@ pub(super) async fn add_token(
     Ok((StatusCode::CREATED, Json(NewTokenView { name, token, read_only, url })))
 }
 
-/// Takes a token back.
+/// Take a token back
+///
+/// Whatever goes on by it ends. On the socket alone.
+#[utoipa::path(
+    delete,
+    path = "/v1/web/tokens/{name}",
+    operation_id = "remove_token",
+    tag = "web",
+    params(("name" = String, Path, description = "The token's name.")),
+    responses(
+        (status = 204, description = "It was taken back."),
+        Problems<{ READ | CHANGE | set(&[Word::SocketOnly, Word::NotFound]) }>
+    ),
+)]
 pub(super) async fn remove_token(
     State(app): State<Arc<App>>,
     Named(name): Named<String>,

@@ -10,24 +10,51 @@ const PORT: u16 = 7077;
 
 fn head(method: &str, uri: &str, headers: &[(&str, &str)]) -> Parts {
     let request = Request::builder().method(method).uri(uri);
-    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request =
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     request.body(()).unwrap().into_parts().0
 }
 
 #[test]
 fn only_own_names_with_the_own_port_or_none_pass() {
     for own in [
-        "127.0.0.1", "127.0.0.1:7077", "localhost", "localhost:7077", "LocalHost:7077", "[::1]",
+        "127.0.0.1",
+        "127.0.0.1:7077",
+        "localhost",
+        "localhost:7077",
+        "LocalHost:7077",
+        "[::1]",
         "[::1]:7077",
     ] {
         assert!(check_address(&head("GET", "/", &[("host", own)]), PORT).is_ok(), "{own}");
     }
     for foreign in [
-        "", ":7077", "attacker.example", "attacker.example:7077", "localhost.attacker.example",
-        "localhost:80@evil", "localhost:7077@evil", "evil@localhost", "localhost:", "localhost:8080",
-        "localhost:07077", "localhost:7077 ", "localhost.", "0.0.0.0", "0.0.0.0:7077", "127.1",
-        "127.0.0.2", "127.0.0.1.nip.io", "2130706433", "0x7f000001", "::1", "::1:7077",
-        "[::ffff:127.0.0.1]", "[::ffff:127.0.0.1]:7077", "[::]", "[0:0:0:0:0:0:0:1]",
+        "",
+        ":7077",
+        "attacker.example",
+        "attacker.example:7077",
+        "localhost.attacker.example",
+        "localhost:80@evil",
+        "localhost:7077@evil",
+        "evil@localhost",
+        "localhost:",
+        "localhost:8080",
+        "localhost:07077",
+        "localhost:7077 ",
+        "localhost.",
+        "0.0.0.0",
+        "0.0.0.0:7077",
+        "127.1",
+        "127.0.0.2",
+        "127.0.0.1.nip.io",
+        "2130706433",
+        "0x7f000001",
+        "::1",
+        "::1:7077",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:127.0.0.1]:7077",
+        "[::]",
+        "[0:0:0:0:0:0:0:1]",
     ] {
         let parts = head("GET", "/", &[("host", foreign)]);
         assert!(check_address(&parts, PORT).is_err(), "{foreign:?}");
@@ -53,10 +80,19 @@ fn only_the_own_origin_passes_and_none_is_no_reason_to_refuse() {
     assert!(check(&[("origin", "http://127.0.0.1:7077"), ("sec-fetch-site", "same-origin")]));
     assert!(check(&[("sec-fetch-site", "none")]));
     for origin in [
-        "null", "", "*", "https://evil.example", "http://evil.example:7077",
-        "https://127.0.0.1:7077", "http://127.0.0.1", "http://127.0.0.1:7078",
-        "http://localhost:7077", "http://127.0.0.1:7077/", "http://127.0.0.1:7077@evil",
-        "http://127.0.0.1:7077.evil", "HTTP://127.0.0.1:7077",
+        "null",
+        "",
+        "*",
+        "https://evil.example",
+        "http://evil.example:7077",
+        "https://127.0.0.1:7077",
+        "http://127.0.0.1",
+        "http://127.0.0.1:7078",
+        "http://localhost:7077",
+        "http://127.0.0.1:7077/",
+        "http://127.0.0.1:7077@evil",
+        "http://127.0.0.1:7077.evil",
+        "HTTP://127.0.0.1:7077",
     ] {
         assert!(!check(&[("origin", origin)]), "{origin}");
     }
@@ -102,9 +138,14 @@ fn a_body_that_a_form_can_send_is_refused() {
     assert!(check(sessions, &[], Body::empty()));
     assert!(!check(sessions, &[], Body::from("{}")), "no type");
     for kind in [
-        "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a",
-        "application/json; charset=utf-8", "text/plain; application/json", "application/octet-stream",
-        "APPLICATION/JSON", "",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=a",
+        "application/json; charset=utf-8",
+        "text/plain; application/json",
+        "application/octet-stream",
+        "APPLICATION/JSON",
+        "",
     ] {
         assert!(!check(sessions, &[kind], Body::from("{}")), "{kind}");
         assert!(!check(sessions, &[kind], Body::empty()), "{kind}");

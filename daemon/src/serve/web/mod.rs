@@ -279,8 +279,7 @@ impl Web {
         }
         let secret = Secret::random(TOKEN_PREFIX).map_err(WebRefusal::NoRandomness)?;
         let created_at = self.clock.now().wall;
-        let token =
-            Token { name: name.to_owned(), digest: secret.digest(), read_only, created_at };
+        let token = Token { name: name.to_owned(), digest: secret.digest(), read_only, created_at };
         self.change(&mut codes, |next| next.tokens.push(Credentials::of_token(token)))?;
         Ok(secret)
     }

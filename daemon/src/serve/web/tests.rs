@@ -134,10 +134,8 @@ fn what_is_taken_back_ends_at_once_and_stays_taken_back() {
     let (page, cookie) = log_in(&web);
     let (code, _until) = web.code().unwrap();
     let token = web.add_token("script", false).unwrap();
-    let (by_page, by_token) = (
-        web.access(&page, &[&cookie]).unwrap(),
-        web.access(token.reveal(), &[]).unwrap(),
-    );
+    let (by_page, by_token) =
+        (web.access(&page, &[&cookie]).unwrap(), web.access(token.reveal(), &[]).unwrap());
     assert_eq!(web.log_out().unwrap(), 1);
     assert!(by_page.ended.is_cancelled() && !by_token.ended.is_cancelled());
     assert!(web.log_in(code.reveal(), &[]).is_err(), "a code from before");
