@@ -21,6 +21,7 @@ mod conversation;
 mod launch;
 mod removal;
 pub(crate) mod schema;
+pub(crate) mod web;
 
 pub(crate) use agent::{
     AgentView, AnswerRequest, ApprovalView, BypassRequest, RequestView, dollars,

@@ -14,6 +14,7 @@ mod shutdown;
 mod spawner;
 mod start;
 mod stash;
+pub(crate) mod web;
 
 pub(crate) use agents::{AgentRequest, Wish, accept, asks, message, plan};
 pub(crate) use continuation::{ContinueRequest, continue_session};
@@ -56,4 +57,5 @@ pub(crate) struct App {
     pub(crate) backups: PathBuf,
     pub(crate) started_at: Timestamp,
     pub(crate) shutdown: shutdown::Shutdown,
+    pub(crate) web: web::Web,
 }
