@@ -2,11 +2,12 @@
 
 use candor_adapters::sqlite::hooks::{Delivery, StoredHook};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::time_text;
 
 /// A request for a hook.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HookRequest {
     /// Where to.
@@ -24,7 +25,7 @@ pub(crate) struct HookRequest {
 }
 
 /// A hook.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct HookView {
     pub(crate) id: String,
     pub(crate) url: String,
@@ -41,13 +42,19 @@ pub(crate) struct HookView {
     /// Since when nothing is delivered any more; null while it is.
     pub(crate) disabled_at: Option<String>,
     pub(crate) disabled_reason: Option<String>,
-    /// What deliveries are signed with. Told once, to who adds the hook.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) secret: Option<String>,
+}
+
+/// A hook that was just added.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub(crate) struct NewHookView {
+    #[serde(flatten)]
+    pub(crate) hook: HookView,
+    /// What deliveries are signed with. It is not told again.
+    pub(crate) secret: String,
 }
 
 /// What is kept of a delivery.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct DeliveryView {
     /// The `webhook-id` of all its attempts.
     pub(crate) id: String,
@@ -69,7 +76,7 @@ pub(crate) struct DeliveryView {
 }
 
 /// What came of trying a hook.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct HookTestView {
     /// Whether it would have counted as delivered.
     pub(crate) delivered: bool,
@@ -93,7 +100,6 @@ impl HookView {
             given_up: *given_up,
             disabled_at: disabled.as_ref().map(|(at, _)| time_text(*at)),
             disabled_reason: disabled.as_ref().map(|(_, reason)| reason.clone()),
-            secret: None,
         }
     }
 }

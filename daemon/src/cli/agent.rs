@@ -22,7 +22,7 @@ const STDIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 pub(super) async fn main(kind: &str, arguments: AgentRun) -> Result<u8, CliError> {
     let AgentRun { launch, options, prompt, arguments } = arguments;
-    let (detach, json) = (launch.detach, launch.json);
+    let (detach, json) = (launch.new.detach, launch.new.json);
     let words = prompt.into_iter().chain(arguments).collect();
     let request = request(kind, launch, options, words)?;
     run(&Launching { path: "/v1/sessions".to_owned(), request, detach, json }).await
@@ -50,10 +50,10 @@ pub(super) fn request(
         kind: kind.to_owned(),
         prompt,
         program: program.transpose()?,
-        model: options.model,
-        permission_mode: options.permission_mode,
-        max_turns: options.max_turns,
-        interactive: options.interactive,
+        model: options.model.model,
+        permission_mode: options.model.permission_mode,
+        max_turns: options.model.max_turns,
+        interactive: options.model.interactive,
         idle_ms: idle.flatten(),
         bypass_ms: options.bypass,
         permissions: Permissions {
@@ -68,10 +68,10 @@ pub(super) fn request(
 /// Returns the first option that is of no use without an agent.
 pub(super) fn only_for_agents(options: &AgentOptions) -> Option<&'static str> {
     [
-        (options.model.is_some(), "--model"),
-        (options.permission_mode.is_some(), "--permission-mode"),
-        (options.max_turns.is_some(), "--max-turns"),
-        (options.interactive, "--interactive"),
+        (options.model.model.is_some(), "--model"),
+        (options.model.permission_mode.is_some(), "--permission-mode"),
+        (options.model.max_turns.is_some(), "--max-turns"),
+        (options.model.interactive, "--interactive"),
         (!options.allow.is_empty(), "--allow"),
         (!options.deny.is_empty(), "--deny"),
         (options.allow_edits, "--allow-edits"),

@@ -2,9 +2,11 @@
 
 mod agents;
 mod hooks;
+mod web;
 
 pub(super) use agents::{AgentOptions, AgentRun, Approvals, Bypass, Continue, Decide};
 pub(super) use hooks::{HookAdd, HookDeliveries, HookVerb};
+pub(super) use web::TokenVerb;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -85,6 +87,22 @@ pub(super) enum Verb {
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
+    /// Opens the page in your browser
+    ///
+    /// The daemon begins to listen on the loopback interface for it. The address holds a code that logs
+    /// one browser in, within a minute.
+    Open {
+        /// Prints the address instead
+        #[arg(long)]
+        print: bool,
+    },
+    /// Logs all browsers out
+    Logout,
+    /// Makes, lists and takes back tokens for scripts that come over TCP
+    Token {
+        #[command(subcommand)]
+        verb: TokenVerb,
+    },
     /// Runs, starts, looks at and stops the daemon
     Daemon {
         #[command(subcommand)]
@@ -131,24 +149,18 @@ pub(super) struct Run {
     pub(super) command: Vec<OsString>,
 }
 
-/// What every launch can be given.
+/// What every new session can be given, also one that goes on with another.
 #[derive(Args, Debug)]
-pub(super) struct LaunchOptions {
+pub(super) struct NewOptions {
     /// Prints the session's id and leaves it to run
     #[arg(short, long)]
     pub(super) detach: bool,
     /// What to call it
     #[arg(long)]
     pub(super) title: Option<String>,
-    /// The folder to run in, instead of this one
-    #[arg(long, value_name = "DIR")]
-    pub(super) cwd: Option<PathBuf>,
     /// Sets an environment variable; can be given many times
     #[arg(long, value_name = "K=V")]
     pub(super) env: Vec<OsString>,
-    /// Ends it when it has run for so long
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse_ms)]
-    pub(super) timeout: Option<u64>,
     /// How long it may take after SIGINT, and after SIGTERM [default: 10s,5s; 3s,3s for agents]
     #[arg(long, value_name = "DURATION,DURATION", value_parser = duration::parse_graces)]
     pub(super) grace: Option<Graces>,
@@ -156,6 +168,19 @@ pub(super) struct LaunchOptions {
     /// once it has started
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// What every launch can be given.
+#[derive(Args, Debug)]
+pub(super) struct LaunchOptions {
+    #[command(flatten)]
+    pub(super) new: NewOptions,
+    /// The folder to run in, instead of this one
+    #[arg(long, value_name = "DIR")]
+    pub(super) cwd: Option<PathBuf>,
+    /// Ends it when it has run for so long
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_ms)]
+    pub(super) timeout: Option<u64>,
 }
 
 /// Lists sessions, newest first

@@ -17,18 +17,18 @@ pub(super) async fn main(arguments: Continue) -> Result<u8, CliError> {
     let program =
         program.map(|path| super::run::bytes("the agent's program", path.into_os_string()));
     let request = ContinueRequest {
-        title: arguments.title,
+        title: arguments.new.title,
         prompt: prompt(arguments.prompt)?,
         fork: arguments.fork,
-        environment: environment(arguments.env)?,
+        environment: Some(environment(arguments.new.env)?),
         umask: current_umask(),
-        graces: arguments.grace,
+        graces: arguments.new.grace,
         program: program.transpose()?,
-        model: arguments.model,
-        permission_mode: arguments.permission_mode,
-        max_turns: arguments.max_turns,
-        interactive: arguments.interactive.then_some(true),
+        model: arguments.model.model,
+        permission_mode: arguments.model.permission_mode,
+        max_turns: arguments.model.max_turns,
+        interactive: arguments.model.interactive.then_some(true),
     };
     let path = format!("{}/continue", path_of(&parent.id));
-    run(&Launching { path, request, detach: arguments.detach, json: arguments.json }).await
+    run(&Launching { path, request, detach: arguments.new.detach, json: arguments.new.json }).await
 }

@@ -8,7 +8,7 @@ use super::arguments::{HookAdd, HookDeliveries, HookVerb};
 use super::ls::short;
 use super::terminal::{clean, clean_line};
 use super::{CliError, client, encoded};
-use crate::api::{DeliveryView, HookRequest, HookTestView, HookView};
+use crate::api::{DeliveryView, HookRequest, HookTestView, HookView, NewHookView};
 use crate::exit_code;
 
 /// Characters of an address, or of what was wrong, that are shown.
@@ -27,13 +27,13 @@ pub(super) async fn main(verb: HookVerb) -> Result<u8, CliError> {
 async fn add(arguments: HookAdd) -> Result<u8, CliError> {
     let HookAdd { url, on, session, allow_local, json } = arguments;
     let request = HookRequest { url, on, session, allow_local };
-    let hook: HookView = client().await?.post_json("/v1/hooks", &request).await?;
+    let new: NewHookView = client().await?.post_json("/v1/hooks", &request).await?;
     if json {
-        return print_json(&hook);
+        return print_json(&new);
     }
+    let NewHookView { hook, secret } = new;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}  {}  {}", short(&hook.id), hook.on.join(","), clean(&hook.url))?;
-    let secret = hook.secret.unwrap_or_default();
     writeln!(
         out,
         "its deliveries are signed with this secret, which is not shown again:\n{secret}"

@@ -13,6 +13,7 @@ mod hook;
 mod launcher;
 mod logs;
 mod ls;
+mod open;
 mod prune;
 mod reach;
 mod rm;
@@ -22,6 +23,7 @@ mod send;
 mod show;
 mod stop;
 mod terminal;
+mod token;
 mod wait;
 
 use std::env;
@@ -85,6 +87,9 @@ fn dispatch(verb: Verb) -> Result<u8, CliError> {
         Verb::Completions { shell } => arguments::print_completions(shell),
         Verb::Daemon { verb } => daemon::main(verb),
         Verb::Hook { verb } => with_runtime(hook::main(verb)),
+        Verb::Open { print } => with_runtime(open::main(print)),
+        Verb::Logout => with_runtime(token::log_out()),
+        Verb::Token { verb } => with_runtime(token::main(verb)),
         Verb::Doctor(doctor) => with_runtime(doctor::main(doctor)),
         Verb::Run(run) => with_runtime(run::main(run)),
         Verb::Claude(run) => with_runtime(agent::main("claude", run)),

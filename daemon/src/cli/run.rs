@@ -35,7 +35,7 @@ const LAUNCH_PATIENCE_MS: u64 = 2_000;
 const STOP_PATIENCE_MS: u64 = 5_000;
 
 pub(super) async fn main(arguments: Run) -> Result<u8, CliError> {
-    let (detach, json) = (arguments.launch.detach, arguments.launch.json);
+    let (detach, json) = (arguments.launch.new.detach, arguments.launch.new.json);
     let request = request(arguments)?;
     run(&Launching { path: "/v1/sessions".to_owned(), request, detach, json }).await
 }
@@ -278,7 +278,7 @@ fn request(arguments: Run) -> Result<LaunchRequest, CliError> {
     let command = command.into_iter().map(|word| bytes("an argument", word));
     let command = command.collect::<Result<_, _>>()?;
     let config = Config::read()?;
-    let graces = launch.grace.or(config.grace).unwrap_or(Graces::DEFAULT);
+    let graces = launch.new.grace.or(config.grace).unwrap_or(Graces::DEFAULT);
     let mut request = base(launch, &config, command)?;
     request.graces = Some(graces);
     request.success_codes = success_codes;
@@ -293,12 +293,12 @@ pub(super) fn base(
     command: Vec<ByteString>,
 ) -> Result<LaunchRequest, CliError> {
     Ok(LaunchRequest {
-        title: launch.title,
+        title: launch.new.title,
         command,
         cwd: bytes("the folder", folder(launch.cwd)?.into_os_string())?,
-        environment: environment(launch.env)?,
+        environment: Some(environment(launch.new.env)?),
         umask: current_umask(),
-        graces: launch.grace,
+        graces: launch.new.grace,
         timeout_ms: launch.timeout.or(config.timeout),
         success_codes: vec![0],
         input: StandardInput::None,

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use candor_adapters::sqlite::EventPage;
@@ -14,8 +13,10 @@ use candor_core::ports::{ReadError, Subscription};
 use candor_core::session::SessionId;
 use futures_util::stream;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
-use super::problem::ApiError;
+use super::asked::Parameters;
+use super::problem::{ApiError, Problems, SESSION};
 use super::sessions::resolve;
 use crate::api::{EventView, LogLine, ResetKind, ResetReason, ResetView};
 use crate::serve::App;
@@ -24,7 +25,8 @@ use crate::serve::App;
 const PAGE_EVENTS: u32 = 256;
 
 /// What `GET /v1/events` can be asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventParameters {
     /// Only events after this place.
@@ -54,11 +56,26 @@ struct Reader {
     is_over: bool,
 }
 
+/// Read the event log, and what comes after it
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    operation_id = "get_events",
+    tag = "events",
+    params(EventParameters),
+    responses(
+        (
+            status = 200, description = "The events in their order, a line each.",
+            body = LogLine, content_type = "application/x-ndjson",
+        ),
+        Problems<SESSION>
+    ),
+)]
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
-    parameters: Result<Query<EventParameters>, QueryRejection>,
+    Parameters(parameters): Parameters<EventParameters>,
 ) -> Result<Response, ApiError> {
-    let Query(EventParameters { after, session, follow }) = parameters?;
+    let EventParameters { after, session, follow } = parameters;
     let session = match session {
         Some(text) => Some(resolve(&app, &text).await?),
         None => None,

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use candor_adapters::sqlite::hooks::{Hook, HookId, Secret, StoredHook};
 use candor_adapters::webhook::{Target, new_secret, secret_text};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
-use super::problem::{ApiError, Named};
+use super::asked::{JsonBody, Named, Parameters};
+use super::problem::{ApiError, BODY, CHANGE, Problems, READ, Set, Word, set};
 use super::sessions::resolve;
-use crate::api::{DeliveryView, HookRequest, HookTestView, HookView};
+use crate::api::{DeliveryView, HookRequest, HookTestView, HookView, NewHookView};
 use crate::serve::{App, check_words, try_out};
 
 /// Deliveries in one list unless it is said.
@@ -21,12 +22,40 @@ const DELIVERIES: usize = 100;
 /// Hex digits of a hook's short form, which is the end of its id.
 const SHORT_DIGITS: usize = 8;
 
-/// Adds a hook for what happens from now on. The answer alone tells the secret.
+/// What anything about hooks can be answered.
+const HOOKS: Set = READ | set(&[Word::HooksUnavailable]);
+
+/// What anything that names a hook can be answered.
+const HOOK: Set = HOOKS | set(&[Word::NotFound, Word::AmbiguousId]);
+
+/// The hook that is meant.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its description is used: what is in an address is read by name")]
+struct OfHook {
+    /// Its id, a beginning of it, or its last 8 digits.
+    id: String,
+}
+
+/// Add a hook
+///
+/// It is told of what happens from now on. This answer alone tells its secret.
+#[utoipa::path(
+    post,
+    path = "/v1/hooks",
+    operation_id = "add_hook",
+    tag = "hooks",
+    request_body = HookRequest,
+    responses(
+        (status = 201, description = "The hook, which is stored.", body = NewHookView),
+        Problems<{ HOOK | CHANGE | BODY | set(&[Word::Removed, Word::TooManyHooks]) }>
+    ),
+)]
 pub(super) async fn add(
     State(app): State<Arc<App>>,
-    request: Result<Json<HookRequest>, JsonRejection>,
-) -> Result<(StatusCode, Json<HookView>), ApiError> {
-    let Json(HookRequest { url, on, session, allow_local }) = request?;
+    JsonBody(request): JsonBody<HookRequest>,
+) -> Result<(StatusCode, Json<NewHookView>), ApiError> {
+    let HookRequest { url, on, session, allow_local } = request;
     Target::parse(&url, allow_local).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let words = check_words(on).map_err(ApiError::bad_request)?;
     let session = match session {
@@ -46,16 +75,40 @@ pub(super) async fn add(
         cursor: app.store.last_seq().await?,
     };
     let stored = StoredHook { hook, pending: 0, delivered: 0, given_up: 0, disabled: None };
-    let view = HookView { secret: Some(secret_text(&secret)), ..HookView::new(&stored) };
+    let view = NewHookView { hook: HookView::new(&stored), secret: secret_text(&secret) };
     app.webhooks.add(stored.hook).await?;
     Ok((StatusCode::CREATED, Json(view)))
 }
 
+/// List hooks
+#[utoipa::path(
+    get,
+    path = "/v1/hooks",
+    operation_id = "list_hooks",
+    tag = "hooks",
+    responses(
+        (status = 200, description = "All of them, the oldest first.", body = Vec<HookView>),
+        Problems<HOOKS>
+    ),
+)]
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Vec<HookView>>, ApiError> {
     Ok(Json(app.webhooks.store.list().await?.iter().map(HookView::new).collect()))
 }
 
-/// Removes a hook with all that waits for it.
+/// Remove a hook
+///
+/// With all that waits for it.
+#[utoipa::path(
+    delete,
+    path = "/v1/hooks/{id}",
+    operation_id = "remove_hook",
+    tag = "hooks",
+    params(OfHook),
+    responses(
+        (status = 200, description = "The hook as it was.", body = HookView),
+        Problems<{ HOOK | CHANGE }>
+    ),
+)]
 pub(super) async fn remove(
     State(app): State<Arc<App>>,
     Named(id): Named<String>,
@@ -68,21 +121,35 @@ pub(super) async fn remove(
 }
 
 /// What the list of deliveries can be asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeliveryParameters {
     /// At most so many.
+    #[param(minimum = 1, maximum = 11_000)]
     limit: Option<usize>,
 }
 
+/// List the last deliveries of a hook
+#[utoipa::path(
+    get,
+    path = "/v1/hooks/{id}/deliveries",
+    operation_id = "list_deliveries",
+    tag = "hooks",
+    params(OfHook, DeliveryParameters),
+    responses(
+        (status = 200, description = "The newest event first.", body = Vec<DeliveryView>),
+        Problems<HOOK>
+    ),
+)]
 pub(super) async fn deliveries(
     State(app): State<Arc<App>>,
     Named(id): Named<String>,
-    parameters: Result<Query<DeliveryParameters>, QueryRejection>,
+    Parameters(parameters): Parameters<DeliveryParameters>,
 ) -> Result<Json<Vec<DeliveryView>>, ApiError> {
     const DELIVERIES_MAX: usize = 11_000;
 
-    let Query(DeliveryParameters { limit }) = parameters?;
+    let DeliveryParameters { limit } = parameters;
     let limit = limit.unwrap_or(DELIVERIES);
     if !(1..=DELIVERIES_MAX).contains(&limit) {
         let sentence = format!("`limit` must be from 1 to {DELIVERIES_MAX}");
@@ -93,7 +160,20 @@ pub(super) async fn deliveries(
     Ok(Json(deliveries.into_iter().map(DeliveryView::new).collect()))
 }
 
-/// Sends a hook something that is no event, once, and tells what came of it.
+/// Try a hook
+///
+/// It is sent something that is no event, once.
+#[utoipa::path(
+    post,
+    path = "/v1/hooks/{id}/test",
+    operation_id = "test_hook",
+    tag = "hooks",
+    params(OfHook),
+    responses(
+        (status = 200, description = "What came of it, also where it was not taken.", body = HookTestView),
+        Problems<{ HOOK | CHANGE }>
+    ),
+)]
 pub(super) async fn test(
     State(app): State<Arc<App>>,
     Named(id): Named<String>,

@@ -15,11 +15,13 @@ mod shutdown;
 mod spawner;
 mod start;
 mod stash;
+pub(crate) mod web;
 
-pub(crate) use agents::{AgentRequest, asks, check_prompt, message, plan};
-pub(crate) use continuation::{ContinueRequest, accept, continue_session, with};
+pub(crate) use agents::{AgentRequest, Wish, accept, asks, message, plan};
+pub(crate) use continuation::{ContinueRequest, continue_session};
 pub(crate) use hooks::{DEFAULT_WORDS, Webhooks, check_words, try_out};
 pub(crate) use input::send;
+pub(crate) use queue::own_variables;
 pub(crate) use refusal::Refusal;
 pub(crate) use registry::Registry;
 pub(crate) use removal::{absent, remove, would_remove};
@@ -58,4 +60,5 @@ pub(crate) struct App {
     pub(crate) backups: PathBuf,
     pub(crate) started_at: Timestamp,
     pub(crate) shutdown: shutdown::Shutdown,
+    pub(crate) web: web::Web,
 }

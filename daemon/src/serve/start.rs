@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use super::registry::LIVE_SESSIONS_MAX;
 use super::scribe::{self, Scribe};
 use super::shutdown::{Parting, Shutdown, Signals};
 use super::spawner::Spawning;
+use super::web::Web;
 use super::{App, Refusal, Registry, Webhooks, backups, hooks, removal};
 use crate::exit_code;
 use crate::home::{Home, HomeError, LockError};
@@ -89,7 +91,8 @@ pub(crate) enum Ground {
 }
 
 /// Runs the daemon until it is asked to leave. `announce` is called once it serves. `output_quota` is
-/// what is kept of each output of the sessions that are launched meanwhile.
+/// what is kept of each output of the sessions that are launched meanwhile, `web_address` where it listens
+/// for browsers from the beginning.
 ///
 /// # Errors
 ///
@@ -99,6 +102,7 @@ pub(crate) fn run(
     ground: Ground,
     log_filter: &str,
     output_quota: Option<OutputQuota>,
+    web_address: Option<SocketAddr>,
     announce: impl FnOnce(),
 ) -> Result<(), StartError> {
     home.prepare()?;
@@ -109,7 +113,7 @@ pub(crate) fn run(
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
-    let result = runtime.block_on(serve(home, output_quota, announce));
+    let result = runtime.block_on(serve(home, output_quota, web_address, announce));
     // A call that hangs in a dead file system must not hold the home: nothing is left to do for it.
     runtime.shutdown_background();
     result
@@ -118,6 +122,7 @@ pub(crate) fn run(
 async fn serve(
     home: &Home,
     output_quota: Option<OutputQuota>,
+    web_address: Option<SocketAddr>,
     announce: impl FnOnce(),
 ) -> Result<(), StartError> {
     let mut signals = Signals::catch()?;
@@ -125,7 +130,7 @@ async fn serve(
     let listener = listen(home)?;
     let conversations = Conversations::open(&home.conversations(), &home.set_aside())?;
     let (scribe, inbox) = Scribe::new(conversations.clone());
-    let app = assemble(home, store.clone(), conversations, scribe, output_quota);
+    let app = assemble(home, store.clone(), conversations, scribe, output_quota, web_address);
     let writing = tokio::spawn(scribe::run(Arc::clone(&app), inbox));
     failpoint!(RecoveryBegun);
     // Whoever connects before the live sessions have their tasks waits in the socket's queue.
@@ -189,6 +194,7 @@ fn assemble(
     conversations: Conversations,
     scribe: Scribe,
     output_quota: Option<OutputQuota>,
+    web_address: Option<SocketAddr>,
 ) -> Arc<App> {
     let bus: Arc<dyn EventBus> = Arc::new(BroadcastBus::new());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -223,6 +229,7 @@ fn assemble(
         outputs,
         folders,
         remains: Remains::new(home.sessions()),
+        web: Web::open(home.logins(), Arc::clone(&clock), web_address),
         clock,
         ids,
         recorder,

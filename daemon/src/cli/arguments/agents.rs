@@ -2,16 +2,15 @@
 
 use std::ffi::OsString;
 
-use candor_core::stop::Graces;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
-use super::LaunchOptions;
+use super::{LaunchOptions, NewOptions};
 use crate::duration;
 
-/// What agents can be given.
+/// How an agent works, also one that goes on.
 #[derive(Args, Debug)]
-pub(in crate::cli) struct AgentOptions {
+pub(in crate::cli) struct ModelOptions {
     /// The model to use, in the agent's own word
     #[arg(long, value_name = "MODEL")]
     pub(in crate::cli) model: Option<String>,
@@ -24,6 +23,13 @@ pub(in crate::cli) struct AgentOptions {
     /// Keeps it for further messages, by `candor send` or typed in front; `candor finish` ends it
     #[arg(long)]
     pub(in crate::cli) interactive: bool,
+}
+
+/// What agents can be given.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct AgentOptions {
+    #[command(flatten)]
+    pub(in crate::cli) model: ModelOptions,
     /// Finishes an interactive one that has waited for a message for so long
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_ms, requires = "interactive")]
     pub(in crate::cli) idle: Option<u64>,
@@ -71,33 +77,10 @@ pub(in crate::cli) struct Continue {
     /// Goes on with a copy, and leaves the session as it is
     #[arg(long)]
     pub(in crate::cli) fork: bool,
-    /// Prints the new session's id and leaves it to run
-    #[arg(short, long)]
-    pub(in crate::cli) detach: bool,
-    /// What to call it
-    #[arg(long)]
-    pub(in crate::cli) title: Option<String>,
-    /// Sets an environment variable; can be given many times
-    #[arg(long, value_name = "K=V")]
-    pub(in crate::cli) env: Vec<OsString>,
-    /// How long it may take after SIGINT, and after SIGTERM
-    #[arg(long, value_name = "DURATION,DURATION", value_parser = duration::parse_graces)]
-    pub(in crate::cli) grace: Option<Graces>,
-    /// The model to use, in the agent's own word
-    #[arg(long, value_name = "MODEL")]
-    pub(in crate::cli) model: Option<String>,
-    /// How it asks for permission, in the agent's own word
-    #[arg(long, value_name = "MODE")]
-    pub(in crate::cli) permission_mode: Option<String>,
-    /// Stops it after so many turns
-    #[arg(long, value_name = "N")]
-    pub(in crate::cli) max_turns: Option<u32>,
-    /// Keeps it for further messages
-    #[arg(long)]
-    pub(in crate::cli) interactive: bool,
-    /// Prints the session as JSON: at its end, or with --detach once it has started
-    #[arg(long)]
-    pub(in crate::cli) json: bool,
+    #[command(flatten)]
+    pub(in crate::cli) new: NewOptions,
+    #[command(flatten)]
+    pub(in crate::cli) model: ModelOptions,
 }
 
 /// Lists what agents ask for, and how to answer
