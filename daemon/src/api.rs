@@ -18,6 +18,7 @@ use crate::signal_name;
 
 mod agent;
 mod conversation;
+mod stream;
 
 pub(crate) use agent::{
     AgentView, AnswerRequest, ApprovalView, BypassRequest, RequestView, dollars,
@@ -25,6 +26,7 @@ pub(crate) use agent::{
 pub(crate) use conversation::{
     HitView, HitsView, MessageView, MessagesView, TurnUsageView, UsageView,
 };
+pub(crate) use stream::{SessionEventView, SnapshotView};
 
 /// The header of an answer with output: the offset of its first byte. It is more than was asked for
 /// where the bytes in between were dropped, and less where the file was cut off before it.

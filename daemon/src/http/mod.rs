@@ -7,10 +7,12 @@ mod agents;
 mod conversations;
 mod events;
 mod input;
+mod limits;
 mod output;
 mod problem;
 mod server;
 mod sessions;
+mod snapshot;
 
 pub(crate) use server::Server;
 
@@ -52,6 +54,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/daemon", get(daemon))
         .route("/v1/daemon/stop", post(stop_daemon))
         .route("/v1/events", get(events::stream))
+        .route("/v1/snapshot", get(snapshot::snapshot))
         .route("/v1/sessions", get(sessions::list).post(sessions::launch))
         .route("/v1/sessions/{id}", get(sessions::get).delete(sessions::delete))
         .route("/v1/sessions/{id}/interrupt", post(sessions::interrupt))

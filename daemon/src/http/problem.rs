@@ -35,6 +35,11 @@ impl ApiError {
         Self { status: StatusCode::CONFLICT, kind: "ambiguous_id", detail: detail.into() }
     }
 
+    pub(super) fn too_many_streams(detail: impl Into<String>) -> Self {
+        let (status, kind) = (StatusCode::TOO_MANY_REQUESTS, "too_many_streams");
+        Self { status, kind, detail: detail.into() }
+    }
+
     pub(super) fn internal(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, kind: "internal", detail: detail.into() }
     }

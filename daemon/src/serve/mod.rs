@@ -10,10 +10,12 @@ mod registry;
 mod removal;
 mod scribe;
 mod session_task;
+mod shown;
 mod shutdown;
 mod spawner;
 mod start;
 mod stash;
+mod tail;
 
 pub(crate) use agents::{AgentRequest, asks, check_prompt, message, plan};
 pub(crate) use continuation::{ContinueRequest, accept, continue_session, with};
@@ -27,6 +29,7 @@ pub(crate) use shutdown::Parting;
 #[cfg(target_os = "linux")]
 pub(crate) use spawner::SHIM_WORD;
 pub(crate) use start::{Ground, StartError, run};
+pub(crate) use tail::{After, Follower, ReadyEvent};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,4 +58,10 @@ pub(crate) struct App {
     pub(crate) backups: PathBuf,
     pub(crate) started_at: Timestamp,
     pub(crate) shutdown: shutdown::Shutdown,
+    /// The newest events, for those who follow.
+    pub(crate) tail: Arc<tail::Tail>,
+    /// One for each stream that may be open.
+    pub(crate) streams: Arc<tokio::sync::Semaphore>,
+    /// One for each who reads old events from the store at one time.
+    pub(crate) replays: Arc<tokio::sync::Semaphore>,
 }
