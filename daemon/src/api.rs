@@ -8,16 +8,19 @@ use candor_core::event::StoredEvent;
 use candor_core::ports;
 use candor_core::session::{Note, Session, StandardInput};
 use candor_core::status::Status;
-use candor_core::stop::{Graces, Intent};
+use candor_core::stop::Intent;
 use candor_core::time::Timestamp;
 use candor_core::verdict::{End, Exit, Verdict};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use crate::serve::AgentRequest;
 use crate::signal_name;
 
 mod agent;
 mod conversation;
+mod launch;
+mod removal;
+pub(crate) mod schema;
 mod stream;
 
 pub(crate) use agent::{
@@ -28,20 +31,26 @@ pub(crate) use conversation::{
 };
 pub(crate) use stream::{SessionEventView, SnapshotView};
 
+pub(crate) use launch::LaunchRequest;
+pub(crate) use removal::{RefusedView, RemovalView, RemovalsView};
+
 /// The header of an answer with output: the offset of its first byte. It is more than was asked for
 /// where the bytes in between were dropped, and less where the file was cut off before it.
 pub(crate) const OUTPUT_OFFSET: &str = "candor-output-offset";
 
 /// A session.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct SessionView {
     pub(crate) id: String,
     pub(crate) parent: Option<String>,
     pub(crate) title: Option<String>,
+    #[schema(value_type = Vec<schema::ByteString>)]
     pub(crate) command: Vec<ByteString>,
+    #[schema(value_type = schema::ByteString)]
     pub(crate) cwd: ByteString,
     /// What its standard input is.
     #[serde(default)]
+    #[schema(value_type = schema::StandardInput)]
     pub(crate) input: StandardInput,
     /// The agent that runs in it; null for any other command.
     #[serde(default)]
@@ -51,7 +60,9 @@ pub(crate) struct SessionView {
     pub(crate) requests: Vec<RequestView>,
     /// Until when its agent may do everything without asking.
     #[serde(default)]
+    #[schema(format = DateTime)]
     pub(crate) bypass_until: Option<String>,
+    #[schema(value_type = schema::Status)]
     pub(crate) status: Status,
     pub(crate) outcome: Option<String>,
     pub(crate) intent: Option<IntentView>,
@@ -59,16 +70,20 @@ pub(crate) struct SessionView {
     pub(crate) report: Option<ReportView>,
     pub(crate) evidence: EvidenceView,
     pub(crate) revision: u64,
+    #[schema(format = DateTime)]
     pub(crate) created_at: String,
+    #[schema(format = DateTime)]
     pub(crate) started_at: Option<String>,
+    #[schema(format = DateTime)]
     pub(crate) ended_at: Option<String>,
     pub(crate) supervision: Option<Supervision>,
     /// The exit code that `run` and `wait` end with for this session; null while it lives.
+    #[schema(maximum = 255)]
     pub(crate) exit_code: Option<u8>,
 }
 
 /// Whether the daemon can reach the process of a live session.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Supervision {
     /// It can.
@@ -92,23 +107,30 @@ impl From<ports::Supervision> for Supervision {
 }
 
 /// Who asked for the end.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct IntentView {
     pub(crate) kind: String,
     pub(crate) by: String,
+    #[schema(format = DateTime)]
     pub(crate) at: String,
 }
 
 /// What the kernel said of the end.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum ExitView {
-    Code { code: u8 },
-    Signal { signal: String, core_dumped: bool },
+    Code {
+        #[schema(maximum = 255)]
+        code: u8,
+    },
+    Signal {
+        signal: String,
+        core_dumped: bool,
+    },
 }
 
 /// What the agent itself said at its end.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct ReportView {
     pub(crate) success: bool,
     pub(crate) kind: Option<String>,
@@ -118,11 +140,12 @@ pub(crate) struct ReportView {
     #[serde(default)]
     pub(crate) cost_usd: Option<f64>,
     #[serde(default)]
+    #[schema(value_type = Option<schema::Usage>)]
     pub(crate) usage: Option<Usage>,
 }
 
 /// What the verdict rests on, beside intent, exit and report.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct EvidenceView {
     pub(crate) witness: Option<String>,
     pub(crate) report_before_intent: Option<bool>,
@@ -138,37 +161,42 @@ pub(crate) struct EvidenceView {
 }
 
 /// Bytes of each output.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct OutputView {
     pub(crate) stdout_bytes: u64,
     pub(crate) stderr_bytes: u64,
 }
 
 /// Why there was no process.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct SpawnView {
     pub(crate) stage: String,
     pub(crate) errno: i32,
 }
 
 /// Something worth knowing that changed no verdict.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct NoteView {
+    #[schema(format = DateTime)]
     pub(crate) at: String,
     pub(crate) text: String,
 }
 
 /// One event, as one line.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct EventView {
     pub(crate) seq: u64,
+    #[schema(format = Uuid)]
     pub(crate) session: String,
     pub(crate) revision: u64,
+    #[schema(format = DateTime)]
     pub(crate) at: String,
     #[serde(rename = "type")]
     pub(crate) kind: EventKind,
+    #[schema(value_type = Option<schema::Status>)]
     pub(crate) from: Option<Status>,
     /// Null when the session was removed.
+    #[schema(value_type = Option<schema::Status>)]
     pub(crate) to: Option<Status>,
     pub(crate) cause: String,
     pub(crate) by: String,
@@ -176,7 +204,7 @@ pub(crate) struct EventView {
 }
 
 /// Whether the status changed.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum EventKind {
     /// It did.
@@ -188,7 +216,7 @@ pub(crate) enum EventKind {
 }
 
 /// A line among the events that is none: what the reader knows may not be all that there was.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct ResetView {
     /// Where the reader stands: what comes next is after this.
     pub(crate) seq: u64,
@@ -198,14 +226,14 @@ pub(crate) struct ResetView {
 }
 
 /// The one word that tells such a line from an event.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ResetKind {
     Reset,
 }
 
 /// Why a reader is told to look anew.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ResetReason {
     /// Some events after its cursor are gone, with the sessions that they were of.
@@ -215,83 +243,21 @@ pub(crate) enum ResetReason {
 }
 
 /// One line of the event log.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum LogLine {
     Event(EventView),
     Reset(ResetView),
 }
 
-/// The answer to a request to remove a session.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct RemovalView {
-    pub(crate) session: String,
-    /// Bytes of its files.
-    pub(crate) bytes: u64,
-    /// Whether this is only what would be removed.
-    pub(crate) dry_run: bool,
-}
-
-/// What `rm --json` and `prune --json` print.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct RemovalsView {
-    /// Whether this is only what would be removed.
-    pub(crate) dry_run: bool,
-    /// How many sessions were removed.
-    pub(crate) count: u64,
-    /// Bytes of their files together.
-    pub(crate) bytes: u64,
-    /// What was removed, in the order in which it was.
-    pub(crate) removed: Vec<RemovalView>,
-    /// What was not.
-    pub(crate) refused: Vec<RefusedView>,
-}
-
-/// A session that was not removed.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct RefusedView {
-    /// As it was named.
-    pub(crate) session: String,
-    /// A sentence.
-    pub(crate) reason: String,
-}
-
-/// A request to launch.
-#[derive(Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct LaunchRequest {
-    pub(crate) title: Option<String>,
-    pub(crate) command: Vec<ByteString>,
-    pub(crate) cwd: ByteString,
-    /// Names and values. They are handed to the process, and never stored.
-    pub(crate) environment: Vec<(ByteString, ByteString)>,
-    pub(crate) umask: u32,
-    /// How long each rung of the ladder waits. Left out, it is what fits the agent, or the default.
-    #[serde(default)]
-    pub(crate) graces: Option<Graces>,
-    pub(crate) timeout_ms: Option<u64>,
-    pub(crate) success_codes: Vec<u8>,
-    /// What its standard input is. Left out where there is none, which is what daemons of before
-    /// there was a choice understand.
-    #[serde(default, skip_serializing_if = "is_none")]
-    pub(crate) input: StandardInput,
-    /// The agent to run. The command is what it is given as further arguments then, and may be empty.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) agent: Option<AgentRequest>,
-}
-
-fn is_none(input: &StandardInput) -> bool {
-    *input == StandardInput::None
-}
-
 /// The answer to a message for a session's standard input. A refusal is a problem.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct InputReply {
     pub(crate) answer: InputAnswer,
 }
 
 /// How a message was taken.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum InputAnswer {
     /// It is written, once, whatever becomes of the daemon.
@@ -299,7 +265,7 @@ pub(crate) enum InputAnswer {
 }
 
 /// The answer to a request to stop.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct StopReply {
     pub(crate) answer: StopAnswer,
     /// What the session was stopping for already, if it was.
@@ -308,7 +274,7 @@ pub(crate) struct StopReply {
 }
 
 /// How a request to stop was taken.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StopAnswer {
     Accepted,
@@ -317,11 +283,12 @@ pub(crate) enum StopAnswer {
 }
 
 /// The daemon itself.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct DaemonView {
     pub(crate) pid: u32,
     pub(crate) version: String,
     pub(crate) home: String,
+    #[schema(format = DateTime)]
     pub(crate) started_at: String,
     pub(crate) stopping: bool,
     /// How many live sessions of an earlier daemon are still being looked for.
@@ -330,19 +297,21 @@ pub(crate) struct DaemonView {
     /// The newest copy of the database, if there is one.
     pub(crate) last_backup: Option<BackupView>,
     /// How many sessions there are of each status.
+    #[schema(value_type = std::collections::BTreeMap<String, u64>)]
     pub(crate) sessions: std::collections::BTreeMap<Status, u64>,
 }
 
 /// A copy of the database.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct BackupView {
+    #[schema(format = DateTime)]
     pub(crate) at: String,
     pub(crate) path: String,
     pub(crate) bytes: u64,
 }
 
 /// An error, as RFC 9457 has it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct Problem {
     #[serde(rename = "type")]
     pub(crate) kind: String,

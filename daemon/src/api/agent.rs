@@ -4,11 +4,12 @@ use candor_core::agent::{Request, RequestState, TroubleKind, Usage};
 use candor_core::bytes::ByteString;
 use candor_core::session::Session;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::time_text;
+use super::{schema, time_text};
 
 /// The agent of a session.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct AgentView {
     pub(crate) kind: String,
     pub(crate) version: Option<String>,
@@ -25,9 +26,11 @@ pub(crate) struct AgentView {
     pub(crate) permission_mode: Option<String>,
     pub(crate) max_turns: Option<u32>,
     /// Further arguments, as they were given.
+    #[schema(value_type = Vec<schema::ByteString>)]
     pub(crate) arguments: Vec<ByteString>,
     /// How many turns it has ended.
     pub(crate) turns: u32,
+    #[schema(value_type = schema::Usage)]
     pub(crate) usage: Usage,
     pub(crate) cost_usd: Option<f64>,
     /// How many tasks of its own keep it although its turn has ended.
@@ -39,25 +42,29 @@ pub(crate) struct AgentView {
     /// The end of what it last said to its user.
     pub(crate) last_said: Option<String>,
     /// When it last printed anything.
+    #[schema(format = DateTime)]
     pub(crate) printed_at: Option<String>,
     /// Lines of its output that nobody could make sense of.
     pub(crate) lines_unknown: u64,
 }
 
 /// What hinders an agent.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct TroubleView {
+    #[schema(value_type = schema::TroubleKind)]
     pub(crate) kind: TroubleKind,
     pub(crate) message: String,
+    #[schema(format = DateTime)]
     pub(crate) until: Option<String>,
 }
 
 /// Something that an agent asks its user.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct RequestView {
     /// The session's short form, a dot, and the number.
     pub(crate) id: String,
     pub(crate) number: u32,
+    #[schema(value_type = schema::RequestState)]
     pub(crate) state: RequestState,
     pub(crate) tool: String,
     pub(crate) summary: String,
@@ -65,15 +72,18 @@ pub(crate) struct RequestView {
     pub(crate) paths: Vec<String>,
     /// The SHA-256 of all that is asked. An answer names it.
     pub(crate) digest: String,
+    #[schema(format = DateTime)]
     pub(crate) opened_at: String,
+    #[schema(format = DateTime)]
     pub(crate) closed_at: Option<String>,
     pub(crate) by: Option<String>,
     pub(crate) message: Option<String>,
 }
 
 /// An open request, in a list of those of all sessions.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct ApprovalView {
+    #[schema(format = Uuid)]
     pub(crate) session: String,
     pub(crate) title: Option<String>,
     pub(crate) agent: String,
@@ -81,7 +91,7 @@ pub(crate) struct ApprovalView {
 }
 
 /// An answer to a request.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AnswerRequest {
     pub(crate) approved: bool,
@@ -93,7 +103,7 @@ pub(crate) struct AnswerRequest {
 }
 
 /// For how long everything passes without asking, in milliseconds; null ends it.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BypassRequest {
     pub(crate) for_ms: Option<u64>,

@@ -5,11 +5,12 @@ use candor_adapters::sqlite::conversations::{Hit, Hits, Page, StoredItem, Totals
 use candor_adapters::sqlite::conversations::{kind_word, role_word};
 use candor_core::agent::Usage;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{dollars, time_text};
+use super::{dollars, schema, time_text};
 
 /// A page of a conversation.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct MessagesView {
     pub(crate) items: Vec<MessageView>,
     /// Where the next page begins.
@@ -21,7 +22,7 @@ pub(crate) struct MessagesView {
 }
 
 /// A piece of a conversation, also as one line.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct MessageView {
     /// Counts the pieces of its session, from 1.
     pub(crate) seq: u64,
@@ -42,6 +43,7 @@ pub(crate) struct MessageView {
     pub(crate) is_error: bool,
     /// The call within which a sub-agent says it.
     pub(crate) within: Option<String>,
+    #[schema(format = DateTime)]
     pub(crate) at: Option<String>,
     pub(crate) model: Option<String>,
     /// What the turn has used, at its end.
@@ -49,16 +51,17 @@ pub(crate) struct MessageView {
 }
 
 /// Tokens and cost.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct TurnUsageView {
     #[serde(flatten)]
+    #[schema(value_type = schema::Usage)]
     pub(crate) tokens: Usage,
     /// In US dollars, if the agent says so.
     pub(crate) cost_usd: Option<f64>,
 }
 
 /// What a session has used in all its turns.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct UsageView {
     /// Pieces of its conversation.
     pub(crate) items: u64,
@@ -69,7 +72,7 @@ pub(crate) struct UsageView {
 }
 
 /// What was found.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct HitsView {
     /// The newest first.
     pub(crate) hits: Vec<HitView>,
@@ -78,14 +81,16 @@ pub(crate) struct HitsView {
 }
 
 /// A piece of a conversation that was found.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct HitView {
+    #[schema(format = Uuid)]
     pub(crate) session: String,
     pub(crate) seq: u64,
     pub(crate) offset: u64,
     pub(crate) role: String,
     pub(crate) kind: String,
     pub(crate) tool: Option<String>,
+    #[schema(format = DateTime)]
     pub(crate) at: Option<String>,
     /// The text around what was found.
     pub(crate) snippet: String,

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 
 use candor_core::status::Status;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{EventKind, EventView, SessionView};
 
 /// Sessions as they were after exactly the events up to `seq`: whoever reads the events after it has
 /// neither a gap nor a repetition.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct SnapshotView {
     pub(crate) seq: u64,
     /// All that live and the newest of those that have ended, newest first.
     pub(crate) sessions: Vec<SessionView>,
     /// How many sessions there are of each status, listed here or not.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub(crate) counts: BTreeMap<Status, u64>,
     /// What to list on `before`, when more have ended than are here.
     pub(crate) next: Option<String>,

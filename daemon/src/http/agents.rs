@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
-use axum::extract::{Query, State};
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -16,23 +16,59 @@ use candor_core::status::Status;
 use candor_core::step::Answer;
 use candor_core::stop::StopKind;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Peer;
-use super::problem::{ApiError, Named};
-use super::sessions::{check_environment, load, resolve, settled, stop, view};
+use super::asked::{JsonBody, Named, Parameters};
+use super::openapi::OfSession;
+use super::problem::{ApiError, BODY, CHANGE, Problems, READ, SESSION, Set, Word, set};
+use super::sessions::{STOP, check_environment, load, resolve, settled, stop, view};
 use crate::api::{
     AnswerRequest, ApprovalView, BypassRequest, InputAnswer, InputReply, RequestView, SessionView,
     StopReply,
 };
 use crate::serve::{self, App, ContinueRequest, Refusal, absent};
 
+/// What a continuation can be refused with besides.
+const CONTINUE: Set = set(&[
+    Word::TooManySessions,
+    Word::NotDriven,
+    Word::NotContinued,
+    Word::AlreadyContinued,
+    Word::EndDecided,
+]);
+
+/// What a message can be refused with besides.
+pub(super) const INPUT: Set = set(&[
+    Word::NotDriven,
+    Word::NoInput,
+    Word::Ended,
+    Word::EndDecided,
+    Word::InputClosed,
+    Word::InputFull,
+]);
+
+/// Go on with an agent's session in a new one
+///
+/// One that lives is stopped first, unless the new one is a fork.
+#[utoipa::path(
+    post,
+    path = "/v1/sessions/{id}/continue",
+    operation_id = "continue_session",
+    tag = "sessions",
+    params(OfSession),
+    request_body = ContinueRequest,
+    responses(
+        (status = 201, description = "The new session, which is stored.", body = SessionView),
+        Problems<{ SESSION | CHANGE | BODY | CONTINUE }>
+    ),
+)]
 pub(super) async fn go_on(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
     Named(id): Named<String>,
-    request: Result<Json<ContinueRequest>, JsonRejection>,
+    JsonBody(request): JsonBody<ContinueRequest>,
 ) -> Result<Response, ApiError> {
-    let Json(request) = request?;
     check_environment(&request.environment)?;
     serve::check_prompt(&request.prompt).map_err(ApiError::bad_request)?;
     let id = resolve(&app, &id).await?;
@@ -45,6 +81,18 @@ pub(super) async fn go_on(
     }
 }
 
+/// Tell an interactive agent that no further message comes
+#[utoipa::path(
+    post,
+    path = "/v1/sessions/{id}/finish",
+    operation_id = "finish_session",
+    tag = "stopping",
+    params(OfSession),
+    responses(
+        (status = 200, description = "How the request was taken, and the session after it.", body = StopReply),
+        Problems<{ SESSION | CHANGE | STOP | set(&[Word::NotToBeFinished]) }>
+    ),
+)]
 pub(super) async fn finish(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
@@ -62,20 +110,38 @@ pub(super) async fn finish(
 }
 
 /// What `POST /v1/sessions/{id}/messages` can be asked for. The body is the text.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MessageParameters {
     /// Names the message. Sent again with the same name, it is given once.
+    #[param(value_type = String, format = Uuid)]
     message: MessageId,
 }
 
+/// Send an agent a message
+#[utoipa::path(
+    post,
+    path = "/v1/sessions/{id}/messages",
+    operation_id = "send_message",
+    tag = "input",
+    params(OfSession, MessageParameters),
+    request_body(
+        content((String = "text/plain"), (String = "application/octet-stream")),
+        description = "The text, in UTF-8.",
+    ),
+    responses(
+        (status = 200, description = "The message is kept, and reaches the session once.", body = InputReply),
+        Problems<{ SESSION | CHANGE | BODY | INPUT }>
+    ),
+)]
 pub(super) async fn send(
     State(app): State<Arc<App>>,
     Named(id): Named<String>,
-    parameters: Result<Query<MessageParameters>, QueryRejection>,
+    Parameters(parameters): Parameters<MessageParameters>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<InputReply>, ApiError> {
-    let Query(MessageParameters { message }) = parameters?;
+    let MessageParameters { message } = parameters;
     let body = body?;
     let text = std::str::from_utf8(&body)
         .map_err(|_| ApiError::bad_request("the message is not UTF-8: agents read text"))?;
@@ -100,7 +166,17 @@ pub(super) async fn send(
     }
 }
 
-/// Lists what all agents ask, oldest session first.
+/// List what all agents ask, oldest session first
+#[utoipa::path(
+    get,
+    path = "/v1/approvals",
+    operation_id = "list_approvals",
+    tag = "approvals",
+    responses(
+        (status = 200, description = "What is open.", body = Vec<ApprovalView>),
+        Problems<READ>
+    ),
+)]
 pub(super) async fn approvals(State(app): State<Arc<App>>) -> Json<Vec<ApprovalView>> {
     let mut open = Vec::new();
     for session in app.registry.live() {
@@ -116,13 +192,29 @@ pub(super) async fn approvals(State(app): State<Arc<App>>) -> Json<Vec<ApprovalV
     Json(open)
 }
 
+/// Answer what an agent asks
+#[utoipa::path(
+    post,
+    path = "/v1/sessions/{id}/requests/{number}",
+    operation_id = "answer_request",
+    tag = "approvals",
+    params(
+        OfSession,
+        ("number" = u32, Path, description = "The number of the request in its session."),
+    ),
+    request_body = AnswerRequest,
+    responses(
+        (status = 200, description = "The session after it.", body = SessionView),
+        Problems<{ SESSION | CHANGE | BODY | STOP | set(&[Word::RequestNotOpen]) }>
+    ),
+)]
 pub(super) async fn answer(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
     Named((id, number)): Named<(String, u32)>,
-    request: Result<Json<AnswerRequest>, JsonRejection>,
+    JsonBody(request): JsonBody<AnswerRequest>,
 ) -> Result<Json<SessionView>, ApiError> {
-    let Json(AnswerRequest { approved, digest, message }) = request?;
+    let AnswerRequest { approved, digest, message } = request;
     let id = resolve(&app, &id).await?;
     let session = load(&app, id).await?;
     let Some(request) = session.request(number) else {
@@ -157,13 +249,26 @@ pub(super) async fn answer(
     }
 }
 
+/// Let an agent do everything without asking, for a time
+#[utoipa::path(
+    post,
+    path = "/v1/sessions/{id}/bypass",
+    operation_id = "set_bypass",
+    tag = "approvals",
+    params(OfSession),
+    request_body = BypassRequest,
+    responses(
+        (status = 200, description = "The session after it.", body = SessionView),
+        Problems<{ SESSION | CHANGE | BODY | STOP | set(&[Word::EndDecided]) }>
+    ),
+)]
 pub(super) async fn bypass(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
     Named(id): Named<String>,
-    request: Result<Json<BypassRequest>, JsonRejection>,
+    JsonBody(request): JsonBody<BypassRequest>,
 ) -> Result<Json<SessionView>, ApiError> {
-    let Json(BypassRequest { for_ms }) = request?;
+    let BypassRequest { for_ms } = request;
     let id = resolve(&app, &id).await?;
     if !serve::asks(&load(&app, id).await?) {
         return Err(ApiError::bad_request(

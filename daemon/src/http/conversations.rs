@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use candor_adapters::sqlite::conversations::{
@@ -17,8 +16,11 @@ use candor_core::session::SessionId;
 use futures_util::stream;
 use serde::Deserialize;
 use tokio::time::Instant;
+use utoipa::IntoParams;
 
-use super::problem::{ApiError, Named};
+use super::asked::{Named, Parameters};
+use super::openapi::OfSession;
+use super::problem::{ApiError, Problems, SESSION};
 use super::sessions::resolve;
 use crate::api::{HitsView, MessageView, MessagesView, UsageView};
 use crate::serve::{App, printed_bytes};
@@ -34,7 +36,8 @@ const HITS: u32 = 20;
 const CATCH_UP_MS_MAX: u64 = 5_000;
 
 /// What `GET /v1/sessions/{id}/messages` can be asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MessageParameters {
     /// Only what comes after this one.
@@ -48,12 +51,27 @@ pub(super) struct MessageParameters {
     follow: bool,
 }
 
+/// Read a conversation, a page at a time or as it goes on
+#[utoipa::path(
+    get,
+    path = "/v1/sessions/{id}/messages",
+    operation_id = "get_messages",
+    tag = "output",
+    params(OfSession, MessageParameters),
+    responses(
+        (
+            status = 200, description = "A page, or with `follow` lines of `MessageView`.",
+            content((MessagesView = "application/json"), (MessageView = "application/x-ndjson")),
+        ),
+        Problems<SESSION>
+    ),
+)]
 pub(super) async fn messages(
     State(app): State<Arc<App>>,
     Named(id): Named<String>,
-    parameters: Result<Query<MessageParameters>, QueryRejection>,
+    Parameters(parameters): Parameters<MessageParameters>,
 ) -> Result<Response, ApiError> {
-    let Query(MessageParameters { after, last, limit, follow }) = parameters?;
+    let MessageParameters { after, last, limit, follow } = parameters;
     let limit = within("limit", limit.unwrap_or(PAGE_ITEMS), PAGE_ITEMS_MAX)?;
     if last.is_some() && (after.is_some() || follow) {
         return Err(ApiError::bad_request("`last` goes with neither `after` nor `follow`"));
@@ -72,6 +90,18 @@ pub(super) async fn messages(
     Ok(Json(MessagesView::new(page)).into_response())
 }
 
+/// Add up what a session has used
+#[utoipa::path(
+    get,
+    path = "/v1/sessions/{id}/usage",
+    operation_id = "get_usage",
+    tag = "output",
+    params(OfSession),
+    responses(
+        (status = 200, description = "What it has used.", body = UsageView),
+        Problems<SESSION>
+    ),
+)]
 pub(super) async fn usage(
     State(app): State<Arc<App>>,
     Named(id): Named<String>,
@@ -81,7 +111,8 @@ pub(super) async fn usage(
 }
 
 /// What `GET /v1/search` can be asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SearchParameters {
     /// What is looked for.
@@ -94,11 +125,23 @@ pub(super) struct SearchParameters {
     before: Option<u64>,
 }
 
+/// Search all conversations
+#[utoipa::path(
+    get,
+    path = "/v1/search",
+    operation_id = "search_messages",
+    tag = "output",
+    params(SearchParameters),
+    responses(
+        (status = 200, description = "What was found, the newest first.", body = HitsView),
+        Problems<SESSION>
+    ),
+)]
 pub(super) async fn search(
     State(app): State<Arc<App>>,
-    parameters: Result<Query<SearchParameters>, QueryRejection>,
+    Parameters(parameters): Parameters<SearchParameters>,
 ) -> Result<Json<HitsView>, ApiError> {
-    let Query(SearchParameters { q, session, limit, before }) = parameters?;
+    let SearchParameters { q, session, limit, before } = parameters;
     let query: conversations::Query = q
         .parse()
         .map_err(|error: conversations::QueryError| ApiError::bad_request(error.to_string()))?;

@@ -4,35 +4,54 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Query, State};
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use candor_core::ports::Message;
 use candor_core::session::MessageId;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
-use super::problem::{ApiError, Named};
+use super::agents::INPUT;
+use super::asked::{Named, Parameters};
+use super::openapi::OfSession;
+use super::problem::{ApiError, BODY, CHANGE, Problems, SESSION};
 use super::sessions::resolve;
 use crate::api::{InputAnswer, InputReply};
 use crate::serve::{App, absent, send as send_message};
 
 /// What `POST /v1/sessions/{id}/input` can be asked for. The body is what is written.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct InputParameters {
     /// Names the message. Sent again with the same name, it is written once.
+    #[param(value_type = String, format = Uuid)]
     message: MessageId,
     /// Closes the input behind it.
     #[serde(default)]
     end: bool,
 }
 
+/// Write to a session's standard input
+#[utoipa::path(
+    post,
+    path = "/v1/sessions/{id}/input",
+    operation_id = "send_input",
+    tag = "input",
+    params(OfSession, InputParameters),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses(
+        (status = 200, description = "The message is kept, and reaches the session once.", body = InputReply),
+        Problems<{ SESSION | CHANGE | BODY | INPUT }>
+    ),
+)]
 pub(super) async fn send(
     State(app): State<Arc<App>>,
     Named(id): Named<String>,
-    parameters: Result<Query<InputParameters>, QueryRejection>,
+    Parameters(parameters): Parameters<InputParameters>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<InputReply>, ApiError> {
-    let Query(InputParameters { message, end }) = parameters?;
+    let InputParameters { message, end } = parameters;
     let message = Message { id: message, bytes: body?.into(), is_last: end };
     let id = resolve(&app, &id).await?;
     match send_message(&app, id, &message).await {

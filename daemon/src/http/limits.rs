@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::problem::ApiError;
+use super::problem::{ApiError, Word};
 use crate::serve::App;
 
 /// Returns a place for a stream, which is to be held as long as it is open.
@@ -14,7 +14,8 @@ use crate::serve::App;
 /// `too_many_streams` when all places are taken.
 pub(super) fn stream(app: &App) -> Result<OwnedSemaphorePermit, ApiError> {
     Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
-        ApiError::too_many_streams(
+        ApiError::new(
+            Word::TooManyStreams,
             "too many streams are open: close one, or ask without following until one ends",
         )
     })

@@ -3,11 +3,15 @@
 //! It turns requests into calls of the registry and the store, and their answers into the shapes
 //! of [`crate::api`]. It decides nothing about sessions.
 
+#![expect(unused_qualifications, reason = "what utoipa makes of the descriptions has some")]
+
 mod agents;
+mod asked;
 mod conversations;
 mod events;
 mod input;
 mod limits;
+mod openapi;
 mod output;
 mod problem;
 mod server;
@@ -19,21 +23,26 @@ pub(crate) use server::Server;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, Query, State};
-use axum::routing::{get, post};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::{Extension, Json};
 use candor_adapters::sqlite::backups;
 use candor_core::ports::MESSAGE_BYTES_MAX;
 use candor_core::stop::Actor;
 use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
+use utoipa_axum::routes;
 
 use crate::api::{BackupView, DaemonView, time_text};
 use crate::serve::{App, Parting};
-use problem::ApiError;
+use asked::Parameters;
+use problem::{ApiError, CHANGE, Problems, READ, Word, set};
 
-/// Bytes of a request's body, at most. A launch carries the caller's whole environment.
-const BODY_BYTES_MAX: usize = 16 << 20;
+/// Bytes of a request's body, at most.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of the body of a launch, at most. It carries the caller's whole environment.
+const LAUNCH_BYTES_MAX: usize = 16 << 20;
 
 /// Who sent a request, as the kernel vouched for it.
 #[derive(Clone, Copy)]
@@ -47,43 +56,70 @@ impl Peer {
     }
 }
 
-fn router(app: Arc<App>) -> Router {
+/// Returns everything that can be asked, with its description: one list for both.
+fn routes() -> OpenApiRouter<Arc<App>> {
     let input_limit = DefaultBodyLimit::max(MESSAGE_BYTES_MAX);
-    Router::new()
-        .route("/v1/health", get(health))
-        .route("/v1/daemon", get(daemon))
-        .route("/v1/daemon/stop", post(stop_daemon))
-        .route("/v1/events", get(events::stream))
-        .route("/v1/snapshot", get(snapshot::snapshot))
-        .route("/v1/sessions", get(sessions::list).post(sessions::launch))
-        .route("/v1/sessions/{id}", get(sessions::get).delete(sessions::delete))
-        .route("/v1/sessions/{id}/interrupt", post(sessions::interrupt))
-        .route("/v1/sessions/{id}/kill", post(sessions::kill))
-        .route("/v1/sessions/{id}/continue", post(agents::go_on))
-        .route("/v1/sessions/{id}/finish", post(agents::finish))
-        .route(
-            "/v1/sessions/{id}/messages",
-            get(conversations::messages).merge(post(agents::send).layer(input_limit)),
-        )
-        .route("/v1/sessions/{id}/usage", get(conversations::usage))
-        .route("/v1/search", get(conversations::search))
-        .route("/v1/sessions/{id}/requests/{number}", post(agents::answer))
-        .route("/v1/sessions/{id}/bypass", post(agents::bypass))
-        .route("/v1/approvals", get(agents::approvals))
-        .route("/v1/sessions/{id}/input", post(input::send).layer(input_limit))
-        .route("/v1/sessions/{id}/wait", get(sessions::wait))
-        .route("/v1/sessions/{id}/timeline", get(sessions::timeline))
-        .route("/v1/sessions/{id}/output/{stream}", get(output::stream))
+    let launch_limit = DefaultBodyLimit::max(LAUNCH_BYTES_MAX);
+    OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(health))
+        .routes(routes!(daemon))
+        .routes(routes!(stop_daemon))
+        .routes(routes!(openapi::serve))
+        .routes(routes!(events::stream))
+        .routes(routes!(snapshot::snapshot))
+        .routes(routes!(sessions::list, sessions::launch).layer(launch_limit))
+        .routes(routes!(sessions::get, sessions::delete))
+        .routes(routes!(sessions::interrupt))
+        .routes(routes!(sessions::kill))
+        .routes(routes!(agents::go_on).layer(launch_limit))
+        .routes(routes!(agents::finish))
+        .routes(routes!(conversations::messages, agents::send).layer(input_limit))
+        .routes(routes!(conversations::usage))
+        .routes(routes!(conversations::search))
+        .routes(routes!(agents::answer))
+        .routes(routes!(agents::bypass))
+        .routes(routes!(agents::approvals))
+        .routes(routes!(input::send).layer(input_limit))
+        .routes(routes!(sessions::wait))
+        .routes(routes!(sessions::timeline))
+        .routes(routes!(output::stream))
+}
+
+fn router(app: Arc<App>) -> Router {
+    let (router, document) = routes().split_for_parts();
+    router
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(Extension(openapi::Text::new(document)))
         .with_state(app)
 }
 
+/// Ask whether the daemon answers
+#[utoipa::path(
+    get,
+    path = "/v1/health",
+    operation_id = "get_health",
+    tag = "daemon",
+    responses(
+        (status = 200, description = "`ok`", body = String, content_type = "text/plain")
+    ),
+)]
 async fn health() -> &'static str {
     "ok\n"
 }
 
+/// Look at the daemon
+#[utoipa::path(
+    get,
+    path = "/v1/daemon",
+    operation_id = "get_daemon",
+    tag = "daemon",
+    responses(
+        (status = 200, description = "The daemon.", body = DaemonView),
+        Problems<READ>
+    ),
+)]
 async fn daemon(State(app): State<Arc<App>>) -> Result<Json<DaemonView>, ApiError> {
     Ok(Json(DaemonView {
         pid: std::process::id(),
@@ -112,7 +148,8 @@ async fn last_backup(app: &App) -> Option<BackupView> {
 }
 
 /// What `POST /v1/daemon/stop` can be asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct StopParameters {
     /// Stop all sessions first.
@@ -120,13 +157,25 @@ struct StopParameters {
     sessions: bool,
 }
 
-/// Asks the daemon to leave. The answer comes before it has; the closed socket says that it has.
+/// Ask the daemon to leave
+///
+/// The answer comes before it has; the closed socket says that it has.
+#[utoipa::path(
+    post,
+    path = "/v1/daemon/stop",
+    tag = "daemon",
+    params(StopParameters),
+    responses(
+        (status = 200, description = "It leaves.", body = String, content_type = "text/plain"),
+        Problems<{ READ | CHANGE | set(&[Word::LeavesSessions]) }>
+    ),
+)]
 async fn stop_daemon(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
-    parameters: Result<Query<StopParameters>, QueryRejection>,
+    Parameters(parameters): Parameters<StopParameters>,
 ) -> Result<&'static str, ApiError> {
-    let Query(StopParameters { sessions }) = parameters?;
+    let StopParameters { sessions } = parameters;
     let parting = if sessions { Parting::StopsSessions } else { Parting::LeavesSessions };
     app.shutdown.ask(peer.actor(), parting)?;
     Ok("stopping\n")

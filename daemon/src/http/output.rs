@@ -8,8 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use candor_adapters::process::{Chunk, Follower, OUTPUT_CHUNK_BYTES_MAX, OutputReader, Stream};
@@ -17,8 +16,11 @@ use candor_core::session::SessionId;
 use futures_util::stream;
 use serde::Deserialize;
 use tokio::sync::watch;
+use utoipa::IntoParams;
 
-use super::problem::{ApiError, Named};
+use super::asked::{Named, Parameters};
+use super::openapi::OfSession;
+use super::problem::{ApiError, CHANGE, Problems, SESSION};
 use super::sessions::{load, resolve};
 use crate::api::OUTPUT_OFFSET;
 use crate::serve::{App, Snapshot, absent};
@@ -27,7 +29,8 @@ use crate::serve::{App, Snapshot, absent};
 const STEPS_MAX: u32 = 8;
 
 /// What `GET /v1/sessions/{id}/output/{stream}` can be asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OutputParameters {
     /// Bytes to leave out at the beginning.
@@ -51,12 +54,32 @@ struct Tail {
     output: Option<(OutputReader, Follower)>,
 }
 
+/// Read a session's output from an offset, and as it comes
+#[utoipa::path(
+    get,
+    path = "/v1/sessions/{id}/output/{stream}",
+    operation_id = "get_output",
+    tag = "output",
+    params(
+        OfSession,
+        ("stream" = String, Path, description = "`stdout` or `stderr`."),
+        OutputParameters,
+    ),
+    responses(
+        (
+            status = 200, description = "Bytes of the output that are neighbours.",
+            body = Vec<u8>, content_type = "application/octet-stream",
+            headers(("candor-output-offset" = u64, description = "The offset of the first byte.")),
+        ),
+        Problems<{ SESSION | CHANGE }>
+    ),
+)]
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
     Named((id, stream)): Named<(String, String)>,
-    parameters: Result<Query<OutputParameters>, QueryRejection>,
+    Parameters(parameters): Parameters<OutputParameters>,
 ) -> Result<Response, ApiError> {
-    let Query(OutputParameters { offset, follow }) = parameters?;
+    let OutputParameters { offset, follow } = parameters;
     let stream = Stream::ALL
         .into_iter()
         .find(|known| known.as_str() == stream)

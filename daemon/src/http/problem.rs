@@ -1,86 +1,101 @@
 //! Errors as `application/problem+json`: a stable type, and a sentence that says what to do.
 
+mod word;
+
+use std::collections::BTreeMap;
 use std::io;
 
-use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequestParts, Path};
-use axum::http::request::Parts;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use candor_core::ports::{MESSAGE_BYTES_MAX, ReadError};
-use serde::de::DeserializeOwned;
+use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Type};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, response};
+use utoipa::{IntoResponses, ToSchema as _};
 
 use crate::api::Problem;
 use crate::serve::Refusal;
 
+pub(super) use word::{BODY, CHANGE, READ, SESSION, Set, Word, set};
+
+/// What stands between two words in the name of an answer that may bear either.
+const WORD_END: &str = ".";
+
+/// The content type of every error.
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+
 /// An error that a client is told.
 #[derive(Debug)]
 pub(super) struct ApiError {
-    status: StatusCode,
-    /// The stable word that clients tell errors apart by.
-    kind: &'static str,
+    word: Word,
+    /// A sentence that says what to do.
     detail: String,
 }
 
 impl ApiError {
+    pub(super) fn new(word: Word, detail: impl Into<String>) -> Self {
+        Self { word, detail: detail.into() }
+    }
+
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, kind: "bad_request", detail: detail.into() }
+        Self::new(Word::BadRequest, detail)
     }
 
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::NOT_FOUND, kind: "not_found", detail: detail.into() }
+        Self::new(Word::NotFound, detail)
     }
 
     pub(super) fn ambiguous(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::CONFLICT, kind: "ambiguous_id", detail: detail.into() }
-    }
-
-    pub(super) fn too_many_streams(detail: impl Into<String>) -> Self {
-        let (status, kind) = (StatusCode::TOO_MANY_REQUESTS, "too_many_streams");
-        Self { status, kind, detail: detail.into() }
+        Self::new(Word::AmbiguousId, detail)
     }
 
     pub(super) fn internal(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, kind: "internal", detail: detail.into() }
+        Self::new(Word::Internal, detail)
     }
-}
 
-impl ApiError {
+    /// Says why a body was not taken. `if_too_large` is what is said if it has too many bytes.
+    pub(super) fn of_body(rejection: &BytesRejection, if_too_large: String) -> Self {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            return Self::new(Word::TooLarge, if_too_large);
+        }
+        Self::bad_request(format!("the body did not come whole: {rejection}"))
+    }
+
     /// Says whether what was asked for is gone since it was removed.
     pub(super) fn is_about_removal(&self) -> bool {
-        self.status == StatusCode::GONE
+        self.word == Word::Removed
     }
 }
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
-        let (status, kind) = match &refusal {
-            Refusal::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
-            Refusal::LeavesSessions => (StatusCode::CONFLICT, "leaves_sessions"),
-            Refusal::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too_many_sessions"),
-            Refusal::StoreUnavailable(_) => (StatusCode::INSUFFICIENT_STORAGE, "store_unavailable"),
-            Refusal::InDoubt(_) => (StatusCode::SERVICE_UNAVAILABLE, "in_doubt"),
-            Refusal::Bug(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-            Refusal::Damaged { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "damaged"),
-            Refusal::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
-            Refusal::Removed { .. } => (StatusCode::GONE, "removed"),
-            Refusal::Live { .. } => (StatusCode::CONFLICT, "live"),
-            Refusal::Awaited { .. } => (StatusCode::CONFLICT, "awaited"),
-            Refusal::FilesLeft { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "files_left"),
-            Refusal::NotDriven(_) => (StatusCode::CONFLICT, "not_driven"),
-            Refusal::RequestNotOpen { .. } => (StatusCode::CONFLICT, "request_not_open"),
-            Refusal::NotContinued { .. } => (StatusCode::CONFLICT, "not_continued"),
-            Refusal::AlreadyContinued { .. } => (StatusCode::CONFLICT, "already_continued"),
-            Refusal::NotToBeFinished(_) => (StatusCode::CONFLICT, "not_to_be_finished"),
-            Refusal::EndDecided(_) => (StatusCode::CONFLICT, "end_decided"),
-            Refusal::BadOrder(_) => (StatusCode::BAD_REQUEST, "bad_request"),
-            Refusal::NoInput(_) => (StatusCode::CONFLICT, "no_input"),
-            Refusal::Ended { .. } => (StatusCode::CONFLICT, "ended"),
-            Refusal::InputClosed(_) => (StatusCode::CONFLICT, "input_closed"),
-            Refusal::InputFull(_) => (StatusCode::TOO_MANY_REQUESTS, "input_full"),
-            Refusal::MessageInDoubt(_) => (StatusCode::SERVICE_UNAVAILABLE, "in_doubt"),
+        let word = match &refusal {
+            Refusal::Stopping => Word::Stopping,
+            Refusal::LeavesSessions => Word::LeavesSessions,
+            Refusal::TooMany => Word::TooManySessions,
+            Refusal::StoreUnavailable(_) => Word::StoreUnavailable,
+            Refusal::InDoubt(_) => Word::InDoubt,
+            Refusal::Bug(_) => Word::Internal,
+            Refusal::Damaged { .. } => Word::Damaged,
+            Refusal::Unknown(_) => Word::NotFound,
+            Refusal::Removed { .. } => Word::Removed,
+            Refusal::Live { .. } => Word::Live,
+            Refusal::Awaited { .. } => Word::Awaited,
+            Refusal::FilesLeft { .. } => Word::FilesLeft,
+            Refusal::NotDriven(_) => Word::NotDriven,
+            Refusal::RequestNotOpen { .. } => Word::RequestNotOpen,
+            Refusal::NotContinued { .. } => Word::NotContinued,
+            Refusal::AlreadyContinued { .. } => Word::AlreadyContinued,
+            Refusal::NotToBeFinished(_) => Word::NotToBeFinished,
+            Refusal::EndDecided(_) => Word::EndDecided,
+            Refusal::BadOrder(_) => Word::BadRequest,
+            Refusal::NoInput(_) => Word::NoInput,
+            Refusal::Ended { .. } => Word::Ended,
+            Refusal::InputClosed(_) => Word::InputClosed,
+            Refusal::InputFull(_) => Word::InputFull,
+            Refusal::MessageInDoubt(_) => Word::InDoubt,
         };
-        Self { status, kind, detail: refusal.to_string() }
+        Self::new(word, refusal.to_string())
     }
 }
 
@@ -97,72 +112,76 @@ impl From<io::Error> for ApiError {
     }
 }
 
-impl From<JsonRejection> for ApiError {
-    fn from(rejection: JsonRejection) -> Self {
-        let status = rejection.status();
-        let kind =
-            if status == StatusCode::PAYLOAD_TOO_LARGE { "too_large" } else { "bad_request" };
-        Self { status, kind, detail: rejection.body_text() }
-    }
-}
-
+/// What is said of a body that is a message.
 impl From<BytesRejection> for ApiError {
     fn from(rejection: BytesRejection) -> Self {
-        let status = rejection.status();
-        if status != StatusCode::PAYLOAD_TOO_LARGE {
-            return Self { status, kind: "bad_request", detail: rejection.body_text() };
-        }
         let detail =
             format!("a message has at most {MESSAGE_BYTES_MAX} bytes: send it in several pieces");
-        Self { status, kind: "too_large", detail }
-    }
-}
-
-impl From<PathRejection> for ApiError {
-    fn from(rejection: PathRejection) -> Self {
-        Self::bad_request(rejection.body_text())
-    }
-}
-
-impl From<QueryRejection> for ApiError {
-    fn from(rejection: QueryRejection) -> Self {
-        Self::bad_request(rejection.body_text())
+        Self::of_body(&rejection, detail)
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let status = self.word.status();
         let problem = Problem {
-            kind: format!("urn:candor:problem:{}", self.kind),
-            title: self.kind.replace('_', " "),
-            status: self.status.as_u16(),
+            kind: self.word.address(),
+            title: self.word.as_str().replace('_', " "),
+            status: status.as_u16(),
             detail: self.detail,
         };
         let body = serde_json::to_string(&problem).unwrap_or_default();
-        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        (status, [(header::CONTENT_TYPE, PROBLEM_JSON)], body).into_response()
     }
 }
 
-/// The parts of an address that have a name, or an error in the form of all others.
-pub(super) struct Named<T>(pub(super) T);
+/// The problems that an operation can be answered, as the API's document has them.
+pub(super) struct Problems<const SET: Set>;
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Path(named) = Path::from_request_parts(parts, state).await?;
-        Ok(Self(named))
+impl<const SET: Set> IntoResponses for Problems<SET> {
+    fn responses() -> BTreeMap<String, RefOr<response::Response>> {
+        let mut by_status: BTreeMap<u16, Vec<Word>> = BTreeMap::new();
+        for word in Word::ALL.iter().filter(|word| word.is_in(SET)) {
+            by_status.entry(word.status().as_u16()).or_default().push(*word);
+        }
+        let told = |(status, words): (u16, Vec<Word>)| {
+            (status.to_string(), Ref::from_response_name(name_of(&words)).into())
+        };
+        by_status.into_iter().map(told).collect()
     }
+}
+
+/// Returns the name of the answer that bears one of some words, and, of such a name, that answer.
+fn name_of(words: &[Word]) -> String {
+    words.iter().map(|word| word.as_str()).collect::<Vec<_>>().join(WORD_END)
+}
+
+pub(super) fn response_of(name: &str) -> response::Response {
+    let is_named = |word: &&Word| name.split(WORD_END).any(|text| text == word.as_str());
+    let words: Vec<Word> = Word::ALL.iter().filter(is_named).copied().collect();
+    let meanings: Vec<String> =
+        words.iter().map(|word| format!("`{}`: {}", word.as_str(), word.meaning())).collect();
+    let kind = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words.iter().map(|word| word.address())));
+    let schema = AllOfBuilder::new()
+        .item(Ref::from_schema_name(Problem::name()))
+        .item(ObjectBuilder::new().property("type", kind));
+    ResponseBuilder::new()
+        .description(meanings.join("\n\n"))
+        .content(PROBLEM_JSON, ContentBuilder::new().schema(Some(schema)).build())
+        .build()
 }
 
 pub(super) async fn wrong_method() -> ApiError {
-    ApiError {
-        status: StatusCode::METHOD_NOT_ALLOWED,
-        kind: "method_not_allowed",
-        detail: "there is such an address, but not for this method".to_owned(),
-    }
+    ApiError::new(
+        Word::MethodNotAllowed,
+        "there is such an address, but not for this method: `Allow` lists those that there are",
+    )
 }
 
 pub(super) async fn no_such_route() -> ApiError {
-    ApiError::not_found("there is no such address in this version of Candor")
+    ApiError::not_found(
+        "there is no such address in this version of Candor: GET /v1/openapi.json lists them",
+    )
 }

@@ -4,8 +4,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -22,8 +21,11 @@ use candor_core::time::Timestamp;
 use candor_core::verdict::SuccessCodes;
 use serde::Deserialize;
 use tokio::sync::watch;
+use utoipa::IntoParams;
 
-use super::problem::{ApiError, Named};
+use super::asked::{JsonBody, Named, Parameters};
+use super::openapi::OfSession;
+use super::problem::{ApiError, BODY, CHANGE, Problems, READ, SESSION, Set, Word, set};
 use super::{Peer, agents};
 use crate::api::{LaunchRequest, RemovalView, SessionView, StopAnswer, StopReply};
 use crate::serve::{self, App, Refusal, Snapshot, absent, plan, remove, would_remove};
@@ -41,12 +43,29 @@ const LIST_LIMIT_MAX: u32 = 100_000;
 /// Ids that an ambiguous prefix is answered with, at most.
 const CANDIDATES_MAX: usize = 5;
 
+/// What a request to stop can be refused with besides.
+pub(super) const STOP: Set = set(&[Word::NotDriven]);
+
+/// Launch a session
+///
+/// The answer comes when it is known whether its process came up, or after 2 s. A process that could not
+/// be started is a session as well, of status `failed`, that says why.
+#[utoipa::path(
+    post,
+    path = "/v1/sessions",
+    operation_id = "launch_session",
+    tag = "sessions",
+    request_body = LaunchRequest,
+    responses(
+        (status = 201, description = "The session, which is stored.", body = SessionView),
+        Problems<{ READ | CHANGE | BODY | set(&[Word::TooManySessions]) }>
+    ),
+)]
 pub(super) async fn launch(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
-    request: Result<Json<LaunchRequest>, JsonRejection>,
+    JsonBody(request): JsonBody<LaunchRequest>,
 ) -> Result<Response, ApiError> {
-    let Json(request) = request?;
     let id = app.ids.session_id();
     let bypass_ms = request.agent.as_ref().and_then(|agent| agent.bypass_ms);
     let (spec, environment) = accept(id, request)?;
@@ -140,24 +159,39 @@ pub(super) fn check_environment(environment: &[(ByteString, ByteString)]) -> Res
 }
 
 /// What `GET /v1/sessions` can be asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParameters {
     /// Words of statuses, separated by commas; none means all.
     #[serde(default)]
     status: String,
     /// Only sessions that had ended by then, in RFC 3339.
+    #[param(value_type = Option<String>, format = DateTime)]
     ended_by: Option<Timestamp>,
     /// Only sessions that are older than this one: the last of the page before.
+    #[param(value_type = Option<String>, format = Uuid)]
     before: Option<SessionId>,
     limit: Option<u32>,
 }
 
+/// List sessions, newest first
+#[utoipa::path(
+    get,
+    path = "/v1/sessions",
+    operation_id = "list_sessions",
+    tag = "sessions",
+    params(ListParameters),
+    responses(
+        (status = 200, description = "The sessions, newest first.", body = Vec<SessionView>),
+        Problems<READ>
+    ),
+)]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    parameters: Result<Query<ListParameters>, QueryRejection>,
+    Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Json<Vec<SessionView>>, ApiError> {
-    let Query(ListParameters { status, ended_by, before, limit }) = parameters?;
+    let ListParameters { status, ended_by, before, limit } = parameters;
     let statuses = status
         .split(',')
         .filter(|word| !word.is_empty())
@@ -176,6 +210,18 @@ pub(super) async fn list(
     Ok(Json(listed.sessions.iter().map(|stored| view(&app, &stored.session)).collect()))
 }
 
+/// Look at a session
+#[utoipa::path(
+    get,
+    path = "/v1/sessions/{id}",
+    operation_id = "get_session",
+    tag = "sessions",
+    params(OfSession),
+    responses(
+        (status = 200, description = "The session.", body = SessionView),
+        Problems<SESSION>
+    ),
+)]
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     Named(id): Named<String>,
@@ -186,7 +232,8 @@ pub(super) async fn get(
 }
 
 /// What `DELETE /v1/sessions/{id}` can be asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeleteParameters {
     /// Only tell what would be removed.
@@ -194,13 +241,25 @@ pub(super) struct DeleteParameters {
     dry_run: bool,
 }
 
+/// Remove a session that has ended, with all that is kept of it
+#[utoipa::path(
+    delete,
+    path = "/v1/sessions/{id}",
+    operation_id = "remove_session",
+    tag = "sessions",
+    params(OfSession, DeleteParameters),
+    responses(
+        (status = 200, description = "What was removed, or would be.", body = RemovalView),
+        Problems<{ SESSION | CHANGE | set(&[Word::Live, Word::Awaited, Word::FilesLeft]) }>
+    ),
+)]
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
     Named(id): Named<String>,
-    parameters: Result<Query<DeleteParameters>, QueryRejection>,
+    Parameters(parameters): Parameters<DeleteParameters>,
 ) -> Result<Json<RemovalView>, ApiError> {
-    let Query(DeleteParameters { dry_run }) = parameters?;
+    let DeleteParameters { dry_run } = parameters;
     let id = resolve(&app, &id).await?;
     let bytes = if dry_run {
         would_remove(&app, id).await?
@@ -212,6 +271,18 @@ pub(super) async fn delete(
     Ok(Json(RemovalView { session: id.to_string(), bytes, dry_run }))
 }
 
+/// Ask a session to end
+#[utoipa::path(
+    post,
+    path = "/v1/sessions/{id}/interrupt",
+    operation_id = "interrupt_session",
+    tag = "stopping",
+    params(OfSession),
+    responses(
+        (status = 200, description = "How the request was taken, and the session after it.", body = StopReply),
+        Problems<{ SESSION | CHANGE | STOP }>
+    ),
+)]
 pub(super) async fn interrupt(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
@@ -220,6 +291,18 @@ pub(super) async fn interrupt(
     stop(&app, peer, &id, StopKind::Interrupt).await
 }
 
+/// Kill a session
+#[utoipa::path(
+    post,
+    path = "/v1/sessions/{id}/kill",
+    operation_id = "kill_session",
+    tag = "stopping",
+    params(OfSession),
+    responses(
+        (status = 200, description = "How the request was taken, and the session after it.", body = StopReply),
+        Problems<{ SESSION | CHANGE | STOP }>
+    ),
+)]
 pub(super) async fn kill(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
@@ -251,6 +334,18 @@ pub(super) async fn stop(
     Ok(Json(StopReply { answer, already, session: view(app, &session) }))
 }
 
+/// Wait until a session has ended
+#[utoipa::path(
+    get,
+    path = "/v1/sessions/{id}/wait",
+    operation_id = "wait_for_session",
+    tag = "sessions",
+    params(OfSession),
+    responses(
+        (status = 200, description = "The session, which has ended.", body = SessionView),
+        Problems<{ SESSION | CHANGE }>
+    ),
+)]
 pub(super) async fn wait(
     State(app): State<Arc<App>>,
     Named(id): Named<String>,
@@ -262,7 +357,21 @@ pub(super) async fn wait(
     }
 }
 
-/// The flight recording: everything that the session's protocol was handed, a line of JSON each.
+/// Read the flight recording: everything that the session's protocol was handed
+#[utoipa::path(
+    get,
+    path = "/v1/sessions/{id}/timeline",
+    operation_id = "get_timeline",
+    tag = "output",
+    params(OfSession),
+    responses(
+        (
+            status = 200, description = "Lines of JSON.",
+            body = String, content_type = "application/x-ndjson",
+        ),
+        Problems<SESSION>
+    ),
+)]
 pub(super) async fn timeline(
     State(app): State<Arc<App>>,
     Named(id): Named<String>,

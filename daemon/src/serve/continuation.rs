@@ -12,12 +12,14 @@ use candor_core::stop::{Actor, Graces};
 use candor_core::supervisor::{Birth, Start};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use super::agents::{AgentRequest, Planned, plan};
 use super::{App, Refusal, Snapshot};
+use crate::api::schema;
 
 /// What is wanted of a session that goes on with another. What is left out is as it was there.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ContinueRequest {
     pub(crate) title: Option<String>,
@@ -26,11 +28,14 @@ pub(crate) struct ContinueRequest {
     #[serde(default)]
     pub(crate) fork: bool,
     /// Names and values. They are handed to the process, and never stored.
+    #[schema(value_type = Vec<schema::Variable>)]
     pub(crate) environment: Vec<(ByteString, ByteString)>,
     pub(crate) umask: u32,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "schema::graces")]
+    #[schema(value_type = Option<schema::Graces>)]
     pub(crate) graces: Option<Graces>,
     #[serde(default)]
+    #[schema(value_type = Option<schema::ByteString>)]
     pub(crate) program: Option<ByteString>,
     #[serde(default)]
     pub(crate) model: Option<String>,

@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 use crate::support::wire::{answer, ask, connect};
 use crate::support::{Place, agent, assert_time, user};
 
-/// Bytes of a request's body, at most.
+/// Bytes of the body of a launch, at most.
 const BODY_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of any other body, at most.
+const OTHER_BYTES_MAX: usize = 1 << 20;
 
 /// Returns a place with a daemon in it, and its home.
 fn served() -> (Place, PathBuf) {
@@ -90,8 +93,43 @@ fn a_wrong_method_is_405() {
         ("PUT", "/v1/events"),
         ("GET", "/v1/sessions/abc/interrupt"),
     ] {
-        ask(&home, method, path, b"").assert_problem(405, "method_not_allowed");
+        let reply = ask(&home, method, path, b"");
+        reply.assert_problem(405, "method_not_allowed");
+        assert!(reply.head.contains("\r\nallow: "), "{reply:?}");
     }
+    for method in ["OPTIONS", "TRACE", "PATCH", "BREW"] {
+        let reply = ask(&home, method, "/v1/sessions", b"");
+        reply.assert_problem(405, "method_not_allowed");
+        assert!(reply.head.contains("\r\nallow: get,head,post\r\n"), "{reply:?}");
+    }
+    let head = ask(&home, "HEAD", "/v1/sessions", b"");
+    assert_eq!((head.status, head.body.len()), (200, 0), "{head:?}");
+}
+
+#[test]
+fn the_document_is_served_as_it_is_kept() {
+    let (_place, home) = served();
+    let reply = ask(&home, "GET", "/v1/openapi.json", b"");
+    assert!(reply.head.contains("\r\ncontent-type: application/json\r\n"), "{reply:?}");
+    assert_eq!(String::from_utf8_lossy(&reply.body), include_str!("../../../docs/openapi.json"));
+}
+
+#[test]
+fn a_body_of_another_type_is_415() {
+    let (place, home) = served();
+    let body = launch(&["true"]).to_string();
+    for kind in ["", "content-type: text/plain\r\n", "content-type: application/octet-stream\r\n"] {
+        let mut stream = connect(&home);
+        let request = format!(
+            "POST /v1/sessions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{kind}\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let detail = answer(stream).assert_problem(415, "unsupported_media_type");
+        assert!(detail.contains("application/json"), "{detail}");
+    }
+    assert_eq!(place.sessions().len(), 0);
 }
 
 #[test]
@@ -108,7 +146,7 @@ fn a_body_that_is_wrong_is_refused_before_anything_is_stored() {
         ("nonsense".to_owned(), "expected"),
         ("{}".to_owned(), "missing field"),
         ("[]".to_owned(), "expected"),
-        (deep, "expected"),
+        (deep, "64 levels"),
         (changed("surprise", json!(1)), "surprise"),
         (changed("command", json!([])), "name a program"),
         (changed("command", json!([""])), "name a program"),
@@ -123,10 +161,13 @@ fn a_body_that_is_wrong_is_refused_before_anything_is_stored() {
         (changed("timeout_ms", json!(0)), "time limit of 0"),
         (changed("timeout_ms", json!(-1)), "-1"),
         (changed("success_codes", json!([256])), "256"),
+        (changed("graces", json!({"interrupt_ms": 1, "surprise": 1})), "surprise"),
+        (changed("agent", json!({"kind": "claude", "prompt": "x", "surprise": 1})), "surprise"),
+        (launch(&["true"]).to_string() + "{}", "trailing"),
+        ("\u{feff}{}".to_owned(), "expected"),
     ] {
         let reply = ask(&home, "POST", "/v1/sessions", body.as_bytes());
-        let status = if reply.status == 422 { 422 } else { 400 };
-        let detail = reply.assert_problem(status, "bad_request");
+        let detail = reply.assert_problem(400, "bad_request");
         assert!(detail.contains(because), "{because:?} is not in {detail:?}");
     }
     for path in [
@@ -159,6 +200,12 @@ fn a_body_that_is_too_large_is_413() {
         }
     }
     answer(stream).assert_problem(413, "too_large");
+    // Nothing but a launch has so much to say.
+    let id = place.launch(agent(["--print", "x"]));
+    let path = format!("/v1/sessions/{id}/bypass");
+    let reply = ask(&home, "POST", &path, &vec![b' '; OTHER_BYTES_MAX + 1]);
+    reply.assert_problem(413, "too_large");
+    ask(&home, "POST", &path, &vec![b' '; OTHER_BYTES_MAX]).assert_problem(400, "bad_request");
     place.run(["run", "--", "true"]).expect(0);
 }
 

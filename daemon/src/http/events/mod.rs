@@ -7,8 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use candor_core::event::Seq;
@@ -16,13 +15,15 @@ use candor_core::ports::ReadError;
 use candor_core::status::Status;
 use futures_util::stream;
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use self::format::Format;
 use self::reader::{Filter, Reader};
+use super::asked::Parameters;
 use super::limits;
-use super::problem::ApiError;
+use super::problem::{ApiError, Problems, SESSION, Word, set};
 use super::sessions::resolve;
-use crate::api::EventKind;
+use crate::api::{EventKind, LogLine};
 use crate::serve::App;
 
 /// The header by which a client of server-sent events says where it stopped.
@@ -31,7 +32,8 @@ use crate::serve::App;
 const LAST_EVENT_ID: &str = "last-event-id";
 
 /// What `GET /v1/events` can be asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventParameters {
     /// Only events after this place.
@@ -45,7 +47,10 @@ pub(super) struct EventParameters {
     /// Only events of these types, separated by commas.
     #[serde(default, rename = "type")]
     kind: String,
-    /// What comes with each event.
+    /// What comes with each event: with `session` each has a field of that name, which is the session
+    /// as it was when the event was read, at the event's revision or a later one, and null when it was
+    /// removed.
+    #[param(inline)]
     view: Option<View>,
     /// Go on with what comes. Server-sent events always do.
     #[serde(default)]
@@ -53,19 +58,46 @@ pub(super) struct EventParameters {
 }
 
 /// What comes with each event.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum View {
     /// The session that it is of.
     Session,
 }
 
+/// Read the event log, and what comes after it
+///
+/// As lines of JSON, or, for `Accept: text/event-stream`, as server-sent events: the `id` is the
+/// event's `seq`, the `event` its `type` (or `reset`), the `data` the same JSON. These go on with what
+/// comes until the daemon leaves, which a last `event: bye` tells.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    operation_id = "get_events",
+    tag = "events",
+    params(
+        EventParameters,
+        (
+            "Last-Event-ID" = Option<u64>, Header,
+            description = "Only server-sent events after this place; it counts for more than `after`.",
+        ),
+    ),
+    responses(
+        (
+            status = 200, description = "The events in their order.",
+            content(
+                (LogLine = "application/x-ndjson"),
+                (String = "text/event-stream"),
+            ),
+        ),
+        Problems<{ SESSION | set(&[Word::TooManyStreams]) }>
+    ),
+)]
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    parameters: Result<Query<EventParameters>, QueryRejection>,
+    Parameters(asked): Parameters<EventParameters>,
 ) -> Result<Response, ApiError> {
-    let Query(asked) = parameters?;
     let format = Format::wanted(&headers);
     let after = match format {
         Format::Lines => asked.after,

@@ -11,9 +11,12 @@ use candor_core::bytes::ByteString;
 use candor_core::ports::MESSAGE_BYTES_MAX;
 use candor_core::session::SessionId;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::schema;
 
 /// What is wanted of an agent.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AgentRequest {
     /// The word for it, such as `claude`.
@@ -21,6 +24,7 @@ pub(crate) struct AgentRequest {
     /// What it is to do first.
     pub(crate) prompt: String,
     /// The program to run, instead of the one in the `PATH` of the environment.
+    #[schema(value_type = Option<schema::ByteString>)]
     pub(crate) program: Option<ByteString>,
     #[serde(default)]
     pub(crate) model: Option<String>,
@@ -32,11 +36,13 @@ pub(crate) struct AgentRequest {
     pub(crate) interactive: bool,
     /// How long it waits for a message before it is finished, in milliseconds.
     #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 1)]
     pub(crate) idle_ms: Option<NonZeroU32>,
     /// For how long everything passes without asking, in milliseconds from the launch.
     #[serde(default)]
     pub(crate) bypass_ms: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "schema::permissions")]
+    #[schema(value_type = schema::Permissions)]
     pub(crate) permissions: Permissions,
 }
 
