@@ -22,6 +22,7 @@ mod launch;
 mod removal;
 pub(crate) mod schema;
 mod stream;
+pub(crate) mod web;
 
 pub(crate) use agent::{
     AgentView, AnswerRequest, ApprovalView, BypassRequest, RequestView, dollars,

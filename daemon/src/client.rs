@@ -166,6 +166,16 @@ impl Client {
         collect(response).await.map(drop)
     }
 
+    /// Sends a request that removes something, whose answer is of no interest but that it worked.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub(crate) async fn remove(&self, path: &str) -> Result<(), ClientError> {
+        let response = self.send(Method::DELETE, path, Bytes::new()).await?;
+        collect(response).await.map(drop)
+    }
+
     /// Sends a request and returns the answer's bytes as they come.
     ///
     /// # Errors

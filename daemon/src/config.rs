@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use candor_adapters::process::OutputQuota;
@@ -27,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) output_quota: Option<OutputQuota>,
     /// The programs of agents that are not in the `PATH`, such as `claude = "/opt/claude/bin/claude"`.
     pub(crate) agents: BTreeMap<String, PathBuf>,
+    /// How browsers reach it.
+    pub(crate) web: WebConfig,
     /// What the daemon logs, such as `"info"` or `"debug"`.
     pub(crate) log: Option<String>,
 }
@@ -38,9 +41,19 @@ impl Default for Config {
             timeout: None,
             output_quota: default_quota(),
             agents: BTreeMap::new(),
+            web: WebConfig::default(),
             log: None,
         }
     }
+}
+
+/// What can be set of how browsers reach the daemon.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct WebConfig {
+    /// Where it listens from its start, such as `"127.0.0.1:7077"`; port 0 takes that of last time.
+    #[serde(deserialize_with = "loopback")]
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 /// Why the settings cannot be used.
@@ -70,6 +83,19 @@ impl Config {
         };
         toml::from_str(&text)
             .map_err(|source| ConfigError::Wrong { path, source: Box::new(source) })
+    }
+}
+
+fn loopback<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    const OWN: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+
+    let text = String::deserialize(deserializer)?;
+    match text.parse::<SocketAddr>() {
+        Ok(at) if OWN.contains(&at.ip()) => Ok(Some(at)),
+        Ok(_) | Err(_) => Err(de::Error::custom(format!(
+            "{text:?} is not an address that Candor listens on: give 127.0.0.1 or [::1] with a port, \
+             such as \"127.0.0.1:7077\", and reach it from elsewhere through `ssh -L`"
+        ))),
     }
 }
 

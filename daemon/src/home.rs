@@ -145,6 +145,11 @@ impl Home {
         self.folder.join(Self::BACKUPS)
     }
 
+    /// Where logins are kept.
+    pub(crate) fn logins(&self) -> PathBuf {
+        self.folder.join("logins.json")
+    }
+
     pub(crate) fn log(&self) -> PathBuf {
         self.folder.join("daemon.log")
     }

@@ -1,8 +1,10 @@
 //! The words of the command line.
 
 mod agents;
+mod web;
 
 pub(super) use agents::{AgentOptions, AgentRun, Approvals, Bypass, Continue, Decide};
+pub(super) use web::TokenVerb;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -83,6 +85,22 @@ pub(super) enum Verb {
         /// The session: its id, or a unique beginning of it
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
+    },
+    /// Opens the page in your browser
+    ///
+    /// The daemon begins to listen on the loopback interface for it. The address holds a code that logs
+    /// one browser in, within a minute.
+    Open {
+        /// Prints the address instead
+        #[arg(long)]
+        print: bool,
+    },
+    /// Logs all browsers out
+    Logout,
+    /// Makes, lists and takes back tokens for scripts that come over TCP
+    Token {
+        #[command(subcommand)]
+        verb: TokenVerb,
     },
     /// Runs, starts, looks at and stops the daemon
     Daemon {

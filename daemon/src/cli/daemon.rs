@@ -79,7 +79,7 @@ fn run(ground: Ground, announce: impl FnOnce()) -> Result<(), (u8, String)> {
     let config = Config::read().map_err(|error| (exit_code::HOME_UNUSABLE, error.to_string()))?;
     let filter = config.log.as_deref().unwrap_or(LOG_FILTER);
     let home = Home::find().map_err(|error| (exit_code::HOME_UNUSABLE, error.to_string()))?;
-    serve::run(&home, ground, filter, config.output_quota, announce)
+    serve::run(&home, ground, filter, config.output_quota, config.web.listen, announce)
         .map_err(|error: StartError| (error.exit_code(), error.to_string()))
 }
 

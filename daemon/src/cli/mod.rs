@@ -12,6 +12,7 @@ mod events;
 mod launcher;
 mod logs;
 mod ls;
+mod open;
 mod prune;
 mod reach;
 mod rm;
@@ -21,6 +22,7 @@ mod send;
 mod show;
 mod stop;
 mod terminal;
+mod token;
 mod wait;
 
 use std::env;
@@ -83,6 +85,9 @@ fn dispatch(verb: Verb) -> Result<u8, CliError> {
     match verb {
         Verb::Completions { shell } => arguments::print_completions(shell),
         Verb::Daemon { verb } => daemon::main(verb),
+        Verb::Open { print } => with_runtime(open::main(print)),
+        Verb::Logout => with_runtime(token::log_out()),
+        Verb::Token { verb } => with_runtime(token::main(verb)),
         Verb::Doctor(doctor) => with_runtime(doctor::main(doctor)),
         Verb::Run(run) => with_runtime(run::main(run)),
         Verb::Claude(run) => with_runtime(agent::main("claude", run)),

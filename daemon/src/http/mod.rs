@@ -1,4 +1,4 @@
-//! The API: HTTP/1.1 on the daemon's Unix socket.
+//! The API: HTTP/1.1 on the daemon's Unix socket, and on the loopback interface when asked for.
 //!
 //! It turns requests into calls of the registry and the store, and their answers into the shapes
 //! of [`crate::api`]. It decides nothing about sessions.
@@ -9,14 +9,18 @@ mod agents;
 mod asked;
 mod conversations;
 mod events;
+mod guard;
 mod input;
 mod limits;
 mod openapi;
 mod output;
 mod problem;
+mod revocable;
 mod server;
 mod sessions;
 mod snapshot;
+mod tcp;
+mod web;
 
 pub(crate) use server::Server;
 
@@ -36,7 +40,7 @@ use utoipa_axum::routes;
 use crate::api::{BackupView, DaemonView, time_text};
 use crate::serve::{App, Parting};
 use asked::Parameters;
-use problem::{ApiError, CHANGE, Problems, READ, Word, set};
+use problem::{ApiError, CHANGE, DOOR, Problems, READ, Word, set};
 
 /// Bytes of a request's body, at most.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -65,6 +69,11 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(daemon))
         .routes(routes!(stop_daemon))
         .routes(routes!(openapi::serve))
+        .routes(routes!(web::open))
+        .routes(routes!(web::login))
+        .routes(routes!(web::logout))
+        .routes(routes!(web::tokens, web::add_token))
+        .routes(routes!(web::remove_token))
         .routes(routes!(events::stream))
         .routes(routes!(snapshot::snapshot))
         .routes(routes!(sessions::list, sessions::launch).layer(launch_limit))
@@ -88,6 +97,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
 fn router(app: Arc<App>) -> Router {
     let (router, document) = routes().split_for_parts();
     router
+        .route("/", axum::routing::get(web::front))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -102,7 +112,8 @@ fn router(app: Arc<App>) -> Router {
     operation_id = "get_health",
     tag = "daemon",
     responses(
-        (status = 200, description = "`ok`", body = String, content_type = "text/plain")
+        (status = 200, description = "`ok`", body = String, content_type = "text/plain"),
+        Problems<DOOR>
     ),
 )]
 async fn health() -> &'static str {

@@ -9,7 +9,7 @@ use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{Info, InfoBuilder, License, OpenApi, OpenApiBuilder, Ref, RefOr};
 use utoipa::{IntoParams, PartialSchema as _, ToSchema as _};
 
-use super::problem::{Word, response_of};
+use super::problem::{DOOR, Problems, Word, response_of};
 use crate::api::Problem;
 
 /// The names of shapes that only answers have end so. All that such a shape has is always there.
@@ -114,7 +114,10 @@ fn require_all(schema: &mut RefOr<Schema>) {
     path = "/v1/openapi.json",
     operation_id = "get_openapi",
     tag = "daemon",
-    responses((status = 200, description = "OpenAPI 3.1.", content_type = "application/json"))
+    responses(
+        (status = 200, description = "OpenAPI 3.1.", content_type = "application/json"),
+        Problems<DOOR>
+    )
 )]
 pub(super) async fn serve(Extension(Text(text)): Extension<Text>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], String::from(&*text))

@@ -16,7 +16,7 @@ use utoipa::{IntoResponses, ToSchema as _};
 use crate::api::Problem;
 use crate::serve::Refusal;
 
-pub(super) use word::{BODY, CHANGE, READ, SESSION, Set, Word, set};
+pub(super) use word::{BODY, CHANGE, DOOR, READ, SESSION, Set, Word, set};
 
 /// What stands between two words in the name of an answer that may bear either.
 const WORD_END: &str = ".";

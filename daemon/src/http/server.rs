@@ -1,26 +1,36 @@
 //! Accepts connections on the socket, from the daemon's own user only.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Extension, Router};
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::response::{IntoResponse as _, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
-use super::{Peer, router};
+use super::guard::{too_many_streams, with_headers};
+use super::limits::{self, Streams};
+use super::revocable::Revocable;
+use super::{Peer, router, tcp};
 use crate::serve::App;
 
 /// Connections at one time, at most. Further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 2_048;
 
-/// How long a client may take to send a request's head, in milliseconds.
+/// How long a client may take to send a request's head, in milliseconds. It counts from the end of the
+/// answer before, too, so that it is also how long a connection may be idle.
 const HEADER_MS: u64 = 10_000;
 
 /// How long requests under way may take to finish when the daemon leaves, in milliseconds.
@@ -32,59 +42,72 @@ const ACCEPT_PAUSE_MS: u64 = 100;
 
 /// The part of the daemon that talks to clients.
 pub(crate) struct Server {
+    app: Arc<App>,
     stop: CancellationToken,
     accepting: JoinHandle<()>,
 }
 
 impl Server {
-    /// Starts to accept.
+    /// Starts to accept: on the socket, and over TCP if the daemon before did.
     pub(crate) fn start(listener: UnixListener, app: Arc<App>) -> Self {
         let stop = CancellationToken::new();
-        let accepting = tokio::spawn(accept(listener, router(app), stop.clone()));
-        Self { stop, accepting }
+        let streams = Arc::new(Streams::new());
+        let door = Door { router: router(Arc::clone(&app)), streams: Arc::clone(&streams) };
+        let listener = Arc::new(listener);
+        let next = move || {
+            let listener = Arc::clone(&listener);
+            async move { listener.accept().await.map(|(stream, _address)| stream) }
+        };
+        let accepting =
+            tokio::spawn(accept(next, CONNECTIONS_MAX, stop.clone(), move |stream, graceful| {
+                admitted(&stream).map(|peer| serve(stream, peer, door.clone(), graceful))
+            }));
+        let web = &app.web;
+        web.tasks.spawn(
+            web.stop.clone().run_until_cancelled_owned(tcp::come_back(Arc::clone(&app), streams)),
+        );
+        Self { app, stop, accepting }
     }
 
     /// Accepts no more, and waits a while for the requests under way.
     pub(crate) async fn finish(self) {
         self.stop.cancel();
-        if let Err(error) = self.accepting.await {
+        self.app.web.stop.cancel();
+        self.app.web.tasks.close();
+        let (accepting, ()) = tokio::join!(self.accepting, self.app.web.tasks.wait());
+        if let Err(error) = accepting {
             tracing::error!(%error, "the server broke off");
         }
     }
 }
 
-/// Waits for a place first, so that what cannot be served stays in the kernel's queue.
-async fn next_connection(
-    places: &Arc<Semaphore>,
-    listener: &UnixListener,
-) -> (Option<OwnedSemaphorePermit>, io::Result<(UnixStream, SocketAddr)>) {
-    // The semaphore is never closed, so there is always a permit.
-    let place = Arc::clone(places).acquire_owned().await.ok();
-    (place, listener.accept().await)
-}
-
-async fn accept(listener: UnixListener, router: Router, stop: CancellationToken) {
+/// Accepts connections until it is stopped, and has each served on a task of its own. `serve` returns
+/// `None` for one that is not let in.
+///
+/// It waits for a place first, so that what cannot be served stays in the kernel's queue.
+pub(super) async fn accept<S, Next, Served>(
+    next: impl Fn() -> Next + Send,
+    connections_max: usize,
+    stop: CancellationToken,
+    serve: impl Fn(S, &GracefulShutdown) -> Option<Served> + Send,
+) where
+    S: Send,
+    Next: Future<Output = io::Result<S>> + Send,
+    Served: Future<Output = ()> + Send + 'static,
+{
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(connections_max));
     loop {
         let (place, accepted) = tokio::select! {
-            next = next_connection(&places, &listener) => next,
+            next = next_connection(&places, next()) => next,
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _address)) => {
-                if let Some(peer) = admitted(&stream) {
-                    let router = router.clone().layer(Extension(peer));
-                    let connection = hyper::server::conn::http1::Builder::new()
-                        .timer(TokioTimer::new())
-                        .header_read_timeout(Duration::from_millis(HEADER_MS))
-                        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-                    let connection = graceful.watch(connection);
+            Ok(stream) => {
+                if let Some(served) = serve(stream, &graceful) {
                     tokio::spawn(async move {
                         let _place = place;
-                        if let Err(error) = connection.await {
-                            tracing::debug!(%error, "a connection ended early");
-                        }
+                        served.await;
                     });
                 }
             }
@@ -95,11 +118,77 @@ async fn accept(listener: UnixListener, router: Router, stop: CancellationToken)
             }
         }
     }
-    drop(listener);
+    // What listens goes first.
+    drop((next, serve));
     let patience = tokio::time::sleep(Duration::from_millis(FINISH_MS));
     tokio::select! {
         () = graceful.shutdown() => {}
         () = patience => tracing::warn!("left with requests under way"),
+    }
+}
+
+async fn next_connection<S>(
+    places: &Arc<Semaphore>,
+    next: impl Future<Output = io::Result<S>>,
+) -> (Option<OwnedSemaphorePermit>, io::Result<S>) {
+    // The semaphore is never closed, so there is always a permit.
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    (place, next.await)
+}
+
+/// Returns what connections of both kinds have in common.
+pub(super) fn builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(HEADER_MS));
+    builder
+}
+
+/// What stands behind the socket.
+#[derive(Clone)]
+struct Door {
+    router: Router,
+    streams: Arc<Streams>,
+}
+
+impl Door {
+    async fn answer(self, peer: Peer, request: Request<Incoming>) -> Response {
+        let (mut parts, body) = request.into_parts();
+        let is_api = parts.uri.path().starts_with("/v1");
+        parts.extensions.insert(peer);
+        parts.extensions.insert(Arc::clone(&self.streams));
+        let place = match limits::is_stream(&parts) {
+            false => None,
+            true => match self.streams.place(None) {
+                None => return with_headers(too_many_streams().into_response(), is_api),
+                place => place,
+            },
+        };
+        let answering = self.router.oneshot(Request::from_parts(parts, Body::new(body)));
+        let response = answering.await.unwrap_or_else(|never| match never {});
+        let response = match place {
+            None => response,
+            Some(place) => response.map(|body| Body::new(Revocable::of_nobody(body, place))),
+        };
+        with_headers(response, is_api)
+    }
+}
+
+/// Talks with one client until it leaves.
+fn serve(
+    stream: UnixStream,
+    peer: Peer,
+    door: Door,
+    graceful: &GracefulShutdown,
+) -> impl Future<Output = ()> + Send + use<> {
+    let service = service_fn(move |request| {
+        let door = door.clone();
+        async move { Ok::<_, Infallible>(door.answer(peer, request).await) }
+    });
+    let connection = graceful.watch(builder().serve_connection(TokioIo::new(stream), service));
+    async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended early");
+        }
     }
 }
 

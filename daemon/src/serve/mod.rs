@@ -16,6 +16,7 @@ mod spawner;
 mod start;
 mod stash;
 mod tail;
+pub(crate) mod web;
 
 pub(crate) use agents::{AgentRequest, asks, check_prompt, message, plan};
 pub(crate) use continuation::{ContinueRequest, accept, continue_session, with};
@@ -60,8 +61,7 @@ pub(crate) struct App {
     pub(crate) shutdown: shutdown::Shutdown,
     /// The newest events, for those who follow.
     pub(crate) tail: Arc<tail::Tail>,
-    /// One for each stream that may be open.
-    pub(crate) streams: Arc<tokio::sync::Semaphore>,
     /// One for each who reads old events from the store at one time.
     pub(crate) replays: Arc<tokio::sync::Semaphore>,
+    pub(crate) web: web::Web,
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use super::scribe::{self, Scribe};
 use super::shutdown::{Parting, Shutdown, Signals};
 use super::spawner::Spawning;
 use super::tail::Tail;
+use super::web::Web;
 use super::{App, Refusal, Registry, backups, removal};
 use crate::exit_code;
 use crate::home::{Home, HomeError, LockError};
@@ -39,9 +41,6 @@ const LOG_BYTES_MAX: u64 = 4 << 20;
 
 /// Threads that run the daemon's tasks. It waits far more than it works.
 const WORKERS: usize = 2;
-
-/// Streams that may be open at one time. A further one is refused.
-const STREAMS_MAX: usize = 1_000;
 
 /// How many read old events from the store at one time. It leaves connections to all other reads.
 const REPLAYS_MAX: usize = 2;
@@ -97,7 +96,8 @@ pub(crate) enum Ground {
 }
 
 /// Runs the daemon until it is asked to leave. `announce` is called once it serves. `output_quota` is
-/// what is kept of each output of the sessions that are launched meanwhile.
+/// what is kept of each output of the sessions that are launched meanwhile, `web_address` where it listens
+/// for browsers from the beginning.
 ///
 /// # Errors
 ///
@@ -107,6 +107,7 @@ pub(crate) fn run(
     ground: Ground,
     log_filter: &str,
     output_quota: Option<OutputQuota>,
+    web_address: Option<SocketAddr>,
     announce: impl FnOnce(),
 ) -> Result<(), StartError> {
     home.prepare()?;
@@ -117,7 +118,7 @@ pub(crate) fn run(
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
-    let result = runtime.block_on(serve(home, output_quota, announce));
+    let result = runtime.block_on(serve(home, output_quota, web_address, announce));
     // A call that hangs in a dead file system must not hold the home: nothing is left to do for it.
     runtime.shutdown_background();
     result
@@ -126,6 +127,7 @@ pub(crate) fn run(
 async fn serve(
     home: &Home,
     output_quota: Option<OutputQuota>,
+    web_address: Option<SocketAddr>,
     announce: impl FnOnce(),
 ) -> Result<(), StartError> {
     let mut signals = Signals::catch()?;
@@ -133,7 +135,7 @@ async fn serve(
     let listener = listen(home)?;
     let conversations = Conversations::open(&home.conversations(), &home.set_aside())?;
     let (scribe, inbox) = Scribe::new(conversations.clone());
-    let app = assemble(home, store.clone(), conversations, scribe, output_quota);
+    let app = assemble(home, store.clone(), conversations, scribe, output_quota, web_address);
     let writing = tokio::spawn(scribe::run(Arc::clone(&app), inbox));
     failpoint!(RecoveryBegun);
     // Whoever connects before the live sessions have their tasks waits in the socket's queue.
@@ -194,6 +196,7 @@ fn assemble(
     conversations: Conversations,
     scribe: Scribe,
     output_quota: Option<OutputQuota>,
+    web_address: Option<SocketAddr>,
 ) -> Arc<App> {
     let bus: Arc<dyn EventBus> = Arc::new(BroadcastBus::new());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -227,6 +230,7 @@ fn assemble(
         outputs,
         folders,
         remains: Remains::new(home.sessions()),
+        web: Web::open(home.logins(), Arc::clone(&clock), web_address),
         clock,
         ids,
         recorder,
@@ -235,7 +239,6 @@ fn assemble(
         started_at,
         shutdown: Shutdown::new(outlives_daemon),
         tail: Tail::new(),
-        streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         replays: Arc::new(Semaphore::new(REPLAYS_MAX)),
     })
 }

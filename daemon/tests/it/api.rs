@@ -65,7 +65,6 @@ fn what_is_not_there_is_404() {
     let (_place, home) = served();
     let id = "01a202b9-50d9-76df-8948-48de60014c35";
     for (method, path) in [
-        ("GET", "/".to_owned()),
         ("GET", "/v2/sessions".to_owned()),
         ("GET", "/v1/sessions/".to_owned()),
         ("GET", format!("/v1/sessions/{id}")),

@@ -217,7 +217,7 @@ fn one_stream_too_many_is_refused_until_another_ends() {
     let page = wire::ask(&place.home(), "GET", "/v1/events", b"");
     assert_eq!(page.status, 200);
     // All of them are told what happens.
-    place.run(["run", "--", "true"]).expect(0);
+    place.launch(["true"]);
     for stream in &mut streams {
         let ids: Vec<_> = (0..3).map(|_| stream.next().id).collect();
         assert_eq!(ids, [Some(4), Some(5), Some(6)]);

@@ -20,7 +20,6 @@ use utoipa::{IntoParams, ToSchema};
 use self::format::Format;
 use self::reader::{Filter, Reader};
 use super::asked::Parameters;
-use super::limits;
 use super::problem::{ApiError, Problems, SESSION, Word, set};
 use super::sessions::resolve;
 use crate::api::{EventKind, LogLine};
@@ -114,8 +113,7 @@ pub(super) async fn stream(
     };
     let with_sessions = asked.view == Some(View::Session);
     let follows = asked.follow || format == Format::ServerSent;
-    let place = if follows { Some(limits::stream(&app)?) } else { None };
-    let reader = Reader::new(app, filter, with_sessions, Seq::from_number(after), place);
+    let reader = Reader::new(app, filter, with_sessions, Seq::from_number(after), follows);
     let pieces = stream::try_unfold(Some(reader), move |reader| async move {
         let Some(mut reader) = reader else { return Ok(None) };
         Ok::<_, ReadError>(match format.next_chunk(&mut reader).await? {

@@ -9,7 +9,6 @@ use candor_core::event::Seq;
 use candor_core::ports::ReadError;
 use candor_core::session::SessionId;
 use candor_core::status::Status;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use crate::api::{EventKind, ResetKind, ResetReason, ResetView};
@@ -78,8 +77,6 @@ struct Following {
     is_left: bool,
     /// When something has to be sent.
     quiet_until: Instant,
-    /// Held as long as the stream is open.
-    _place: OwnedSemaphorePermit,
 }
 
 /// Why there may be something to send.
@@ -90,20 +87,19 @@ enum Wakening {
 }
 
 impl Reader {
-    /// Makes a reader, which follows when it has a place among the streams.
+    /// Makes a reader.
     pub(super) fn new(
         app: Arc<App>,
         filter: Filter,
         with_sessions: bool,
         cursor: Seq,
-        place: Option<OwnedSemaphorePermit>,
+        follows: bool,
     ) -> Self {
         // Following begins before the first read, so that nothing falls in between.
-        let following = place.map(|place| Following {
+        let following = follows.then(|| Following {
             follower: app.tail.follow(with_sessions),
             is_left: false,
             quiet_until: quiet_until(),
-            _place: place,
         });
         Self {
             app,

@@ -55,8 +55,6 @@ words! {
         "The daemon leaves without its sessions already, and cannot stop them any more.";
     TooManySessions: TOO_MANY_REQUESTS, "too_many_sessions",
         "As many sessions live as may at one time.";
-    TooManyStreams: TOO_MANY_REQUESTS, "too_many_streams",
-        "As many streams are open as may be at one time.";
     StoreUnavailable: INSUFFICIENT_STORAGE, "store_unavailable",
         "The store cannot be read or written now, and nothing was changed.";
     InDoubt: SERVICE_UNAVAILABLE, "in_doubt",
@@ -84,6 +82,24 @@ words! {
     InputClosed: CONFLICT, "input_closed", "The session's input was closed before.";
     InputFull: TOO_MANY_REQUESTS, "input_full",
         "The session has not read what it was sent before, and nothing of this was taken.";
+    Misdirected: MISDIRECTED_REQUEST, "misdirected",
+        "The request is not addressed to this machine by one of its own names.";
+    ForeignOrigin: FORBIDDEN, "foreign_origin", "A page asks for this that is not Candor's own.";
+    NotAuthorized: UNAUTHORIZED, "not_authorized",
+        "There is no credential, or it is worth nothing any more: log in anew.";
+    TooManyFailures: TOO_MANY_REQUESTS, "too_many_failures",
+        "There were too many wrong credentials in this second.";
+    HeadTooLarge: REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large",
+        "The request's head has more bytes than are taken.";
+    ReadOnly: FORBIDDEN, "read_only", "The token may only look.";
+    SocketOnly: FORBIDDEN, "socket_only",
+        "Credentials are handed out on the daemon's socket alone.";
+    TooManyStreams: TOO_MANY_REQUESTS, "too_many_streams",
+        "There are as many streams as there may be: of this login, or of all.";
+    TokenExists: CONFLICT, "token_exists", "There is a token of this name.";
+    TooManyTokens: TOO_MANY_REQUESTS, "too_many_tokens", "There are as many tokens as there may be.";
+    CannotListen: SERVICE_UNAVAILABLE, "cannot_listen",
+        "The daemon cannot listen for browsers; the detail says why.";
 }
 
 /// A set of words, as a number that types can bear.
@@ -114,16 +130,26 @@ pub(in crate::http) const fn set(words: &[Word]) -> Set {
     set
 }
 
+/// What anything can be answered before it is looked at, over TCP.
+pub(in crate::http) const DOOR: Set = set(&[
+    Word::Misdirected,
+    Word::ForeignOrigin,
+    Word::NotAuthorized,
+    Word::TooManyFailures,
+    Word::HeadTooLarge,
+]);
+
 /// What anything that looks into the store can be answered.
 pub(in crate::http) const READ: Set =
-    set(&[Word::BadRequest, Word::Internal, Word::Damaged, Word::StoreUnavailable]);
+    DOOR | set(&[Word::BadRequest, Word::Internal, Word::Damaged, Word::StoreUnavailable]);
 
 /// What anything that names a session can be answered.
 pub(in crate::http) const SESSION: Set =
     READ | set(&[Word::NotFound, Word::AmbiguousId, Word::Removed]);
 
 /// What anything that changes something can be answered besides.
-pub(in crate::http) const CHANGE: Set = set(&[Word::Stopping, Word::InDoubt]);
+pub(in crate::http) const CHANGE: Set =
+    set(&[Word::Stopping, Word::InDoubt, Word::ReadOnly, Word::UnsupportedMediaType]);
 
 /// What anything with a body can be answered besides.
 pub(in crate::http) const BODY: Set = set(&[Word::TooLarge, Word::UnsupportedMediaType]);
