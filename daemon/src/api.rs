@@ -32,7 +32,7 @@ pub(crate) use conversation::{
 };
 pub(crate) use stream::{SessionEventView, SnapshotView};
 
-pub(crate) use launch::LaunchRequest;
+pub(crate) use launch::{LaunchRequest, umask};
 pub(crate) use removal::{RefusedView, RemovalView, RemovalsView};
 
 /// The header of an answer with output: the offset of its first byte. It is more than was asked for

@@ -18,9 +18,10 @@ mod stash;
 mod tail;
 pub(crate) mod web;
 
-pub(crate) use agents::{AgentRequest, asks, check_prompt, message, plan};
-pub(crate) use continuation::{ContinueRequest, accept, continue_session, with};
+pub(crate) use agents::{AgentRequest, Wish, accept, asks, message, plan};
+pub(crate) use continuation::{ContinueRequest, continue_session};
 pub(crate) use input::send;
+pub(crate) use queue::own_variables;
 pub(crate) use refusal::Refusal;
 pub(crate) use registry::Registry;
 pub(crate) use removal::{absent, remove, would_remove};
