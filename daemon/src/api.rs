@@ -22,6 +22,7 @@ mod hook;
 mod launch;
 mod removal;
 pub(crate) mod schema;
+mod stream;
 pub(crate) mod web;
 
 pub(crate) use agent::{
@@ -31,6 +32,7 @@ pub(crate) use conversation::{
     HitView, HitsView, MessageView, MessagesView, TurnUsageView, UsageView,
 };
 pub(crate) use hook::{DeliveryView, HookRequest, HookTestView, HookView, NewHookView};
+pub(crate) use stream::{SessionEventView, SnapshotView};
 
 pub(crate) use launch::{LaunchRequest, umask};
 pub(crate) use removal::{RefusedView, RemovalView, RemovalsView};

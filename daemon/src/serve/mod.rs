@@ -11,10 +11,12 @@ mod registry;
 mod removal;
 mod scribe;
 mod session_task;
+mod shown;
 mod shutdown;
 mod spawner;
 mod start;
 mod stash;
+mod tail;
 pub(crate) mod web;
 
 pub(crate) use agents::{AgentRequest, Wish, accept, asks, message, plan};
@@ -31,6 +33,7 @@ pub(crate) use shutdown::Parting;
 #[cfg(target_os = "linux")]
 pub(crate) use spawner::SHIM_WORD;
 pub(crate) use start::{Ground, StartError, run};
+pub(crate) use tail::{After, Follower, ReadyEvent};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,5 +63,9 @@ pub(crate) struct App {
     pub(crate) backups: PathBuf,
     pub(crate) started_at: Timestamp,
     pub(crate) shutdown: shutdown::Shutdown,
+    /// The newest events, for those who follow.
+    pub(crate) tail: Arc<tail::Tail>,
+    /// One for each who reads old events from the store at one time.
+    pub(crate) replays: Arc<tokio::sync::Semaphore>,
     pub(crate) web: web::Web,
 }

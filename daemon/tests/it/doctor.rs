@@ -85,7 +85,8 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
         let metadata = fs::symlink_metadata(&path).unwrap();
         // To look at a database leaves an empty log and its index beside it.
         let beside = ["-shm", "-wal"].map(|end| {
-            ["candor.db", "conversations.db", "hooks.db"].map(|name| path.ends_with(format!("{name}{end}")))
+            ["candor.db", "conversations.db", "hooks.db"]
+                .map(|name| path.ends_with(format!("{name}{end}")))
         });
         if path.ends_with("daemon.lock") || beside.concat().contains(&true) {
             continue;
@@ -144,7 +145,7 @@ fn nothing_is_wrong_with_a_home_that_is_used_as_it_should_be() {
     place.run(["run", "--", "true"]).expect(0);
     place.run(["daemon", "stop"]).expect(0);
     let said = place.run(["doctor", "--verbose"]).expect(0);
-    assert_eq!(said.stdout().lines().filter(|line| line.starts_with("ok ")).count(), 22);
+    assert_eq!(said.stdout().lines().filter(|line| line.starts_with("ok ")).count(), 23);
     assert!(said.stdout().ends_with("\nall 23 checks passed\n"), "{said:?}");
     place.run(["daemon", "status"]).expect(125).because(&["no daemon runs"]);
 }
