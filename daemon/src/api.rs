@@ -21,6 +21,7 @@ mod conversation;
 mod launch;
 mod removal;
 pub(crate) mod schema;
+mod stream;
 pub(crate) mod web;
 
 pub(crate) use agent::{
@@ -29,8 +30,9 @@ pub(crate) use agent::{
 pub(crate) use conversation::{
     HitView, HitsView, MessageView, MessagesView, TurnUsageView, UsageView,
 };
+pub(crate) use stream::{SessionEventView, SnapshotView};
 
-pub(crate) use launch::LaunchRequest;
+pub(crate) use launch::{LaunchRequest, umask};
 pub(crate) use removal::{RefusedView, RemovalView, RemovalsView};
 
 /// The header of an answer with output: the offset of its first byte. It is more than was asked for

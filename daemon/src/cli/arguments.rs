@@ -15,6 +15,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use super::CliError;
+use crate::api::EventKind;
 use crate::duration;
 
 /// Launches, watches, interrupts and continues long-running sessions, and never lies about where
@@ -284,6 +285,13 @@ pub(super) struct Events {
     /// Only events of this session
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub(super) session: Option<String>,
+    /// Only events that lead to this status; can be given many times
+    #[arg(long, value_name = "STATUS")]
+    pub(super) status: Vec<Status>,
+    /// Only events of this type: status_changed, session_changed or session_removed; can be given
+    /// many times
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(super) kind: Vec<EventKind>,
     /// Goes on with what comes
     #[arg(short, long)]
     pub(super) follow: bool,

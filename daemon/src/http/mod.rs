@@ -19,6 +19,7 @@ mod problem;
 mod revocable;
 mod server;
 mod sessions;
+mod snapshot;
 mod tcp;
 mod web;
 
@@ -75,6 +76,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(web::tokens, web::add_token))
         .routes(routes!(web::remove_token))
         .routes(routes!(events::stream))
+        .routes(routes!(snapshot::snapshot))
         .routes(routes!(sessions::list, sessions::launch).layer(launch_limit))
         .routes(routes!(sessions::get, sessions::delete))
         .routes(routes!(sessions::interrupt))

@@ -10,15 +10,18 @@ mod registry;
 mod removal;
 mod scribe;
 mod session_task;
+mod shown;
 mod shutdown;
 mod spawner;
 mod start;
 mod stash;
+mod tail;
 pub(crate) mod web;
 
-pub(crate) use agents::{AgentRequest, asks, check_prompt, message, plan};
-pub(crate) use continuation::{ContinueRequest, accept, continue_session, with};
+pub(crate) use agents::{AgentRequest, Wish, accept, asks, message, plan};
+pub(crate) use continuation::{ContinueRequest, continue_session};
 pub(crate) use input::send;
+pub(crate) use queue::own_variables;
 pub(crate) use refusal::Refusal;
 pub(crate) use registry::Registry;
 pub(crate) use removal::{absent, remove, would_remove};
@@ -28,6 +31,7 @@ pub(crate) use shutdown::Parting;
 #[cfg(target_os = "linux")]
 pub(crate) use spawner::SHIM_WORD;
 pub(crate) use start::{Ground, StartError, run};
+pub(crate) use tail::{After, Follower, ReadyEvent};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -56,5 +60,9 @@ pub(crate) struct App {
     pub(crate) backups: PathBuf,
     pub(crate) started_at: Timestamp,
     pub(crate) shutdown: shutdown::Shutdown,
+    /// The newest events, for those who follow.
+    pub(crate) tail: Arc<tail::Tail>,
+    /// One for each who reads old events from the store at one time.
+    pub(crate) replays: Arc<tokio::sync::Semaphore>,
     pub(crate) web: web::Web,
 }

@@ -42,8 +42,10 @@ mod run_options;
 mod run_stop;
 mod secrets;
 mod show;
+mod snapshot;
 mod start_together;
 mod stop;
+mod streams;
 mod support;
 mod timeline;
 #[cfg(target_os = "linux")]
