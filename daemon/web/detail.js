@@ -48,6 +48,7 @@ export class Detail {
     this.session = null;
     this.tab = null;
     delete this.#element.dataset.session;
+    delete this.#element.dataset.tab;
   }
 
   /** Opens a session, or another part of it. */
@@ -200,6 +201,7 @@ export class Detail {
     else if (tab === 'story') this.#part = new Story(this.session);
     else this.#part = new Output(this.session, tab === 'stderr' ? 'stderr' : 'stdout', onGrown);
     this.#parts.body.dataset.tab = tab;
+    this.#element.dataset.tab = tab;
     replace(this.#parts.body, this.#part.element);
     this.#parts.body.scrollTop = 0;
   }

@@ -8,7 +8,7 @@ import { isTerminal } from './store.js';
 import { bytesText, causeText, durationText, exitText, person, runAgain, sentence, spanText, supervisionText, text, timeText, usageText, word } from './words.js';
 
 const LANES = ['user', 'daemon', 'process', 'store'];
-const LANE_WIDTH = 128;
+const LANE_WIDTH = 150;
 const LEFT = 84;
 const ROW = 24;
 /** Steps that are drawn; the table has all changes. */
@@ -30,7 +30,14 @@ export class Story {
     this.#session = session;
     const copied = h('span', { class: 'fine', role: 'status' });
     this.element.append(
-      this.#verdict, this.#facts,
+      this.#verdict,
+      h('h3', {}, 'What happened'), this.#chart,
+      h('h3', {}, 'What it rests on'), this.#facts,
+      h('h3', {}, 'Each change'),
+      h('div', { class: 'table-scroll', tabindex: '0', role: 'group', 'aria-label': 'Each change' },
+        h('table', { class: 'changes' },
+          h('thead', {}, h('tr', {}, ['Rev.', 'Time', 'Change', 'Cause', 'By'].map((name) => h('th', { scope: 'col' }, name)))),
+          this.#rows)),
       h('h3', {}, 'Run it again'),
       h('p', { class: 'again-line' }, this.#again, h('button', {
         type: 'button', class: 'quiet',
@@ -39,12 +46,6 @@ export class Story {
           setText(copied, 'copied');
         },
       }, 'Copy'), copied),
-      h('h3', {}, 'What happened'), this.#chart,
-      h('h3', {}, 'Each change'),
-      h('div', { class: 'table-scroll', tabindex: '0', role: 'group', 'aria-label': 'Each change' },
-        h('table', { class: 'changes' },
-          h('thead', {}, h('tr', {}, ['Rev.', 'Time', 'Change', 'Cause', 'By'].map((name) => h('th', { scope: 'col' }, name)))),
-          this.#rows)),
     );
   }
 

@@ -1,7 +1,7 @@
 // A home with a daemon, and what a test asks of it. Every process is ended by its own number.
 
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -23,6 +23,8 @@ export class Place {
   static async open() {
     const home = await mkdtemp(path.join(tmpdir(), 'candor-browser-'));
     const place = new Place(home);
+    // The scripted agent speaks as Claude Code does where that is its name.
+    await symlink(FAKE_AGENT, place.claude);
     await place.start();
     return place;
   }
@@ -31,6 +33,10 @@ export class Place {
     this.home = home;
     this.environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !INHERITED.test(name)));
     this.environment.CANDOR_HOME = home;
+  }
+
+  get claude() {
+    return path.join(this.home, 'claude');
   }
 
   /** Starts the daemon, and waits until it answers. */
@@ -99,8 +105,8 @@ export class Place {
   async agent(steps, more = {}) {
     const { title = null, ...agent } = more;
     return this.ask('POST', '/v1/sessions', {
-      command: ['--claude'], cwd: this.home, title,
-      agent: { kind: 'claude', program: FAKE_AGENT, prompt: `steps:\n${steps.join('\n')}`, ...agent },
+      command: [], cwd: this.home, title,
+      agent: { kind: 'claude', program: this.claude, prompt: `steps:\n${steps.join('\n')}`, ...agent },
     });
   }
 
