@@ -39,6 +39,7 @@ export async function openPage(browser, place, { proxy = null, address = null, .
     const text = message.text();
     if (/Content Security Policy|TrustedHTML|TrustedScript/.test(text)) told.violations.push(text);
   });
+  if (process.env.CANDOR_BROWSER_WEB) await page.route('**/assets/*', (route) => route.fulfill({ path: `${process.env.CANDOR_BROWSER_WEB}/${new URL(route.request().url()).pathname.split('/').pop()}` }));
   await page.addInitScript(record);
   await page.goto(address ?? await place.address());
   return { context, page, told };

@@ -30,18 +30,15 @@ export const login = inPlace(async ({ place, browser }) => {
   await page.reload();
   await whenLive(page);
 
-  // The code is used, and the cookie alone opens nothing.
-  const second = await context.newPage();
-  await second.goto(address);
-  await second.locator('#connection[data-phase="code_used"]').waitFor();
-  assert.match(await second.locator('#banner').textContent(), /candor open/);
+  // The cookie alone opens nothing.
   const third = await context.newPage();
   await third.goto(address.split('#')[0]);
   await third.locator('#connection[data-phase="no_token"]').waitFor();
   assert.match(await third.locator('#banner').textContent(), /candor open/);
 
-  // A next daemon knows the login. A tab behind others draws nothing.
-  await page.bringToFront();
+  await third.close();
+
+  // A next daemon knows the login.
   await place.end('SIGKILL');
   await page.locator('#connection[data-phase="down"]').waitFor();
   await place.start();
@@ -51,6 +48,15 @@ export const login = inPlace(async ({ place, browser }) => {
   await page.locator('#connection[data-phase="logged_out"]').waitFor();
   assert.match(await page.locator('#banner').textContent(), /login has ended.*candor open/);
   assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+
+  // A code that comes twice was seen by somebody else: it opens nothing, and ends what it has opened.
+  const once = await place.address();
+  const first = await openPage(browser, place, { address: once });
+  await whenLive(first.page);
+  const again = await openPage(browser, place, { address: once });
+  await again.page.locator('#connection[data-phase="code_used"]').waitFor();
+  assert.match(await again.page.locator('#banner').textContent(), /candor open/);
+  await first.page.locator('#connection[data-phase="logged_out"]').waitFor();
   return 'once by code, again after a restart, and ended';
 });
 
@@ -226,7 +232,7 @@ export const messages = inPlace(async ({ place, browser }) => {
   await page.keyboard.press('c');
   await page.keyboard.type('and now?');
   await page.keyboard.press('Enter');
-  await detail.locator('.message.user').filter({ hasText: 'and now?' }).waitFor();
+  await detail.locator('.message.assistant').filter({ hasText: 'Hello from the replayed model' }).waitFor();
   await detail.locator('.head-status .status[data-status="waiting_input"]').waitFor();
   await detail.getByRole('button', { name: 'Finish' }).click();
   await detail.locator('.head-status .status[data-status="completed"]').waitFor();
@@ -276,7 +282,7 @@ export const output = inPlace(async ({ place, browser, isQuick }) => {
 export const olderSessions = inPlace(async ({ place, browser }) => {
   const count = 230;
   for (let at = 0; at < count; at += 10) {
-    await Promise.all(Array.from({ length: 10 }, (_, more) => place.launch(['true'], { title: `number ${at + more}` })));
+    await Promise.all(Array.from({ length: 10 }, (_, more) => place.launch(['true'], { title: `number-${String(at + more).padStart(3, '0')}` })));
   }
   const all = await place.ask('GET', '/v1/sessions?limit=1000');
   for (const { id } of all) await place.wait(id);
