@@ -11,6 +11,7 @@ mod conversations;
 mod events;
 mod guard;
 mod input;
+mod inside;
 mod limits;
 mod openapi;
 mod output;

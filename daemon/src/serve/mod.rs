@@ -32,7 +32,7 @@ pub(crate) use start::{Ground, StartError, run};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use candor_adapters::process::Outputs;
+use candor_adapters::process::{Origins, Outputs};
 use candor_adapters::recorder::FileRecorder;
 use candor_adapters::remains::Remains;
 use candor_adapters::sqlite::SqliteStore;
@@ -57,4 +57,5 @@ pub(crate) struct App {
     pub(crate) started_at: Timestamp,
     pub(crate) shutdown: shutdown::Shutdown,
     pub(crate) web: web::Web,
+    pub(crate) origins: Origins,
 }

@@ -18,7 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::agents::Desks;
-use super::session_task::{Command, Doors, MAILBOX_COMMANDS_MAX, Outcome, SessionTask, Snapshot};
+use super::session_task::{
+    Command, Doors, MAILBOX_COMMANDS_MAX, Outcome, REMARKS_MAX, SessionTask, Snapshot,
+};
 use super::{Refusal, queue, stash};
 use crate::api::Supervision;
 
@@ -45,6 +47,7 @@ enum Found {
 #[derive(Clone)]
 struct Handle {
     mailbox: mpsc::Sender<Command>,
+    remarks: mpsc::Sender<String>,
     snapshot: watch::Receiver<Snapshot>,
 }
 
@@ -187,14 +190,15 @@ impl Registry {
         let session = supervisor.session().clone();
         let id = session.id;
         let (mailbox, commands) = mpsc::channel(MAILBOX_COMMANDS_MAX);
+        let (remarks, noted) = mpsc::channel(REMARKS_MAX);
         let (shown, snapshot) = watch::channel(Snapshot::new(session, supervision));
         let clock = Arc::clone(&self.ports.clock);
         let spawner = Arc::clone(&self.spawner);
         let leaving = self.leaving.clone();
-        let doors = Doors { mailbox: commands, snapshot: shown, leaving };
+        let doors = Doors { mailbox: commands, remarks: noted, snapshot: shown, leaving };
         let desk = self.desks.as_ref().and_then(|desks| desks.of(supervisor.session()));
         let task = SessionTask::new(supervisor, spawner, clock, environment, doors, desk);
-        self.handles().insert(id, Handle { mailbox, snapshot: snapshot.clone() });
+        self.handles().insert(id, Handle { mailbox, remarks, snapshot: snapshot.clone() });
         (task, snapshot)
     }
 
@@ -333,6 +337,18 @@ impl Registry {
             handles.values().map(|handle| handle.snapshot.borrow().session.clone()).collect();
         live.sort_unstable_by_key(|session| session.id);
         live
+    }
+
+    /// Returns the ids of all live sessions.
+    pub(crate) fn live_ids(&self) -> Vec<SessionId> {
+        self.handles().keys().copied().collect()
+    }
+
+    /// Adds a note to a live session. One that its task has no room for is not taken: it is in the log.
+    pub(crate) fn remark(&self, id: SessionId, text: String) {
+        if let Some(handle) = self.handles().get(&id) {
+            let _full = handle.remarks.try_send(text);
+        }
     }
 
     /// Returns what is shown of a live session from now on, or `None` when it has ended.
