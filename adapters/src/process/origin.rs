@@ -250,6 +250,19 @@ fn climb(pid: Pid, line: &mut Vec<(Mark, Stat)>) -> Climb {
     Climb::Gone
 }
 
+/// Says, to a shim, whether a process comes out of its session or of another one. A daemon may have been
+/// started in a session of another home: the shims that this shim descends from are no sign.
+pub(super) fn is_inside_for_a_shim(peer: Pid) -> bool {
+    let (Some(own), Some(line)) = (ancestors(getpid()), ancestors(peer)) else {
+        return true;
+    };
+    line.iter().any(|(mark, _)| {
+        let is_own = own.iter().any(|(own, _)| own == mark);
+        let is_this = own.first().is_some_and(|(own, _)| own == mark);
+        is_this || (!is_own && Pid::from_raw(mark.0).is_some_and(shim::is_shim))
+    })
+}
+
 /// Returns the session in whose cgroup a process is.
 fn cgroup_of(pid: Pid) -> Option<SessionId> {
     let lines = fs::read_to_string(format!("/proc/{}/cgroup", pid.as_raw_nonzero())).ok()?;

@@ -404,7 +404,8 @@ impl SessionTask {
             let was_up = snapshot.process.is_some();
             snapshot.process = self.supervisor.process().cloned();
             let is_new = snapshot.session.revision() != session.revision()
-                || snapshot.session.learned != session.learned;
+                || snapshot.session.learned != session.learned
+                || snapshot.session.notes.len() != session.notes.len();
             if is_new {
                 snapshot.session = session.clone();
             }
