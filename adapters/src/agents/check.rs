@@ -12,12 +12,12 @@ const WORD_BYTES_MAX: usize = 256;
 /// Bytes of a wrong value that are repeated in the sentence about it, at most.
 const SHOWN_BYTES_MAX: usize = 64;
 
-/// Says whether there is a prompt, and not too much of it.
+/// Says whether there is a prompt, or a further message, and not too much of it.
 ///
 /// # Errors
 ///
-/// When there is none, or when it is longer than [`PROMPT_BYTES_MAX`].
-pub(crate) fn prompt(prompt: &str) -> Result<(), PlanError> {
+/// When there is none, when it is longer than [`PROMPT_BYTES_MAX`], or when a NUL is in it.
+pub fn prompt(prompt: &str) -> Result<(), PlanError> {
     if prompt.trim().is_empty() {
         return Err(PlanError(Cow::Borrowed("the prompt is empty: say what is to be done")));
     }
@@ -27,6 +27,9 @@ pub(crate) fn prompt(prompt: &str) -> Result<(), PlanError> {
             "the prompt has {bytes} bytes, and {kib} KiB are the most: put it into a file, and tell \
              the agent to read that",
         ))));
+    }
+    if prompt.contains('\0') {
+        return Err(PlanError(Cow::Borrowed("the prompt has a NUL byte: leave it out")));
     }
     Ok(())
 }
@@ -105,6 +108,7 @@ mod tests {
         assert_eq!(prompt(&"x".repeat(PROMPT_BYTES_MAX)), Ok(()));
         assert!(prompt(" \n").unwrap_err().0.contains("empty"));
         assert!(prompt(&"x".repeat(10 << 20)).unwrap_err().0.contains("512 KiB"));
+        assert!(prompt("a\0b").unwrap_err().0.contains("NUL"));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod talk;
 mod version;
 
 pub use acp::Acp;
+pub use check::prompt as check_prompt;
 pub use claude::Claude;
 pub use codex::Codex;
 pub use find::{FindError, find};

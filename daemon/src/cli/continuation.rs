@@ -20,7 +20,7 @@ pub(super) async fn main(arguments: Continue) -> Result<u8, CliError> {
         title: arguments.new.title,
         prompt: prompt(arguments.prompt)?,
         fork: arguments.fork,
-        environment: environment(arguments.new.env)?,
+        environment: Some(environment(arguments.new.env)?),
         umask: current_umask(),
         graces: arguments.new.grace,
         program: program.transpose()?,

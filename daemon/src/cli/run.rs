@@ -296,7 +296,7 @@ pub(super) fn base(
         title: launch.new.title,
         command,
         cwd: bytes("the folder", folder(launch.cwd)?.into_os_string())?,
-        environment: environment(launch.new.env)?,
+        environment: Some(environment(launch.new.env)?),
         umask: current_umask(),
         graces: launch.new.grace,
         timeout_ms: launch.timeout.or(config.timeout),

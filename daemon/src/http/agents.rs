@@ -8,6 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use candor_adapters::agents::check_prompt;
 use candor_core::agent::{Decision, RequestState};
 use candor_core::happening::Happening;
 use candor_core::ports::Message;
@@ -69,8 +70,8 @@ pub(super) async fn go_on(
     Named(id): Named<String>,
     JsonBody(request): JsonBody<ContinueRequest>,
 ) -> Result<Response, ApiError> {
-    check_environment(&request.environment)?;
-    serve::check_prompt(&request.prompt).map_err(ApiError::bad_request)?;
+    check_environment(request.environment.as_deref().unwrap_or_default())?;
+    check_prompt(&request.prompt).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let id = resolve(&app, &id).await?;
     // On a task of its own: a client that leaves now must not leave half of it.
     let going =

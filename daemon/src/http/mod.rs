@@ -10,15 +10,18 @@ mod asked;
 mod conversations;
 mod events;
 mod guard;
+mod hooks;
 mod input;
 mod inside;
 mod limits;
 mod openapi;
 mod output;
+mod page;
 mod problem;
 mod revocable;
 mod server;
 mod sessions;
+mod snapshot;
 mod tcp;
 mod web;
 
@@ -75,6 +78,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(web::tokens, web::add_token))
         .routes(routes!(web::remove_token))
         .routes(routes!(events::stream))
+        .routes(routes!(snapshot::snapshot))
         .routes(routes!(sessions::list, sessions::launch).layer(launch_limit))
         .routes(routes!(sessions::get, sessions::delete))
         .routes(routes!(sessions::interrupt))
@@ -91,12 +95,16 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sessions::wait))
         .routes(routes!(sessions::timeline))
         .routes(routes!(output::stream))
+        .routes(routes!(hooks::list, hooks::add))
+        .routes(routes!(hooks::remove))
+        .routes(routes!(hooks::deliveries))
+        .routes(routes!(hooks::test))
 }
 
 fn router(app: Arc<App>) -> Router {
     let (router, document) = routes().split_for_parts();
     router
-        .route("/", axum::routing::get(web::front))
+        .merge(page::routes())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -28,7 +28,9 @@ use super::openapi::OfSession;
 use super::problem::{ApiError, BODY, CHANGE, Problems, READ, SESSION, Set, Word, set};
 use super::{Peer, agents};
 use crate::api::{LaunchRequest, RemovalView, SessionView, StopAnswer, StopReply};
-use crate::serve::{self, App, Refusal, Snapshot, absent, plan, remove, would_remove};
+use crate::serve::{
+    self, App, Refusal, Snapshot, Wish, absent, own_variables, plan, remove, would_remove,
+};
 
 /// How long a launch waits to hear whether the process came up, in milliseconds, before it answers
 /// with a session that is still `starting`.
@@ -96,7 +98,8 @@ fn accept(id: SessionId, request: LaunchRequest) -> Result<(Spec, Environment), 
     if !request.cwd.as_bytes().starts_with(b"/") {
         return Err(ApiError::bad_request("the folder to run in must be an absolute path"));
     }
-    check_environment(&request.environment)?;
+    check_environment(request.environment.as_deref().unwrap_or_default())?;
+    let variables = request.environment.unwrap_or_else(own_variables);
     let success_codes =
         request.success_codes.iter().fold(SuccessCodes::none(), |set, code| set.with(*code));
     let timeout_ms = match request.timeout_ms {
@@ -110,20 +113,17 @@ fn accept(id: SessionId, request: LaunchRequest) -> Result<(Spec, Environment), 
     if let Some(agent) = request.agent {
         let policy = Policy { idle_ms: agent.idle_ms, ..policy };
         let arguments = request.command;
-        let planned = plan(agent, id, &request.cwd, arguments, &request.environment, None)
+        let planned = plan(agent, id, &request.cwd, arguments, &variables, None)
             .map_err(ApiError::bad_request)?;
-        let (mut spec, environment) = serve::accept(
-            planned,
-            request.title,
-            request.cwd,
-            request.umask,
-            request.environment,
+        let wish = Wish {
+            title: request.title,
+            cwd: request.cwd,
+            umask: request.umask,
+            environment: variables,
             policy,
-        );
-        if let Some(graces) = request.graces {
-            spec.policy.graces = serve::with(spec.policy.graces, graces);
-        }
-        return Ok((spec, environment));
+            graces: request.graces,
+        };
+        return Ok(serve::accept(planned, wish));
     }
     if request.command.is_empty() {
         return Err(ApiError::bad_request("the command is empty: name a program to run"));
@@ -131,7 +131,7 @@ fn accept(id: SessionId, request: LaunchRequest) -> Result<(Spec, Environment), 
     if request.command[0].as_bytes().is_empty() {
         return Err(ApiError::bad_request("the program's name is empty: name a program to run"));
     }
-    let environment = Environment::new(request.environment);
+    let environment = Environment::new(variables);
     let spec = Spec {
         title: request.title,
         command: request.command,
@@ -418,12 +418,5 @@ pub(super) async fn load(app: &App, id: SessionId) -> Result<Session, ApiError> 
 }
 
 pub(super) fn view(app: &App, session: &Session) -> SessionView {
-    let Some(shown) = app.registry.snapshot(session.id) else {
-        return SessionView::new(session, None);
-    };
-    let shown = shown.borrow();
-    // What is known of its agent since the last change is in no row yet.
-    let is_newer = session.revision() > shown.session.revision();
-    let session = if is_newer { session } else { &shown.session };
-    SessionView::new(session, Some(shown.supervision()))
+    app.view(session)
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use candor_adapters::agents::Resume;
 use candor_core::bytes::ByteString;
-use candor_core::machine::Policy;
 use candor_core::ports::Environment;
 use candor_core::session::{Session, SessionId, Spec};
 use candor_core::status::Status;
@@ -14,22 +13,30 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
-use super::agents::{AgentRequest, Planned, plan};
+use super::agents::{AgentRequest, Wish, accept, plan};
+use super::queue::own_variables;
 use super::{App, Refusal, Snapshot};
-use crate::api::schema;
+use crate::api::{schema, umask};
 
 /// What is wanted of a session that goes on with another. What is left out is as it was there.
 #[derive(Clone, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ContinueRequest {
+    #[serde(default)]
     pub(crate) title: Option<String>,
+    /// What the agent is to do next.
     pub(crate) prompt: String,
     /// Whether to go on with a copy, and leave the session itself as it is.
     #[serde(default)]
     pub(crate) fork: bool,
-    /// Names and values. They are handed to the process, and never stored.
-    #[schema(value_type = Vec<schema::Variable>)]
-    pub(crate) environment: Vec<(ByteString, ByteString)>,
+    /// Names and values. They are handed to the process, and never stored. Left out or null, they are
+    /// the daemon's own.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<schema::Variable>>)]
+    pub(crate) environment: Option<Vec<(ByteString, ByteString)>>,
+    /// The file mode creation mask: the lowest nine bits of it are taken.
+    #[serde(default = "umask")]
+    #[schema(default = umask)]
     pub(crate) umask: u32,
     #[serde(default, deserialize_with = "schema::graces")]
     #[schema(value_type = Option<schema::Graces>)]
@@ -153,49 +160,18 @@ fn order(
         permissions: before.permissions.clone(),
     };
     let id = app.ids.session_id();
-    let title = request.title.or_else(|| parent.spec.title.clone());
     let (cwd, arguments) = (parent.spec.cwd.clone(), before.arguments.clone());
-    let planned = plan(wanted, id, &cwd, arguments, &request.environment, resume)
-        .map_err(Refusal::BadOrder)?;
-    let (spec, environment) =
-        accept(planned, title, cwd, request.umask, request.environment, parent.spec.policy);
-    let graces =
-        request.graces.map_or(spec.policy.graces, |graces| with(spec.policy.graces, graces));
-    let spec = Spec { policy: Policy { graces, ..spec.policy }, ..spec };
-    Ok((id, spec, environment))
-}
-
-/// Returns an agent's ladder with what its user has said of it.
-pub(crate) const fn with(plan: Graces, user: Graces) -> Graces {
-    Graces { interrupt_ms: user.interrupt_ms, terminate_ms: user.terminate_ms, ..plan }
-}
-
-/// Puts together what is stored and what is only handed to the process. Of `policy` the limits are
-/// taken; the rest is the plan's.
-pub(crate) fn accept(
-    planned: Planned,
-    title: Option<String>,
-    cwd: ByteString,
-    umask: u32,
-    mut environment: Vec<(ByteString, ByteString)>,
-    policy: Policy,
-) -> (Spec, Environment) {
-    let Planned { plan, spec: agent } = planned;
-    environment.retain(|(name, _)| {
-        !plan.without.contains(name) && !plan.environment.iter().any(|(set, _)| set == name)
-    });
-    environment.extend(plan.environment);
-    let environment = Environment::new(environment);
-    let policy = Policy { graces: plan.graces, always_reports: plan.always_reports, ..policy };
-    let spec = Spec {
-        title,
-        command: plan.command,
+    let environment = request.environment.unwrap_or_else(own_variables);
+    let planned =
+        plan(wanted, id, &cwd, arguments, &environment, resume).map_err(Refusal::BadOrder)?;
+    let wish = Wish {
+        title: request.title.or_else(|| parent.spec.title.clone()),
         cwd,
-        environment_names: environment.names(),
-        umask: umask & 0o777,
-        input: plan.input,
-        agent: Some(agent),
-        policy,
+        umask: request.umask,
+        environment,
+        policy: parent.spec.policy,
+        graces: request.graces,
     };
-    (spec, environment)
+    let (spec, environment) = accept(planned, wish);
+    Ok((id, spec, environment))
 }

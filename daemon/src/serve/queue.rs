@@ -71,9 +71,17 @@ async fn left_queue(shown: &mut watch::Receiver<Snapshot>) {
 
 /// Returns the daemon's own environment.
 pub(super) fn own_environment() -> Environment {
+    Environment::new(own_variables())
+}
+
+/// What begins so is meant for Candor itself.
+const OWN_PREFIX: &[u8] = b"CANDOR_";
+
+/// Returns the variables of the daemon's own environment that are not for the daemon itself.
+pub(crate) fn own_variables() -> Vec<(ByteString, ByteString)> {
     let variables = std::env::vars_os().filter_map(|(name, value)| {
         let bytes = |text: OsString| ByteString::new(text.into_vec()).ok();
         Some((bytes(name)?, bytes(value)?))
     });
-    Environment::new(variables.collect())
+    variables.filter(|(name, _)| !name.as_bytes().starts_with(OWN_PREFIX)).collect()
 }

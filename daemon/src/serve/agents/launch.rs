@@ -5,11 +5,13 @@ use std::num::NonZeroU32;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use candor_adapters::agents::{self, Agent, Order, PROMPT_BYTES_MAX, Plan, Resume};
+use candor_adapters::agents::{self, Agent, Order, Plan, Resume};
 use candor_core::agent::{AgentSpec, Permissions};
 use candor_core::bytes::ByteString;
-use candor_core::ports::MESSAGE_BYTES_MAX;
-use candor_core::session::SessionId;
+use candor_core::machine::Policy;
+use candor_core::ports::{Environment, MESSAGE_BYTES_MAX};
+use candor_core::session::{SessionId, Spec};
+use candor_core::stop::Graces;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -70,7 +72,7 @@ pub(crate) fn plan(
         let known: Vec<&str> = agents::all().iter().map(|agent| agent.name()).collect();
         format!("there is no agent {:?}: use one of {}", request.kind, known.join(", "))
     })?;
-    check_prompt(&request.prompt)?;
+    agents::check_prompt(&request.prompt).map_err(|error| error.to_string())?;
     let orders_answers =
         request.permissions != Permissions::default() || request.bypass_ms.is_some();
     if orders_answers && !agent.asks() {
@@ -125,26 +127,44 @@ pub(crate) fn plan(
     Ok(Planned { plan, spec })
 }
 
-/// Checks what an agent is told to do.
-///
-/// # Errors
-///
-/// A sentence that says what to change.
-pub(crate) fn check_prompt(prompt: &str) -> Result<(), String> {
-    if prompt.trim().is_empty() {
-        return Err("the prompt is empty: say what the agent is to do".to_owned());
-    }
-    if prompt.len() > PROMPT_BYTES_MAX {
-        return Err(format!(
-            "the prompt has {} bytes, and {PROMPT_BYTES_MAX} are the most: put it into a file, and \
-             tell the agent to read that",
-            prompt.len()
-        ));
-    }
-    if prompt.contains('\0') {
-        return Err("the prompt has a NUL byte: leave it out".to_owned());
-    }
-    Ok(())
+/// What is wanted of a session beside its agent.
+pub(crate) struct Wish {
+    pub(crate) title: Option<String>,
+    pub(crate) cwd: ByteString,
+    pub(crate) umask: u32,
+    pub(crate) environment: Vec<(ByteString, ByteString)>,
+    /// The limits are taken of it; the rest is the plan's.
+    pub(crate) policy: Policy,
+    /// What its user has said of the ladder.
+    pub(crate) graces: Option<Graces>,
+}
+
+/// Puts together what is stored and what is only handed to the process.
+pub(crate) fn accept(planned: Planned, wish: Wish) -> (Spec, Environment) {
+    let Planned { plan, spec: agent } = planned;
+    let Wish { title, cwd, umask, mut environment, policy, graces } = wish;
+    environment.retain(|(name, _)| {
+        !plan.without.contains(name) && !plan.environment.iter().any(|(set, _)| set == name)
+    });
+    environment.extend(plan.environment);
+    let environment = Environment::new(environment);
+    // How an agent is asked, and how long it may linger, its user cannot know.
+    let graces = graces.map_or(plan.graces, |user| Graces {
+        interrupt_ms: user.interrupt_ms,
+        terminate_ms: user.terminate_ms,
+        ..plan.graces
+    });
+    let spec = Spec {
+        title,
+        command: plan.command,
+        cwd,
+        environment_names: environment.names(),
+        umask: umask & 0o777,
+        input: plan.input,
+        agent: Some(agent),
+        policy: Policy { graces, always_reports: plan.always_reports, ..policy },
+    };
+    (spec, environment)
 }
 
 fn find(

@@ -9,7 +9,7 @@ mod temporary;
 mod version;
 
 pub(super) use desk::Desk;
-pub(crate) use launch::{AgentRequest, Planned, check_prompt, plan};
+pub(crate) use launch::{AgentRequest, Wish, accept, plan};
 pub(super) use temporary::TemporaryFolders;
 pub(super) use version::Versions;
 
@@ -52,7 +52,7 @@ pub(crate) fn message(session: &Session, text: &str) -> Result<Vec<u8>, String> 
     let Some(spec) = &session.spec.agent else {
         return Err(format!("session {} runs a command and no agent", session.id));
     };
-    check_prompt(text)?;
+    agents::check_prompt(text).map_err(|error| error.to_string())?;
     let takes = spec.is_interactive.then(|| agents::by_name(&spec.kind)).flatten();
     let view = View { learned: session.learned.clone(), ..View::default() };
     takes.and_then(|agent| agent.message(&view, text)).ok_or_else(|| {
