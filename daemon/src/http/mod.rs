@@ -10,8 +10,10 @@ mod asked;
 mod conversations;
 mod events;
 mod guard;
+mod idempotency;
 mod input;
 mod limits;
+mod list;
 mod openapi;
 mod output;
 mod problem;
@@ -74,7 +76,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(web::tokens, web::add_token))
         .routes(routes!(web::remove_token))
         .routes(routes!(events::stream))
-        .routes(routes!(sessions::list, sessions::launch).layer(launch_limit))
+        .routes(routes!(list::list, sessions::launch).layer(launch_limit))
         .routes(routes!(sessions::get, sessions::delete))
         .routes(routes!(sessions::interrupt))
         .routes(routes!(sessions::kill))

@@ -21,6 +21,7 @@ mod failpoints;
 #[cfg(target_os = "linux")]
 mod full_disk;
 #[cfg(target_os = "linux")]
+mod idempotency;
 mod idle;
 mod inheritance;
 #[cfg(target_os = "linux")]
