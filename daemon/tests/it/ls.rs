@@ -96,7 +96,7 @@ fn a_session_that_is_being_stopped_is_shown_as_that() {
     let ready = place.fifo("ready");
     let script = words!["--ignore", "INT", "--ready", &ready, "--hang"];
     let id = place.launch_with(["--grace", "1h,1h"], agent(script));
-    std::fs::read_to_string(ready).unwrap();
+    fs::read_to_string(ready).unwrap();
     place.run(["interrupt", &id]).expect(0);
     let said = place.run(["ls"]).expect(0);
     let line: Vec<&str> = said.stdout().lines().nth(1).unwrap().split_whitespace().collect();
