@@ -18,9 +18,11 @@ use crate::signal_name;
 
 mod agent;
 mod conversation;
+mod hook;
 mod launch;
 mod removal;
 pub(crate) mod schema;
+mod stream;
 pub(crate) mod web;
 
 pub(crate) use agent::{
@@ -29,6 +31,8 @@ pub(crate) use agent::{
 pub(crate) use conversation::{
     HitView, HitsView, MessageView, MessagesView, TurnUsageView, UsageView,
 };
+pub(crate) use hook::{DeliveryView, HookRequest, HookTestView, HookView, NewHookView};
+pub(crate) use stream::{SessionEventView, SnapshotView};
 
 pub(crate) use launch::{LaunchRequest, umask};
 pub(crate) use removal::{RefusedView, RemovalView, RemovalsView};

@@ -12,11 +12,13 @@
 //! | `doubt.rs` | whether it is known what is in the file |
 //! | `readers.rs` | read-only connections with a deadline |
 //! | `views.rs`, `prefix.rs` | lists, prefixes, counts |
+//! | `snapshot.rs` | sessions and the place in the log that they stand at |
 //! | `pages.rs` | events and removals, a page at a time |
 //! | `backup.rs` | copies of the database, made while it is in use |
 //! | `upkeep.rs`, `check.rs` | the log, SQLite's own checks, the row check |
 //! | `inspect.rs` | a look from beside, which never writes |
 //! | `conversations/` | another database: what agents and their users said |
+//! | `hooks/` | another database: who is to be told of what, and whether they were |
 //! | `errors.rs` | what SQLite says, in the words of the port |
 //!
 //! SQL is written here and nowhere else. Nothing here decides what a session's status is.
@@ -30,6 +32,7 @@ mod doubt;
 mod errors;
 mod file;
 mod group;
+pub mod hooks;
 mod inspect;
 mod launches;
 mod pages;
@@ -39,6 +42,7 @@ mod removal;
 mod rows;
 mod schema;
 mod search;
+mod snapshot;
 mod upkeep;
 mod views;
 mod writer;
@@ -61,6 +65,7 @@ pub use self::errors::{CloseError, OpenError};
 pub use self::inspect::{Inspector, Log, check_copy};
 pub use self::pages::EventPage;
 pub use self::removal::{Removal, RemoveError};
+pub use self::snapshot::Snapshot;
 pub use self::views::{DamagedRow, ListQuery, Listing, Resolution, StatusCounts};
 pub use self::writer::Counters;
 
@@ -179,6 +184,25 @@ impl SqliteStore {
     pub async fn list(&self, query: &ListQuery) -> Result<Listing, ReadError> {
         let query = query.clone();
         self.0.read(None, move |connection| views::list(connection, &query)).await
+    }
+
+    /// Reads all live sessions and the newest `ended_max` of the others, with the counts and the place
+    /// in the event log that all of this stands at.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unavailable`]. Damaged rows are named in the listing.
+    pub async fn snapshot(&self, ended_max: u32) -> Result<Snapshot, ReadError> {
+        self.0.read(None, move |connection| snapshot::snapshot(connection, ended_max)).await
+    }
+
+    /// Reads the rows of these sessions, each once. One that has no row is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unavailable`]. Damaged rows are named in the listing.
+    pub async fn sessions(&self, ids: Vec<SessionId>) -> Result<Listing, ReadError> {
+        self.0.read(None, move |connection| snapshot::rows(connection, &ids)).await
     }
 
     /// Finds the session that a prefix stands for: of its id, with hyphens or without, or of its

@@ -1,9 +1,11 @@
 //! The words of the command line.
 
 mod agents;
+mod hooks;
 mod web;
 
 pub(super) use agents::{AgentOptions, AgentRun, Approvals, Bypass, Continue, Decide};
+pub(super) use hooks::{HookAdd, HookDeliveries, HookVerb};
 pub(super) use web::TokenVerb;
 
 use std::ffi::OsString;
@@ -15,6 +17,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use super::CliError;
+use crate::api::EventKind;
 use crate::duration;
 
 /// Launches, watches, interrupts and continues long-running sessions, and never lies about where
@@ -105,6 +108,11 @@ pub(super) enum Verb {
     Daemon {
         #[command(subcommand)]
         verb: DaemonVerb,
+    },
+    /// Has other programs told of what happens, by webhook
+    Hook {
+        #[command(subcommand)]
+        verb: HookVerb,
     },
     Doctor(Doctor),
     /// Prints the completions for a shell
@@ -296,6 +304,13 @@ pub(super) struct Events {
     /// Only events of this session
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub(super) session: Option<String>,
+    /// Only events that lead to this status; can be given many times
+    #[arg(long, value_name = "STATUS")]
+    pub(super) status: Vec<Status>,
+    /// Only events of this type: status_changed, session_changed or session_removed; can be given
+    /// many times
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(super) kind: Vec<EventKind>,
     /// Goes on with what comes
     #[arg(short, long)]
     pub(super) follow: bool,

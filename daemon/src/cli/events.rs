@@ -14,10 +14,13 @@ pub(super) async fn main(arguments: Events) -> Result<u8, CliError> {
     let reach = Reach::open().await?;
     let session =
         arguments.session.map_or_else(String::new, |id| format!("&session={}", encoded(&id)));
+    let statuses: Vec<_> = arguments.status.iter().map(|status| status.as_str()).collect();
+    let kinds: Vec<_> = arguments.kind.iter().map(|kind| kind.as_str()).collect();
+    let picked = format!("{session}&status={}&type={}", statuses.join(","), kinds.join(","));
     let (follow, is_raw) = (arguments.follow, arguments.json);
     let mut after = arguments.after;
     let printing = reach.ask(async |client, progress| {
-        let path = format!("/v1/events?after={after}&follow={follow}{session}");
+        let path = format!("/v1/events?after={after}&follow={follow}{picked}");
         let mut lines = Lines::new(client.open(&path).await?);
         while let Some(line) = lines.next().await? {
             progress.made();

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::serve::web::Access;
 
 /// Streams at the same time, over both transports.
-pub(super) const STREAMS_MAX: usize = 1_024;
+pub(super) const STREAMS_MAX: usize = 1_000;
 
 /// Bytes of a request's head over TCP, at most.
 pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;

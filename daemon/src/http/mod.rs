@@ -10,6 +10,7 @@ mod asked;
 mod conversations;
 mod events;
 mod guard;
+mod hooks;
 mod idempotency;
 mod input;
 mod limits;
@@ -20,6 +21,7 @@ mod problem;
 mod revocable;
 mod server;
 mod sessions;
+mod snapshot;
 mod tcp;
 mod web;
 
@@ -77,6 +79,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(web::remove_token))
         .routes(routes!(events::stream))
         .routes(routes!(list::list, sessions::launch).layer(launch_limit))
+        .routes(routes!(snapshot::snapshot))
         .routes(routes!(sessions::get, sessions::delete))
         .routes(routes!(sessions::interrupt))
         .routes(routes!(sessions::kill))
@@ -92,6 +95,10 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sessions::wait))
         .routes(routes!(sessions::timeline))
         .routes(routes!(output::stream))
+        .routes(routes!(hooks::list, hooks::add))
+        .routes(routes!(hooks::remove))
+        .routes(routes!(hooks::deliveries))
+        .routes(routes!(hooks::test))
 }
 
 fn router(app: Arc<App>) -> Router {

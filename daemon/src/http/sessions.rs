@@ -376,12 +376,5 @@ pub(super) async fn load(app: &App, id: SessionId) -> Result<Session, ApiError> 
 }
 
 pub(super) fn view(app: &App, session: &Session) -> SessionView {
-    let Some(shown) = app.registry.snapshot(session.id) else {
-        return SessionView::new(session, None);
-    };
-    let shown = shown.borrow();
-    // What is known of its agent since the last change is in no row yet.
-    let is_newer = session.revision() > shown.session.revision();
-    let session = if is_newer { session } else { &shown.session };
-    SessionView::new(session, Some(shown.supervision()))
+    app.view(session)
 }

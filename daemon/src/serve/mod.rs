@@ -3,6 +3,7 @@
 mod agents;
 mod backups;
 mod continuation;
+mod hooks;
 mod input;
 mod queue;
 mod refusal;
@@ -11,14 +12,17 @@ mod removal;
 mod requests;
 mod scribe;
 mod session_task;
+mod shown;
 mod shutdown;
 mod spawner;
 mod start;
 mod stash;
+mod tail;
 pub(crate) mod web;
 
 pub(crate) use agents::{AgentRequest, Wish, accept, asks, message, plan};
 pub(crate) use continuation::{ContinueRequest, continue_session};
+pub(crate) use hooks::{DEFAULT_WORDS, Webhooks, check_words, try_out};
 pub(crate) use input::send;
 pub(crate) use queue::own_variables;
 pub(crate) use refusal::Refusal;
@@ -30,6 +34,7 @@ pub(crate) use shutdown::Parting;
 #[cfg(target_os = "linux")]
 pub(crate) use spawner::SHIM_WORD;
 pub(crate) use start::{Ground, StartError, run};
+pub(crate) use tail::{After, Follower, ReadyEvent};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +53,7 @@ pub(crate) struct App {
     pub(crate) store: SqliteStore,
     pub(crate) conversations: Conversations,
     scribe: scribe::Scribe,
+    pub(crate) webhooks: Webhooks,
     pub(crate) bus: Arc<dyn candor_core::ports::EventBus>,
     pub(crate) outputs: Outputs,
     folders: Arc<agents::TemporaryFolders>,
@@ -59,5 +65,9 @@ pub(crate) struct App {
     pub(crate) backups: PathBuf,
     pub(crate) started_at: Timestamp,
     pub(crate) shutdown: shutdown::Shutdown,
+    /// The newest events, for those who follow.
+    pub(crate) tail: Arc<tail::Tail>,
+    /// One for each who reads old events from the store at one time.
+    pub(crate) replays: Arc<tokio::sync::Semaphore>,
     pub(crate) web: web::Web,
 }

@@ -21,6 +21,7 @@ use candor_core::ports::{Clock, EventBus, IdSource, Recorder};
 use candor_core::stop::Actor;
 use candor_core::supervisor::Ports;
 use tokio::net::UnixListener;
+use tokio::sync::Semaphore;
 
 use super::agents::{Desks, TemporaryFolders, Versions};
 use super::registry::LIVE_SESSIONS_MAX;
@@ -28,8 +29,9 @@ use super::requests::Requests;
 use super::scribe::{self, Scribe};
 use super::shutdown::{Parting, Shutdown, Signals};
 use super::spawner::Spawning;
+use super::tail::Tail;
 use super::web::Web;
-use super::{App, Refusal, Registry, backups, removal};
+use super::{App, Refusal, Registry, Webhooks, backups, hooks, removal};
 use crate::exit_code;
 use crate::home::{Home, HomeError, LockError};
 use crate::http;
@@ -40,6 +42,9 @@ const LOG_BYTES_MAX: u64 = 4 << 20;
 
 /// Threads that run the daemon's tasks. It waits far more than it works.
 const WORKERS: usize = 2;
+
+/// How many read old events from the store at one time. It leaves connections to all other reads.
+const REPLAYS_MAX: usize = 2;
 
 /// How long leaving waits for what was read to be put down, in milliseconds.
 const PUT_DOWN_MS_MAX: u64 = 2_000;
@@ -144,9 +149,11 @@ async fn serve(
     backups::start(&app).await;
     let server = http::Server::start(listener, Arc::clone(&app));
     tracing::info!(recovered, pid = std::process::id(), "serving");
+    tokio::spawn(Tail::run(Arc::clone(&app)));
     tokio::spawn(removal::sweep(Arc::clone(&app)));
     tokio::spawn(removal::sweep_folders(Arc::clone(&app)));
     tokio::spawn(removal::sweep_conversations(Arc::clone(&app)));
+    tokio::spawn(hooks::run(Arc::clone(&app)));
     announce();
     let usurped = app.registry.usurped();
     tokio::select! {
@@ -175,6 +182,9 @@ async fn serve(
     let _late = tokio::time::timeout(Duration::from_millis(PUT_DOWN_MS_MAX), writing).await;
     if let Err(error) = app.conversations.close().await {
         tracing::warn!(%error, "the conversations were not closed cleanly");
+    }
+    if let Err(error) = app.webhooks.store.close().await {
+        tracing::warn!(%error, "the hooks were not closed cleanly");
     }
     if let Err(error) = store.close().await {
         // Nothing is lost: the next start finds what was committed.
@@ -222,6 +232,7 @@ fn assemble(
         store,
         conversations,
         scribe,
+        webhooks: Webhooks::new(&home.hooks()),
         bus,
         outputs,
         folders,
@@ -234,6 +245,8 @@ fn assemble(
         backups: home.backups(),
         started_at,
         shutdown: Shutdown::new(outlives_daemon),
+        tail: Tail::new(),
+        replays: Arc::new(Semaphore::new(REPLAYS_MAX)),
     })
 }
 

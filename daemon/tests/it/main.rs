@@ -20,6 +20,7 @@ mod events;
 mod failpoints;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod hooks;
 #[cfg(target_os = "linux")]
 mod idempotency;
 mod idle;
@@ -43,8 +44,10 @@ mod run_options;
 mod run_stop;
 mod secrets;
 mod show;
+mod snapshot;
 mod start_together;
 mod stop;
+mod streams;
 mod support;
 mod timeline;
 #[cfg(target_os = "linux")]

@@ -4,7 +4,7 @@ use candor_adapters::sqlite::{ListQuery, Resolution, SqliteStore};
 use candor_core::event::Seq;
 use candor_core::input::Input;
 use candor_core::machine::Policy;
-use candor_core::ports::Repository as _;
+use candor_core::ports::{Repository as _, StoredSession};
 use candor_core::session::SessionId;
 use candor_core::status::Status;
 use candor_core::stop::StopKind;
@@ -186,4 +186,31 @@ async fn stories_come_in_pages() {
     assert_eq!(database.session_events(session_id(99), Seq::START, 9).await.unwrap().events, []);
     let page = database.events_page(Seq::from_number(7), 9).await.unwrap();
     assert_eq!((page.events.len(), page.next, page.may_have_more), (1, Seq::from_number(8), false));
+}
+
+#[tokio::test]
+async fn a_snapshot_is_all_that_live_the_newest_ended_and_the_place_of_it() {
+    let home = Home::in_memory();
+    let database = home.open();
+    let empty = database.snapshot(10).await.unwrap();
+    assert_eq!((empty.seq, empty.listing.sessions.len(), empty.next), (Seq::START, 0, None));
+    twelve(&database).await;
+    let numbers = |sessions: &[StoredSession]| -> Vec<u64> {
+        let number = |id| (0..100).find(|number| session_id(*number) == id).unwrap();
+        sessions.iter().map(|stored| number(stored.session.id)).collect()
+    };
+    for (ended_max, expected, next) in [
+        (100, vec![11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0], None),
+        (6, vec![11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0], None),
+        (3, vec![11, 10, 9, 8, 7, 6, 4, 3, 0], Some(6)),
+        (0, vec![11, 8, 7, 4, 3, 0], None),
+    ] {
+        let snapshot = database.snapshot(ended_max).await.unwrap();
+        assert_eq!(numbers(&snapshot.listing.sessions), expected, "{ended_max}");
+        assert_eq!(snapshot.next, next.map(session_id), "{ended_max}");
+        assert_eq!(snapshot.seq, database.last_seq().await.unwrap());
+        assert_eq!(snapshot.counts, database.counts_by_status().await.unwrap());
+    }
+    let ids = [3, 50, 1, 3].map(session_id).to_vec();
+    assert_eq!(numbers(&database.sessions(ids).await.unwrap().sessions), [3, 1]);
 }

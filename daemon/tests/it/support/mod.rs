@@ -2,6 +2,7 @@
 
 mod place;
 mod running;
+mod sse;
 mod story;
 
 #[cfg(target_os = "linux")]
@@ -10,6 +11,7 @@ pub(crate) mod wire;
 
 pub(crate) use place::{Place, agent, end, user};
 pub(crate) use running::{Running, Said};
+pub(crate) use sse::{Frame, Sse};
 pub(crate) use story::{assert_chain, assert_time};
 
 use std::io::{self, Write as _};
