@@ -17,6 +17,7 @@ mod limits;
 mod list;
 mod openapi;
 mod output;
+mod page;
 mod problem;
 mod revocable;
 mod server;
@@ -104,7 +105,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
 fn router(app: Arc<App>) -> Router {
     let (router, document) = routes().split_for_parts();
     router
-        .route("/", axum::routing::get(web::front))
+        .merge(page::routes())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
