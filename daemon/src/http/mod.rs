@@ -13,6 +13,7 @@ mod guard;
 mod hooks;
 mod input;
 mod limits;
+mod metrics;
 mod openapi;
 mod output;
 mod problem;
@@ -93,6 +94,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sessions::wait))
         .routes(routes!(sessions::timeline))
         .routes(routes!(output::stream))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(metrics::metrics_of_v1))
         .routes(routes!(hooks::list, hooks::add))
         .routes(routes!(hooks::remove))
         .routes(routes!(hooks::deliveries))

@@ -28,6 +28,7 @@ mod inheritance;
 mod input;
 mod logs;
 mod ls;
+mod metrics;
 #[cfg(target_os = "linux")]
 mod outlive;
 #[cfg(target_os = "linux")]
