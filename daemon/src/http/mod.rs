@@ -16,6 +16,7 @@ mod limits;
 mod metrics;
 mod openapi;
 mod output;
+mod page;
 mod problem;
 mod revocable;
 mod server;
@@ -105,7 +106,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
 fn router(app: Arc<App>) -> Router {
     let (router, document) = routes().split_for_parts();
     router
-        .route("/", axum::routing::get(web::front))
+        .merge(page::routes())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
