@@ -38,6 +38,7 @@ mod promise;
 mod prune;
 #[cfg(target_os = "linux")]
 mod quota;
+mod recipes;
 mod rm;
 mod run_front;
 mod run_options;
