@@ -8,6 +8,7 @@
 //! | `rows.rs` | rows and their checksums |
 //! | `writer.rs`, `group.rs` | the writing thread; one transaction for all that wait |
 //! | `removal.rs` | deleting a session, and what stays of it |
+//! | `launches.rs`, `search.rs` | what sessions are found by, and finding them |
 //! | `doubt.rs` | whether it is known what is in the file |
 //! | `readers.rs` | read-only connections with a deadline |
 //! | `views.rs`, `prefix.rs` | lists, prefixes, counts |
@@ -34,12 +35,14 @@ mod file;
 mod group;
 pub mod hooks;
 mod inspect;
+mod launches;
 mod pages;
 mod prefix;
 mod readers;
 mod removal;
 mod rows;
 mod schema;
+mod search;
 mod snapshot;
 mod upkeep;
 mod views;
@@ -222,6 +225,17 @@ impl SqliteStore {
     pub async fn resolve(&self, prefix: &str) -> Result<Resolution, ReadError> {
         let prefix = prefix.to_owned();
         self.0.read(None, move |connection| views::resolve(connection, &prefix)).await
+    }
+
+    /// Returns the session that came of the request of that name, and what tells that request from
+    /// others. The session may have been removed since.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unavailable`].
+    pub async fn requested(&self, key: &str) -> Result<Option<(SessionId, String)>, ReadError> {
+        let key = key.to_owned();
+        self.0.read(None, move |connection| launches::requested(connection, &key)).await
     }
 
     /// Deletes a session that has ended, with all its events, and stores that it was deleted.

@@ -11,8 +11,10 @@ mod conversations;
 mod events;
 mod guard;
 mod hooks;
+mod idempotency;
 mod input;
 mod limits;
+mod list;
 mod metrics;
 mod openapi;
 mod output;
@@ -78,8 +80,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(web::tokens, web::add_token))
         .routes(routes!(web::remove_token))
         .routes(routes!(events::stream))
+        .routes(routes!(list::list, sessions::launch).layer(launch_limit))
         .routes(routes!(snapshot::snapshot))
-        .routes(routes!(sessions::list, sessions::launch).layer(launch_limit))
         .routes(routes!(sessions::get, sessions::delete))
         .routes(routes!(sessions::interrupt))
         .routes(routes!(sessions::kill))

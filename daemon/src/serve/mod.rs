@@ -10,6 +10,7 @@ mod queue;
 mod refusal;
 mod registry;
 mod removal;
+mod requests;
 mod scribe;
 mod session_task;
 mod shown;
@@ -50,6 +51,7 @@ use candor_core::time::Timestamp;
 /// What every part of the daemon can reach.
 pub(crate) struct App {
     pub(crate) registry: Arc<Registry>,
+    pub(crate) requests: requests::Requests,
     pub(crate) store: SqliteStore,
     pub(crate) conversations: Conversations,
     scribe: scribe::Scribe,

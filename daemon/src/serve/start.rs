@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use super::agents::{Desks, TemporaryFolders, Versions};
 use super::metrics::{MeteredBus, Metrics};
 use super::registry::LIVE_SESSIONS_MAX;
+use super::requests::Requests;
 use super::scribe::{self, Scribe};
 use super::shutdown::{Parting, Shutdown, Signals};
 use super::spawner::Spawning;
@@ -233,6 +234,7 @@ fn assemble(
     let registry = Registry::new(ports, spawner, Some(desks), LIVE_SESSIONS_MAX);
     Arc::new(App {
         registry,
+        requests: Requests::default(),
         store,
         conversations,
         scribe,

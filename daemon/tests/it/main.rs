@@ -22,6 +22,7 @@ mod failpoints;
 mod full_disk;
 mod hooks;
 #[cfg(target_os = "linux")]
+mod idempotency;
 mod idle;
 mod inheritance;
 #[cfg(target_os = "linux")]

@@ -46,6 +46,8 @@ words! {
         "There is such an address, but not for this method; the header `Allow` lists those that there are.";
     AmbiguousId: CONFLICT, "ambiguous_id", "More than one session has an id that begins like this.";
     Removed: GONE, "removed", "The session was removed.";
+    IdempotencyKeyReused: UNPROCESSABLE_ENTITY, "idempotency_key_reused",
+        "Another request had the same `Idempotency-Key`.";
     TooLarge: PAYLOAD_TOO_LARGE, "too_large", "The body has more bytes than are taken.";
     UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type",
         "The body is not of the content type that is read here.";
