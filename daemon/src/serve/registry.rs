@@ -225,13 +225,6 @@ impl Registry {
         let _late = tokio::time::timeout(patience, futures_util::future::join_all(all)).await;
     }
 
-    /// Returns how many sessions there are whose processes are still looked for.
-    pub(crate) fn reconciling(&self) -> usize {
-        let is_sought =
-            |handle: &&Handle| handle.snapshot.borrow().supervision() == Supervision::Reconciling;
-        self.handles().values().filter(is_sought).count()
-    }
-
     fn place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
@@ -487,6 +480,8 @@ async fn end_of(mut snapshot: watch::Receiver<Snapshot>) -> Option<Session> {
     let ended = snapshot.wait_for(|shown| shown.session.verdict().is_some()).await;
     ended.ok().map(|shown| shown.session.clone())
 }
+
+mod counts;
 
 #[cfg(test)]
 mod tests;
