@@ -38,6 +38,8 @@ async function scene(place) {
       prompt: ['steps:', 'init', 'say The test parser::last_line fails one time in twenty. I will look at how lines are split first.',
         'tool grep -rn split_terminator . || true',
         'say The reader drops a last line without an end. I will keep it, and then run the tests again.',
+        'tool ls -l', 'say It is fixed in one line: the terminator is optional at the end of the input.',
+        'tool git diff --stat || true', 'say I would like to run the whole suite, and to remove the scratch files after it.',
         'ask cargo test --package parser && rm -rf ./target/tmp', 'say All tests pass now.'].join('\n'),
     },
   });
@@ -80,7 +82,7 @@ export const accessibility = inPlace(async ({ place, browser }) => {
     await page.locator('svg.lanes').waitFor();
     await check(`story ${colorScheme}`);
     await show(page, `#/s/${running.id}/output`);
-    await page.locator('.line').filter({ hasText: 'FAIL' }).waitFor();
+    await page.locator('.line').filter({ hasText: 'FAIL' }).first().waitFor();
     await check(`output ${colorScheme}`);
     await show(page, `#/s/${agent.id}/conversation`);
     await page.locator('.fold.call').first().waitFor();
@@ -136,9 +138,9 @@ export async function screenshots({ folder }) {
   const browser = await launchBrowser();
   const taken = [];
   try {
-    const { stopped, agent } = await scene(place);
+    const { stopped, running, agent } = await scene(place);
     for (const colorScheme of ['light', 'dark']) {
-      const { page, context } = await openPage(browser, place, { colorScheme, reducedMotion: 'reduce', viewport: { width: 1200, height: 760 } });
+      const { page, context } = await openPage(browser, place, { colorScheme, reducedMotion: 'reduce', viewport: { width: 1120, height: 700 } });
       await whenLive(page);
       const take = async (name) => {
         await drawn(page);
@@ -155,8 +157,9 @@ export async function screenshots({ folder }) {
       await page.locator('svg.lanes').waitFor();
       await page.locator('.changes tbody tr').nth(3).waitFor();
       await take('story');
-      await page.keyboard.press('Escape');
       await page.locator('#group').selectOption('status');
+      await show(page, `#/s/${running.id}/output`);
+      await page.locator('.line').filter({ hasText: 'FAIL' }).first().waitFor();
       await take('list');
       await context.close();
     }

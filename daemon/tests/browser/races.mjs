@@ -289,3 +289,46 @@ export async function daemonRestarts({ browser, count, seed }) {
     await place.close();
   }
 }
+
+/** Pages that lie, as others have: each must be found by what holds the true one against the log. */
+const LIES = [
+  ['shows the end of a stop as a failure', {
+    file: 'status.js', from: 'const { status, outcome } = view;',
+    to: "const { outcome } = view; const status = view.intent && view.status === 'completing' ? 'failed' : view.status;",
+  }],
+  ['shows a stop as done when it was asked for', {
+    file: 'status.js', from: 'const { status, outcome } = view;',
+    to: "const isAsked = view.status === 'completing'; const status = isAsked ? 'completed' : view.status; const outcome = isAsked ? 'interrupted' : view.outcome;",
+  }],
+  ['lets an end be followed', {
+    file: 'list.js', from: 'showStatus(status, view);',
+    to: "showStatus(status, view); if (view.status === 'completed') requestAnimationFrame(() => requestAnimationFrame(() => showStatus(status, { ...view, status: 'running', outcome: null })));",
+  }],
+];
+
+export async function liesAreFound({ browser }) {
+  for (const [lie, change] of LIES) {
+    const place = await Place.open();
+    try {
+      const { page } = await openPage(browser, place, { change });
+      await whenLive(page);
+      const { id } = await place.launch(['sh', '-c', 'trap "sleep 0.3; exit 0" INT; sleep 600 & wait']);
+      await page.locator(`.row[data-session="${id}"] .status[data-status="running"]`).waitFor();
+      await place.interrupt(id);
+      await place.wait(id);
+      const events = await place.events();
+      await within(`the lie of a page that ${lie}`, async () => {
+        try {
+          hold((await recorded(page)).shown, events);
+          return false;
+        } catch (error) {
+          if (error.code !== 'ERR_ASSERTION') throw error;
+          return true;
+        }
+      });
+    } finally {
+      await place.close();
+    }
+  }
+  return `${LIES.length} pages that lie`;
+}

@@ -21,6 +21,7 @@ const TESTS = [
   ['broken_connections', races.brokenConnections, { count: many(24, 150) }],
   ['says_that_it_is_not_live', races.saysThatItIsNotLive],
   ['daemon_restarts', races.daemonRestarts, { count: many(10, 60) }],
+  ['lies_are_found', races.liesAreFound],
   ['login', uses.login],
   ['too_many_tabs', uses.tooManyTabs],
   ['hidden_tab', uses.hiddenTab],
