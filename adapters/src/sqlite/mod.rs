@@ -19,6 +19,7 @@
 //! | `inspect.rs` | a look from beside, which never writes |
 //! | `conversations/` | another database: what agents and their users said |
 //! | `hooks/` | another database: who is to be told of what, and whether they were |
+//! | `watch.rs` | who is told how commits went |
 //! | `errors.rs` | what SQLite says, in the words of the port |
 //!
 //! SQL is written here and nowhere else. Nothing here decides what a session's status is.
@@ -45,10 +46,11 @@ mod search;
 mod snapshot;
 mod upkeep;
 mod views;
+mod watch;
 mod writer;
 
 use std::path::{Path, absolute};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -66,7 +68,8 @@ pub use self::inspect::{Inspector, Log, check_copy};
 pub use self::pages::EventPage;
 pub use self::removal::{Removal, RemoveError};
 pub use self::snapshot::Snapshot;
-pub use self::views::{DamagedRow, ListQuery, Listing, Resolution, StatusCounts};
+pub use self::views::{DamagedRow, ListQuery, Listing, OutcomeCount, Resolution, StatusCounts};
+pub use self::watch::CommitWatch;
 pub use self::writer::Counters;
 
 use self::connection::Role;
@@ -89,6 +92,7 @@ struct Store {
     writer: Writer,
     readers: Readers,
     was_closed: bool,
+    watch: OnceLock<Arc<dyn CommitWatch>>,
 }
 
 impl Store {
@@ -151,7 +155,8 @@ impl SqliteStore {
         upkeep::mark_open(&connection).map_err(sql)?;
         file::remove_drafts(&path);
         let writer = Writer::start(path.clone(), connection)?;
-        Ok(Self(Arc::new(Store { writer, readers: Readers::new(path), was_closed })))
+        let watch = OnceLock::new();
+        Ok(Self(Arc::new(Store { writer, readers: Readers::new(path), was_closed, watch })))
     }
 
     /// Says whether whoever had it open before has closed it. If not, they were killed, or their
@@ -159,6 +164,12 @@ impl SqliteStore {
     #[must_use]
     pub fn was_closed(&self) -> bool {
         self.0.was_closed
+    }
+
+    /// Has somebody told how each commit went. The first who comes is the only one.
+    pub fn watch(&self, watch: Arc<dyn CommitWatch>) {
+        // There is one daemon, which asks once.
+        let _first = self.0.watch.set(watch);
     }
 
     /// Stores what waits, copies the log into the database, and notes that it was closed.
@@ -290,6 +301,15 @@ impl SqliteStore {
         self.0.read(None, views::counts).await
     }
 
+    /// Counts the sessions by status and outcome, in the words of the rows. It looks at all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unavailable`].
+    pub async fn counts_by_outcome(&self) -> Result<Vec<OutcomeCount>, ReadError> {
+        self.0.read(None, views::counts_by_outcome).await
+    }
+
     /// Returns the highest place that was ever given, or [`Seq::START`].
     ///
     /// # Errors
@@ -342,11 +362,23 @@ impl SqliteStore {
 #[async_trait]
 impl Repository for SqliteStore {
     async fn commit(&self, change: &Change) -> Result<Seq, CommitError> {
-        self.0.writer.store(EncodedChange::of(change)?).await
+        let began = Instant::now();
+        let answer = match EncodedChange::of(change) {
+            Ok(encoded) => self.0.writer.store(encoded).await,
+            Err(error) => Err(error),
+        };
+        if let Some(watch) = self.0.watch.get() {
+            watch.answered(change, began.elapsed(), &answer);
+        }
+        answer
     }
 
     async fn load(&self, id: SessionId) -> Result<Option<StoredSession>, ReadError> {
-        self.0.read(Some(id), move |connection| views::load(connection, id)).await
+        let loaded = self.0.read(Some(id), move |connection| views::load(connection, id)).await;
+        if let (Some(watch), Ok(Some(stored))) = (self.0.watch.get(), &loaded) {
+            watch.loaded(stored);
+        }
+        loaded
     }
 
     async fn live(&self) -> Result<Vec<SessionId>, ReadError> {

@@ -425,3 +425,26 @@ pub(super) fn counts(connection: &Connection) -> Result<StatusCounts, ReadFailur
     }
     Ok(StatusCounts(counts))
 }
+
+/// How many sessions have ended in a way, or have not.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OutcomeCount {
+    /// Where they stand.
+    pub status: String,
+    /// How they ended; `None` for those that live.
+    pub outcome: Option<String>,
+    /// How many they are.
+    pub count: u64,
+}
+
+/// Counts the sessions by status and outcome.
+pub(super) fn counts_by_outcome(connection: &Connection) -> Result<Vec<OutcomeCount>, ReadFailure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT status, outcome, count(*) FROM sessions GROUP BY status, outcome",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let count: i64 = row.get(2)?;
+        Ok(OutcomeCount { status: row.get(0)?, outcome: row.get(1)?, count: count.unsigned_abs() })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

@@ -13,8 +13,10 @@ mod guard;
 mod hooks;
 mod idempotency;
 mod input;
+mod inside;
 mod limits;
 mod list;
+mod metrics;
 mod openapi;
 mod output;
 mod page;
@@ -96,6 +98,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sessions::wait))
         .routes(routes!(sessions::timeline))
         .routes(routes!(output::stream))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(metrics::metrics_of_v1))
         .routes(routes!(hooks::list, hooks::add))
         .routes(routes!(hooks::remove))
         .routes(routes!(hooks::deliveries))

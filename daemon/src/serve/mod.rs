@@ -5,6 +5,7 @@ mod backups;
 mod continuation;
 mod hooks;
 mod input;
+mod metrics;
 mod queue;
 mod refusal;
 mod registry;
@@ -24,6 +25,7 @@ pub(crate) use agents::{AgentRequest, Wish, accept, asks, message, plan};
 pub(crate) use continuation::{ContinueRequest, continue_session};
 pub(crate) use hooks::{DEFAULT_WORDS, Webhooks, check_words, try_out};
 pub(crate) use input::send;
+pub(crate) use metrics::Label;
 pub(crate) use queue::own_variables;
 pub(crate) use refusal::Refusal;
 pub(crate) use registry::Registry;
@@ -39,7 +41,7 @@ pub(crate) use tail::{After, Follower, ReadyEvent};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use candor_adapters::process::Outputs;
+use candor_adapters::process::{Origins, Outputs};
 use candor_adapters::recorder::FileRecorder;
 use candor_adapters::remains::Remains;
 use candor_adapters::sqlite::SqliteStore;
@@ -53,6 +55,7 @@ pub(crate) struct App {
     pub(crate) store: SqliteStore,
     pub(crate) conversations: Conversations,
     scribe: scribe::Scribe,
+    pub(crate) metrics: Arc<metrics::Metrics>,
     pub(crate) webhooks: Webhooks,
     pub(crate) bus: Arc<dyn candor_core::ports::EventBus>,
     pub(crate) outputs: Outputs,
@@ -70,4 +73,5 @@ pub(crate) struct App {
     /// One for each who reads old events from the store at one time.
     pub(crate) replays: Arc<tokio::sync::Semaphore>,
     pub(crate) web: web::Web,
+    pub(crate) origins: Origins,
 }

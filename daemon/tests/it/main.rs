@@ -29,6 +29,7 @@ mod inheritance;
 mod input;
 mod logs;
 mod ls;
+mod metrics;
 #[cfg(target_os = "linux")]
 mod outlive;
 #[cfg(target_os = "linux")]
@@ -38,6 +39,7 @@ mod promise;
 mod prune;
 #[cfg(target_os = "linux")]
 mod quota;
+mod recipes;
 mod rm;
 mod run_front;
 mod run_options;
