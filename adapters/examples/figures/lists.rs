@@ -87,11 +87,10 @@ fn queries() -> Vec<(&'static str, ListQuery)> {
         ("outcome", ListQuery { outcomes: vec!["exit_code".to_owned()], ..all() }),
         ("folder", ListQuery { folder: folder(), ..all() }),
         ("folder_failed", ListQuery { folder: folder(), statuses: failed(), ..all() }),
-        ("folder_completed", ListQuery {
-            folder: folder(),
-            statuses: vec![Status::Completed],
-            ..all()
-        }),
+        (
+            "folder_completed",
+            ListQuery { folder: folder(), statuses: vec![Status::Completed], ..all() },
+        ),
         ("text_frequent", text("WORK")),
         ("text_some", text("crate-97")),
         ("text_rare", text("needle")),
