@@ -66,6 +66,11 @@ impl ClientError {
         self.is_about(LEAVES_SESSIONS)
     }
 
+    /// Says whether it was refused since it was asked from inside a session.
+    pub(crate) fn is_inside_a_session(&self) -> bool {
+        self.is_about("inside_a_session")
+    }
+
     /// Says whether the daemon has answered with the problem of this name.
     pub(crate) fn is_about(&self, name: &str) -> bool {
         match self {

@@ -13,6 +13,7 @@ mod guard;
 mod hooks;
 mod idempotency;
 mod input;
+mod inside;
 mod limits;
 mod list;
 mod metrics;

@@ -43,7 +43,7 @@ pub(crate) use tail::{After, Follower, ReadyEvent};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use candor_adapters::process::Outputs;
+use candor_adapters::process::{Origins, Outputs};
 use candor_adapters::recorder::FileRecorder;
 use candor_adapters::remains::Remains;
 use candor_adapters::sqlite::SqliteStore;
@@ -75,4 +75,5 @@ pub(crate) struct App {
     /// One for each who reads old events from the store at one time.
     pub(crate) replays: Arc<tokio::sync::Semaphore>,
     pub(crate) web: web::Web,
+    pub(crate) origins: Origins,
 }

@@ -12,7 +12,7 @@ use candor_adapters::bus::BroadcastBus;
 use candor_adapters::clock::SystemClock;
 use candor_adapters::failpoint;
 use candor_adapters::ids::UuidV7Source;
-use candor_adapters::process::{OutputQuota, Outputs, raise_open_files};
+use candor_adapters::process::{Origins, OutputQuota, Outputs, raise_open_files};
 use candor_adapters::recorder::FileRecorder;
 use candor_adapters::remains::Remains;
 use candor_adapters::sqlite::conversations::Conversations;
@@ -249,6 +249,7 @@ fn assemble(
         folders,
         remains: Remains::new(home.sessions()),
         web: Web::open(home.logins(), Arc::clone(&clock), settings.web_address),
+        origins: Origins::new(home.sessions()),
         clock,
         ids,
         recorder,
