@@ -18,6 +18,7 @@ mod dist;
 mod faults;
 mod findings;
 mod flags;
+mod fuzz_api;
 mod layers;
 mod purity;
 mod race_sim;
@@ -80,6 +81,9 @@ fn dispatch(mut arguments: Vec<OsString>) -> Result<ExitCode> {
         XtaskCmd::Faults(faults) => {
             let flags::Faults { filter, quick, power_cuts } = faults;
             faults::run(&shell, &faults::Selection { quick, filter, power_cuts })?;
+        }
+        XtaskCmd::FuzzApi(flags::FuzzApi { install, quick }) => {
+            fuzz_api::run(&shell, install, quick)?;
         }
         XtaskCmd::Agents(agents) => {
             let flags::Agents { filter, install, quick, interrupts } = agents;
