@@ -27,6 +27,10 @@ const KEPT_BYTES_MAX: usize = 4 << 20;
 /// Events that are read from the store at one time.
 const PAGE_EVENTS: u32 = 256;
 
+/// Bytes of a session that come along with an event, at most. One with more, such as with a prompt of
+/// megabytes, is for whoever asks for it.
+const SESSION_BYTES_MAX: usize = 256 << 10;
+
 /// How long a store that cannot be read is left alone, in milliseconds.
 const REST_MS: u64 = 100;
 
@@ -81,7 +85,11 @@ impl ReadyEvent {
                 let json = encoded(&event);
                 let json_with_session = with_sessions.then(|| {
                     let view = to.and_then(|_| sessions.get(&session).cloned());
-                    encoded(&SessionEventView { event, view })
+                    let whole = encoded(&SessionEventView { event: event.clone(), view });
+                    if whole.len() <= json.len() + SESSION_BYTES_MAX {
+                        return whole;
+                    }
+                    encoded(&SessionEventView { event, view: None })
                 });
                 Self { seq, session, kind, to, json, json_with_session }
             })
