@@ -48,6 +48,14 @@ xflags::xflags! {
             optional --power-cuts count: usize
         }
 
+        /// Tries what somebody could try who is not the user, and prints what came of it.
+        cmd attacks {
+            /// Only tests with this in their names, such as `t1_`.
+            optional filter: String
+            /// Attacks the program of a release build.
+            optional --release
+        }
+
         /// Runs the real agents against stand-ins for their model APIs, and prints what came of it.
         cmd agents {
             /// Only tests with this in their names, such as `claude` or `stops`.
