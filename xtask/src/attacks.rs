@@ -48,7 +48,7 @@ pub(crate) fn run(shell: &Shell, filter: Option<&str>, release: bool) -> Result<
 #[cfg(test)]
 mod tests {
     use super::{ATTACKS, SUITE};
-    use crate::faults::list::check_list;
+    use crate::faults::check::check_list;
 
     #[test]
     fn every_row_of_the_threat_model_is_listed_once_and_in_order() {

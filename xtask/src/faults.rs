@@ -1,5 +1,7 @@
 //! `cargo xtask faults`: the fault suite, and the table of what it shows.
 
+#[cfg(test)]
+pub(crate) mod check;
 pub(crate) mod list;
 
 use std::collections::BTreeMap;
@@ -150,7 +152,7 @@ pub(crate) fn tests_in(text: &str) -> Vec<String> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::list::check_list;
+    use super::check::check_list;
     use super::{FAULTS, Outcome, SUITE, table, tests_in};
 
     /// How many faults there are of each kind.

@@ -45,7 +45,10 @@ pub(crate) const ATTACKS: &[Fault] = &[
     there(
         "T22",
         "a request that is not what it seems",
-        &[(TERMINAL, "json_for_a_terminal_means_the_same_and_has_no_control_character")],
+        &[
+            ("daemon/tests/it/agents/decided.rs", "an_answer_is_for_what_was_shown"),
+            (TERMINAL, "json_for_a_terminal_means_the_same_and_has_no_control_character"),
+        ],
     ),
     here("T23", "more than there is room for"),
     not("T24", "the page in a frame of another", BROWSER),
