@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use xshell::{Shell, cmd};
 
-use crate::{agents, attacks, crash_sim, faults, layers, purity, race_sim, shipped, tidy, upgrade};
+use crate::{
+    agents, attacks, crash_sim, faults, fuzz_api, layers, purity, race_sim, shipped, tidy, upgrade,
+};
 
 /// One check.
 struct Step {
@@ -19,7 +21,7 @@ struct Step {
 }
 
 /// Cheapest first, so that most mistakes are told within seconds.
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 18] = [
     Step { name: "format", run: format },
     Step { name: "tidy", run: tidy::run },
     Step { name: "layers", run: layers::run },
@@ -30,6 +32,7 @@ const STEPS: [Step; 17] = [
     Step { name: "faults", run: faults::quick },
     Step { name: "attacks", run: attacks::quick },
     Step { name: "agents", run: agents::quick },
+    Step { name: "fuzz-api", run: fuzz_api::quick },
     Step { name: "doc-tests", run: doc_tests },
     Step { name: "docs", run: docs },
     Step { name: "alone", run: alone },

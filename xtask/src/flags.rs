@@ -56,6 +56,14 @@ xflags::xflags! {
             optional --release
         }
 
+        /// Asks a daemon what schemathesis makes of its API's document, and checks all answers.
+        cmd fuzz-api {
+            /// Installs schemathesis first where it is not there, from PyPI, into a folder of its own.
+            optional --install
+            /// Asks no more than a push has time for.
+            optional --quick
+        }
+
         /// Runs the real agents against stand-ins for their model APIs, and prints what came of it.
         cmd agents {
             /// Only tests with this in their names, such as `claude` or `stops`.

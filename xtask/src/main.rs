@@ -18,6 +18,7 @@ mod dist;
 mod faults;
 mod findings;
 mod flags;
+mod fuzz_api;
 mod layers;
 mod purity;
 mod race_sim;
@@ -83,6 +84,9 @@ fn dispatch(mut arguments: Vec<OsString>) -> Result<ExitCode> {
         }
         XtaskCmd::Attacks(flags::Attacks { filter, release }) => {
             attacks::run(&shell, filter.as_deref(), release)?;
+        }
+        XtaskCmd::FuzzApi(flags::FuzzApi { install, quick }) => {
+            fuzz_api::run(&shell, install, quick)?;
         }
         XtaskCmd::Agents(agents) => {
             let flags::Agents { filter, install, quick, interrupts } = agents;

@@ -6,6 +6,8 @@ mod conversations;
 #[cfg(target_os = "linux")]
 mod launches;
 #[cfg(target_os = "linux")]
+mod lists;
+#[cfg(target_os = "linux")]
 mod stage;
 #[cfg(target_os = "linux")]
 mod tree;
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
         Some(stage::SHIM) => return candor_adapters::process::shim::main(),
         Some("launches") => launches::measure(count()),
         Some("conversations") => conversations::measure(count()),
+        Some("lists") => lists::measure(count()),
         Some("tree") => tree::measure(count()),
         _ => return ExitCode::FAILURE,
     };
