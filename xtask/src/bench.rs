@@ -10,6 +10,7 @@ mod interrupts;
 mod latency;
 mod launches;
 pub(crate) mod output;
+mod page;
 mod process;
 mod random;
 pub(crate) mod restart;
@@ -39,7 +40,7 @@ struct Group {
     measure: fn(&Shell, &Bench) -> Result<Vec<Figure>>,
 }
 
-const GROUPS: [Group; 8] = [
+const GROUPS: [Group; 9] = [
     Group { name: "daemon", measure: one_daemon },
     Group {
         name: "restart",
@@ -51,6 +52,7 @@ const GROUPS: [Group; 8] = [
     Group { name: "tree", measure: |shell, _| adapters::measure_tree(shell) },
     Group { name: "conversations", measure: |shell, _| adapters::measure_conversations(shell) },
     Group { name: "agents", measure: |shell, _| agents::measure(shell) },
+    Group { name: "page", measure: |shell, _| page::measure(shell) },
 ];
 
 /// The name of a group that exists.

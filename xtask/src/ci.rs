@@ -11,7 +11,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use xshell::{Shell, cmd};
 
 use crate::{
-    agents, attacks, crash_sim, faults, fuzz_api, layers, purity, race_sim, shipped, tidy, upgrade,
+    agents, attacks, browser, crash_sim, faults, fuzz_api, layers, purity, race_sim, shipped, tidy,
+    upgrade,
 };
 
 /// One check.
@@ -21,7 +22,7 @@ struct Step {
 }
 
 /// Cheapest first, so that most mistakes are told within seconds.
-const STEPS: [Step; 18] = [
+const STEPS: [Step; 19] = [
     Step { name: "format", run: format },
     Step { name: "tidy", run: tidy::run },
     Step { name: "layers", run: layers::run },
@@ -32,6 +33,7 @@ const STEPS: [Step; 18] = [
     Step { name: "faults", run: faults::quick },
     Step { name: "attacks", run: attacks::quick },
     Step { name: "agents", run: agents::quick },
+    Step { name: "browser", run: browser::quick },
     Step { name: "fuzz-api", run: fuzz_api::quick },
     Step { name: "doc-tests", run: doc_tests },
     Step { name: "docs", run: docs },

@@ -76,6 +76,20 @@ xflags::xflags! {
             optional --interrupts count: usize
         }
 
+        /// Runs the page's tests: its parts alone, and all of it in a headless Chromium.
+        cmd browser {
+            /// Only tests with this in their names, such as `races` or `keys`.
+            optional filter: String
+            /// Installs the packages first that are not there, from npm, into a folder of their own.
+            optional --install
+            /// Plays the selection that a push has time for, with the build of the checks.
+            optional --quick
+            /// Takes the pictures of the README as well.
+            optional --screenshots
+            /// The seed of a run that is to be played again.
+            optional --seed seed: u32
+        }
+
         /// Builds an earlier program from the history, and has today's daemon take over its sessions.
         cmd upgrade {}
 
@@ -88,7 +102,7 @@ xflags::xflags! {
         /// Measures the release build against the figures that it must reach.
         cmd bench {
             /// Measures one group alone: daemon, restart, shims, overhead, output, tree,
-            /// conversations, agents.
+            /// conversations, agents, page.
             optional --only group: GroupName
             /// How many sessions to interrupt (10000 unless told).
             optional --interrupts count: usize

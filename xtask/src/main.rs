@@ -10,6 +10,7 @@
 mod agents;
 mod attacks;
 mod bench;
+mod browser;
 mod candor;
 mod ci;
 mod crash_sim;
@@ -91,6 +92,11 @@ fn dispatch(mut arguments: Vec<OsString>) -> Result<ExitCode> {
         XtaskCmd::Agents(agents) => {
             let flags::Agents { filter, install, quick, interrupts } = agents;
             agents::run(&shell, &agents::Selection { install, quick, filter, interrupts })?;
+        }
+        XtaskCmd::Browser(browser) => {
+            let flags::Browser { filter, install, quick, screenshots, seed } = browser;
+            let selection = browser::Selection { install, quick, screenshots, filter, seed };
+            browser::run(&shell, &selection)?;
         }
         XtaskCmd::Upgrade(_) => upgrade::run(&shell)?,
         XtaskCmd::Shipped(shipped) => shipped::run(&shell, shipped.binary.as_deref())?,
