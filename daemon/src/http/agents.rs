@@ -169,7 +169,8 @@ pub(super) async fn send(
         Ok(()) => {
             // It works on it from now on, whether or not it says so at once. Where this is not stored,
             // it is as soon as it has said something.
-            let _seen_later = app.registry.command(id, Happening::TurnBegan).await;
+            let began = Happening::TurnBegan { turns_ended: session.turns_ended };
+            let _seen_later = app.registry.command(id, began).await;
             Ok(Json(InputReply { answer: InputAnswer::Accepted }))
         }
         Err(refusal) => Err(absent(&app, refusal).await.into()),
