@@ -6,6 +6,8 @@ mod conversations;
 #[cfg(target_os = "linux")]
 mod launches;
 #[cfg(target_os = "linux")]
+mod sessions;
+#[cfg(target_os = "linux")]
 mod stage;
 #[cfg(target_os = "linux")]
 mod tree;
@@ -22,6 +24,10 @@ fn main() -> ExitCode {
         Some(stage::SHIM) => return candor_adapters::process::shim::main(),
         Some("launches") => launches::measure(count()),
         Some("conversations") => conversations::measure(count()),
+        Some("sessions") => match words.get(2) {
+            Some(path) => sessions::fill(count(), path.as_ref()),
+            None => return ExitCode::FAILURE,
+        },
         Some("tree") => tree::measure(count()),
         _ => return ExitCode::FAILURE,
     };
