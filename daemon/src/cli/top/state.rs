@@ -337,10 +337,6 @@ impl State {
         live.chain(rows().filter(|row| row.view.status.is_terminal()))
     }
 
-    pub(super) fn row(&self, id: &str) -> Option<&Row> {
-        self.rows.get(id)
-    }
-
     pub(super) fn selected_row(&self) -> Option<&Row> {
         self.selected.as_ref().and_then(|id| self.rows.get(id))
     }
