@@ -10,6 +10,7 @@
 //! | `Recorder` | [`recorder`] |
 //!
 //! [`remains`] removes what they leave on disk of a session that was deleted.
+//! [`webhook`] delivers what somebody outside wants to be told.
 
 pub mod agents;
 pub mod bus;
@@ -20,3 +21,4 @@ pub mod process;
 pub mod recorder;
 pub mod remains;
 pub mod sqlite;
+pub mod webhook;

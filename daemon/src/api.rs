@@ -18,6 +18,7 @@ use crate::signal_name;
 
 mod agent;
 mod conversation;
+mod hook;
 mod launch;
 mod removal;
 pub(crate) mod schema;
@@ -30,6 +31,7 @@ pub(crate) use agent::{
 pub(crate) use conversation::{
     HitView, HitsView, MessageView, MessagesView, TurnUsageView, UsageView,
 };
+pub(crate) use hook::{DeliveryView, HookRequest, HookTestView, HookView, NewHookView};
 pub(crate) use stream::{SessionEventView, SnapshotView};
 
 pub(crate) use launch::{LaunchRequest, umask};

@@ -85,6 +85,8 @@ impl Home {
     pub(crate) const DATABASE: &'static str = "candor.db";
     /// The name of the database of conversations.
     pub(crate) const CONVERSATIONS: &'static str = "conversations.db";
+    /// The name of the database of hooks.
+    pub(crate) const HOOKS: &'static str = "hooks.db";
     /// The name of the folder of sessions.
     pub(crate) const SESSIONS: &'static str = "sessions";
     /// The name of the folder of copies of the database.
@@ -127,6 +129,10 @@ impl Home {
 
     pub(crate) fn conversations(&self) -> PathBuf {
         self.folder.join(Self::CONVERSATIONS)
+    }
+
+    pub(crate) fn hooks(&self) -> PathBuf {
+        self.folder.join(Self::HOOKS)
     }
 
     pub(crate) fn set_aside(&self) -> PathBuf {

@@ -17,6 +17,7 @@
 //! | `upkeep.rs`, `check.rs` | the log, SQLite's own checks, the row check |
 //! | `inspect.rs` | a look from beside, which never writes |
 //! | `conversations/` | another database: what agents and their users said |
+//! | `hooks/` | another database: who is to be told of what, and whether they were |
 //! | `errors.rs` | what SQLite says, in the words of the port |
 //!
 //! SQL is written here and nowhere else. Nothing here decides what a session's status is.
@@ -30,6 +31,7 @@ mod doubt;
 mod errors;
 mod file;
 mod group;
+pub mod hooks;
 mod inspect;
 mod pages;
 mod prefix;

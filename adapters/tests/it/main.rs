@@ -2,5 +2,7 @@
 
 mod bus;
 mod conversations;
+mod hooks;
 mod process;
 mod sqlite;
+mod webhook;

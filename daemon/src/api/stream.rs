@@ -29,7 +29,7 @@ pub(crate) struct SessionEventView {
     pub(crate) event: EventView,
     /// As it was when the event was read: of the event's revision or a later one. Null when it was
     /// removed.
-    pub(crate) session: Option<SessionView>,
+    pub(crate) view: Option<SessionView>,
 }
 
 impl EventKind {

@@ -1,9 +1,11 @@
 //! The words of the command line.
 
 mod agents;
+mod hooks;
 mod web;
 
 pub(super) use agents::{AgentOptions, AgentRun, Approvals, Bypass, Continue, Decide};
+pub(super) use hooks::{HookAdd, HookDeliveries, HookVerb};
 pub(super) use web::TokenVerb;
 
 use std::ffi::OsString;
@@ -110,6 +112,11 @@ pub(super) enum Verb {
     Daemon {
         #[command(subcommand)]
         verb: DaemonVerb,
+    },
+    /// Has other programs told of what happens, by webhook
+    Hook {
+        #[command(subcommand)]
+        verb: HookVerb,
     },
     Doctor(Doctor),
     /// Prints the completions for a shell

@@ -9,6 +9,7 @@ mod converse;
 mod daemon;
 mod doctor;
 mod events;
+mod hook;
 mod launcher;
 mod logs;
 mod ls;
@@ -86,6 +87,7 @@ fn dispatch(verb: Verb) -> Result<u8, CliError> {
     match verb {
         Verb::Completions { shell } => arguments::print_completions(shell),
         Verb::Daemon { verb } => daemon::main(verb),
+        Verb::Hook { verb } => with_runtime(hook::main(verb)),
         Verb::Open { print } => with_runtime(open::main(print)),
         Verb::Logout => with_runtime(token::log_out()),
         Verb::Token { verb } => with_runtime(token::main(verb)),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use candor_adapters::sqlite::conversations::{ConversationsFile, inspect};
 use candor_adapters::sqlite::{
-    CheckReport, DamagedRow, Inspector, KnownSession, OpenError, check_copy,
+    CheckReport, DamagedRow, Inspector, KnownSession, OpenError, check_copy, hooks,
 };
 use candor_core::session::SessionId;
 
@@ -39,7 +39,7 @@ pub(super) async fn examine(home: &Home, tree: &Tree, daemon: &Daemon) -> (Vec<C
     let (backups_check, newest) = backups(home, tree);
     let restore = restore(home, newest.as_deref());
     let (mut checks, known) = main_file(home, tree, daemon, &restore).await;
-    checks.extend([backups_check, conversations(home, tree)]);
+    checks.extend([backups_check, conversations(home, tree), hooks(home, tree)]);
     (checks, known)
 }
 
@@ -68,6 +68,25 @@ fn conversations(home: &Home, tree: &Tree) -> Check {
             ID,
             format!("the conversations cannot be looked at: {error}"),
             "nothing: sessions do not need them; make the file readable and writable for you",
+        ),
+    }
+}
+
+/// Checks the database of hooks. Nothing else has what is in it, so that it is never mended.
+fn hooks(home: &Home, tree: &Tree) -> Check {
+    const ID: &str = "hooks";
+    if tree.is_link(Path::new(Home::HOOKS)) {
+        let found = "the database of hooks is a link, which is not followed";
+        return Check::warning(ID, found, "nothing: put the file itself in its place");
+    }
+    match hooks::inspect(&home.hooks()) {
+        Ok(None) => Check::ok(ID, "there are no hooks yet"),
+        Ok(Some(count)) => Check::ok(ID, format!("the hooks are as written: {count}")),
+        Err(error) => Check::warning(
+            ID,
+            format!("the hooks are of no use to this version: {error}"),
+            "nothing: sessions do not need them; move hooks.db, hooks.db-wal and hooks.db-shm away, \
+             and add the hooks again",
         ),
     }
 }

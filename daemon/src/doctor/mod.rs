@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `ground.rs` | the home itself, its file system and disk, its socket, its lock |
 //! | `tree.rs` | every file and folder below: who may read and write it, and what is a link |
-//! | `database.rs` | the database, its log and its backups, and the conversations |
+//! | `database.rs` | the database, its log and its backups, the conversations and the hooks |
 //! | `records.rs` | what lies in the folder of sessions, and whose it is |
 //! | `shims.rs` | the folders of shims among it |
 //! | `mend.rs` | the only place that changes anything |

@@ -10,10 +10,12 @@ mod asked;
 mod conversations;
 mod events;
 mod guard;
+mod hooks;
 mod input;
 mod limits;
 mod openapi;
 mod output;
+mod page;
 mod problem;
 mod revocable;
 mod server;
@@ -92,12 +94,16 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sessions::wait))
         .routes(routes!(sessions::timeline))
         .routes(routes!(output::stream))
+        .routes(routes!(hooks::list, hooks::add))
+        .routes(routes!(hooks::remove))
+        .routes(routes!(hooks::deliveries))
+        .routes(routes!(hooks::test))
 }
 
 fn router(app: Arc<App>) -> Router {
     let (router, document) = routes().split_for_parts();
     router
-        .route("/", axum::routing::get(web::front))
+        .merge(page::routes())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -8,6 +8,7 @@ use std::io;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use candor_adapters::sqlite::hooks::HooksError;
 use candor_core::ports::{MESSAGE_BYTES_MAX, ReadError};
 use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, response};
@@ -102,6 +103,16 @@ impl From<Refusal> for ApiError {
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         Refusal::from(error).into()
+    }
+}
+
+impl From<HooksError> for ApiError {
+    fn from(error: HooksError) -> Self {
+        let word = match &error {
+            HooksError::Unavailable { .. } => Word::HooksUnavailable,
+            HooksError::TooMany => Word::TooManyHooks,
+        };
+        Self::new(word, error.to_string())
     }
 }
 

@@ -200,11 +200,6 @@ pub(super) async fn remove_token(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Stands at `/` as long as there is no page.
-pub(super) async fn front() -> &'static str {
-    "candor: run `candor open`\n"
-}
-
 fn page_address(at: SocketAddr) -> String {
     format!("http://{at}/")
 }

@@ -3,6 +3,7 @@
 mod agents;
 mod backups;
 mod continuation;
+mod hooks;
 mod input;
 mod queue;
 mod refusal;
@@ -20,6 +21,7 @@ pub(crate) mod web;
 
 pub(crate) use agents::{AgentRequest, Wish, accept, asks, message, plan};
 pub(crate) use continuation::{ContinueRequest, continue_session};
+pub(crate) use hooks::{DEFAULT_WORDS, Webhooks, check_words, try_out};
 pub(crate) use input::send;
 pub(crate) use queue::own_variables;
 pub(crate) use refusal::Refusal;
@@ -49,6 +51,7 @@ pub(crate) struct App {
     pub(crate) store: SqliteStore,
     pub(crate) conversations: Conversations,
     scribe: scribe::Scribe,
+    pub(crate) webhooks: Webhooks,
     pub(crate) bus: Arc<dyn candor_core::ports::EventBus>,
     pub(crate) outputs: Outputs,
     folders: Arc<agents::TemporaryFolders>,

@@ -27,6 +27,8 @@ pub(crate) async fn remove(app: Arc<App>, id: SessionId, by: Actor) -> Result<u6
     if let Err(refusal) = app.registry.let_go(id).await {
         return Err(absent(&app, refusal).await);
     }
+    // Its events go with it, and somebody may be owed to be told of them.
+    app.webhooks.caught_up(app.store.last_seq().await?).await;
     let removal = match app.store.remove(id, by, app.clock.now().wall).await {
         Ok(removal) => removal,
         Err(error) => return Err(refusal_of(&app, id, error).await),

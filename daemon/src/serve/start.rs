@@ -30,7 +30,7 @@ use super::shutdown::{Parting, Shutdown, Signals};
 use super::spawner::Spawning;
 use super::tail::Tail;
 use super::web::Web;
-use super::{App, Refusal, Registry, backups, removal};
+use super::{App, Refusal, Registry, Webhooks, backups, hooks, removal};
 use crate::exit_code;
 use crate::home::{Home, HomeError, LockError};
 use crate::http;
@@ -152,6 +152,7 @@ async fn serve(
     tokio::spawn(removal::sweep(Arc::clone(&app)));
     tokio::spawn(removal::sweep_folders(Arc::clone(&app)));
     tokio::spawn(removal::sweep_conversations(Arc::clone(&app)));
+    tokio::spawn(hooks::run(Arc::clone(&app)));
     announce();
     let usurped = app.registry.usurped();
     tokio::select! {
@@ -180,6 +181,9 @@ async fn serve(
     let _late = tokio::time::timeout(Duration::from_millis(PUT_DOWN_MS_MAX), writing).await;
     if let Err(error) = app.conversations.close().await {
         tracing::warn!(%error, "the conversations were not closed cleanly");
+    }
+    if let Err(error) = app.webhooks.store.close().await {
+        tracing::warn!(%error, "the hooks were not closed cleanly");
     }
     if let Err(error) = store.close().await {
         // Nothing is lost: the next start finds what was committed.
@@ -226,6 +230,7 @@ fn assemble(
         store,
         conversations,
         scribe,
+        webhooks: Webhooks::new(&home.hooks()),
         bus,
         outputs,
         folders,

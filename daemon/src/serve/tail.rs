@@ -80,8 +80,8 @@ impl ReadyEvent {
                 let (kind, to) = (event.kind, event.to);
                 let json = encoded(&event);
                 let json_with_session = with_sessions.then(|| {
-                    let session = to.and_then(|_| sessions.get(&session).cloned());
-                    encoded(&SessionEventView { event, session })
+                    let view = to.and_then(|_| sessions.get(&session).cloned());
+                    encoded(&SessionEventView { event, view })
                 });
                 Self { seq, session, kind, to, json, json_with_session }
             })

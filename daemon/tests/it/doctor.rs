@@ -85,7 +85,8 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
         let metadata = fs::symlink_metadata(&path).unwrap();
         // To look at a database leaves an empty log and its index beside it.
         let beside = ["-shm", "-wal"].map(|end| {
-            ["candor.db", "conversations.db"].map(|name| path.ends_with(format!("{name}{end}")))
+            ["candor.db", "conversations.db", "hooks.db"]
+                .map(|name| path.ends_with(format!("{name}{end}")))
         });
         if path.ends_with("daemon.lock") || beside.concat().contains(&true) {
             continue;
@@ -134,18 +135,18 @@ fn nothing_is_wrong_with_a_home_that_is_used_as_it_should_be() {
     place.run(["run", "--", "no-such-program"]).expect(127);
     place.run(["run", "--", "true"]).expect(0);
     // Beside the daemon, after it was killed, and after it has left.
-    assert_eq!(place.run(["doctor"]).expect(0).stdout(), "all 22 checks passed\n");
+    assert_eq!(place.run(["doctor"]).expect(0).stdout(), "all 23 checks passed\n");
     place.kill_daemon();
-    assert_eq!(place.run(["doctor"]).expect(0).stdout(), "all 22 checks passed\n");
+    assert_eq!(place.run(["doctor"]).expect(0).stdout(), "all 23 checks passed\n");
     let before = contents(&place.home());
-    assert_eq!(place.run(["doctor", "--fix"]).expect(0).stdout(), "all 22 checks passed\n");
+    assert_eq!(place.run(["doctor", "--fix"]).expect(0).stdout(), "all 23 checks passed\n");
     assert_eq!(contents(&place.home()), before);
     place.run(["daemon", "status"]).expect(125).because(&["no daemon runs"]);
     place.run(["run", "--", "true"]).expect(0);
     place.run(["daemon", "stop"]).expect(0);
     let said = place.run(["doctor", "--verbose"]).expect(0);
-    assert_eq!(said.stdout().lines().filter(|line| line.starts_with("ok ")).count(), 22);
-    assert!(said.stdout().ends_with("\nall 22 checks passed\n"), "{said:?}");
+    assert_eq!(said.stdout().lines().filter(|line| line.starts_with("ok ")).count(), 23);
+    assert!(said.stdout().ends_with("\nall 23 checks passed\n"), "{said:?}");
     place.run(["daemon", "status"]).expect(125).because(&["no daemon runs"]);
 }
 
@@ -158,7 +159,7 @@ fn beside_a_daemon_it_only_reads() {
     for words in [&["doctor"][..], &["doctor", "--fix"]] {
         let said = place.run(words).expect(4);
         assert!(said.stdout().contains("once the daemon is stopped"), "{said:?}");
-        assert!(said.stdout().ends_with("\n20 of 22 checks passed\n"), "{said:?}");
+        assert!(said.stdout().ends_with("\n21 of 23 checks passed\n"), "{said:?}");
         assert_eq!(said.stderr().contains("not fixed: folders: the daemon runs"), words.len() > 1);
     }
     assert_eq!(contents(&place.home()), before);

@@ -20,6 +20,7 @@ mod events;
 mod failpoints;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod hooks;
 #[cfg(target_os = "linux")]
 mod idle;
 mod inheritance;
@@ -48,6 +49,7 @@ mod stop;
 mod streams;
 mod support;
 mod timeline;
+mod top;
 #[cfg(target_os = "linux")]
 mod upgrade;
 mod wait;

@@ -73,9 +73,9 @@ fn watch(place: &Place, is_over: &AtomicBool, seed: u64) -> Vec<Value> {
             seq += 1;
             assert_eq!(frame.id, Some(seq));
             let mut event = frame.data;
-            let session = event["session"].take();
-            assert!(session["revision"].as_u64() >= event["revision"].as_u64(), "{event}");
-            event["session"] = session["id"].clone();
+            let view = event["view"].take();
+            assert!(view["revision"].as_u64() >= event["revision"].as_u64(), "{event}");
+            assert_eq!(view["id"], event["session"]);
             apply(&mut known, &event);
         }
     }

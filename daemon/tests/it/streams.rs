@@ -94,20 +94,21 @@ fn an_event_comes_with_its_session_when_asked() {
     place.run(["rm", &gone]).expect(0);
     let mut stream = Sse::open(&place.home(), "/v1/events?view=session", None);
     let frames = stream.until(|frame| frame.event == "session_removed");
-    assert_eq!(frames.last().unwrap().data["session"], Value::Null);
-    for frame in frames.iter().filter(|frame| frame.data["session"]["id"] == live.as_str()) {
+    let removal = &frames.last().unwrap().data;
+    assert_eq!((&removal["session"], &removal["view"]), (&gone.as_str().into(), &Value::Null));
+    for frame in frames.iter().filter(|frame| frame.data["session"] == live.as_str()) {
         // As it is now, which is later than the event.
-        assert_eq!(frame.data["session"], place.session(&live));
+        assert_eq!(frame.data["view"], place.session(&live));
     }
     place.run(["interrupt", &live]).expect(0);
     place.run(["wait", &live]).expect(130);
     let frames = stream.until(|frame| frame.data["to"] == "completed");
     for frame in &frames {
-        let (event, session) = (&frame.data, &frame.data["session"]);
+        let (event, session) = (&frame.data, &frame.data["view"]);
         assert!(session["revision"].as_u64() >= event["revision"].as_u64(), "{event}");
         assert_eq!(session["id"], live.as_str());
     }
-    assert_eq!(frames.last().unwrap().data["session"], place.session(&live));
+    assert_eq!(frames.last().unwrap().data["view"], place.session(&live));
 }
 
 #[test]
@@ -189,7 +190,7 @@ fn a_client_that_does_not_read_misses_nothing_once_it_does() {
     let frames = stalled.until(|frame| frame.id == log.last().unwrap()["seq"].as_u64());
     let ids: Vec<_> = frames.iter().filter_map(|frame| frame.id).collect();
     assert_eq!(ids, (1..=log.len() as u64).collect::<Vec<_>>());
-    assert!(frames[3..].iter().all(|frame| frame.data["session"]["title"] == title.as_str()));
+    assert!(frames[3..].iter().all(|frame| frame.data["view"]["title"] == title.as_str()));
 }
 
 #[test]

@@ -78,18 +78,22 @@ impl Output {
     pub(super) fn page(&self, page: usize) -> impl Iterator<Item = String> {
         let partial = (!self.partial.is_empty())
             .then(|| clean(&String::from_utf8_lossy(&self.partial)).replace('\n', ""));
-        let count = self.lines.len() + usize::from(partial.is_some());
-        let top = self.top.unwrap_or_else(|| count.saturating_sub(page));
+        let top = self.top.unwrap_or_else(|| self.count().saturating_sub(page));
         self.lines.iter().cloned().chain(partial).skip(top).take(page)
     }
 
+    /// Returns how many lines there are, the one that has not ended yet among them.
+    fn count(&self) -> usize {
+        self.lines.len() + usize::from(!self.partial.is_empty())
+    }
+
     pub(super) fn back(&mut self, lines: usize, page: usize) {
-        let end = self.lines.len().saturating_sub(page);
+        let end = self.count().saturating_sub(page);
         self.top = Some(self.top.unwrap_or(end).saturating_sub(lines));
     }
 
     pub(super) fn forth(&mut self, lines: usize, page: usize) {
-        let end = self.lines.len().saturating_sub(page);
+        let end = self.count().saturating_sub(page);
         self.top = self.top.map(|top| top.saturating_add(lines)).filter(|top| *top < end);
     }
 }

@@ -255,7 +255,7 @@ impl State {
     }
 
     fn take_event(&mut self, event: SessionEventView) {
-        let SessionEventView { event, session } = event;
+        let SessionEventView { event, view } = event;
         if event.seq <= self.cursor {
             return;
         }
@@ -266,7 +266,7 @@ impl State {
         {
             *count = count.saturating_sub(1);
         }
-        match (event.kind, session) {
+        match (event.kind, view) {
             (EventKind::SessionRemoved, _) => {
                 self.rows.remove(&event.session);
                 if self.removed.len() < REMOVED_MAX {

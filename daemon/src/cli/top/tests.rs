@@ -20,7 +20,7 @@ fn session_json(number: u8, revision: u64, status: &str) -> Value {
     json!({
         "id": id(number), "parent": null, "title": format!("task {number}"),
         "command": ["true"], "cwd": "/work", "status": status,
-        "outcome": is_over.then_some("succeeded"), "intent": null, "exit": null, "report": null,
+        "outcome": is_over.then_some(if status == "failed" { "no_report" } else { "succeeded" }), "intent": null, "exit": null, "report": null,
         "evidence": {
             "witness": null, "report_before_intent": null, "rung": null, "spawn": null, "notes": [],
         },
@@ -61,7 +61,7 @@ fn event(seq: u64, from: Option<&str>, session: &SessionView) -> Message {
         "seq": seq, "session": session.id, "revision": session.revision,
         "at": "2026-01-02T03:04:06.000000Z", "type": "status_changed", "from": from,
         "to": session.status, "cause": "exited", "by": "daemon", "outcome": session.outcome,
-        "session": session,
+        "view": session,
     });
     Message::Event(serde_json::from_value(event).unwrap())
 }
@@ -70,7 +70,7 @@ fn removed(seq: u64, number: u8, revision: u64, from: &str) -> Message {
     let event = json!({
         "seq": seq, "session": id(number), "revision": revision,
         "at": "2026-01-02T03:04:06.000000Z", "type": "session_removed", "from": from, "to": null,
-        "cause": "removed", "by": "user:1", "outcome": null, "session": null,
+        "cause": "removed", "by": "user:1", "outcome": null, "view": null,
     });
     Message::Event(serde_json::from_value::<SessionEventView>(event).unwrap())
 }

@@ -14,7 +14,8 @@ use crate::cli::terminal::{clean_line, style_of};
 /// Characters of a name, at most. The terminal cuts it further.
 const NAME_CHARACTERS_MAX: usize = 500;
 
-/// From so many columns on, times are shown, and from so many also folders.
+/// From so many columns on, notes have a column of their own, then times are shown, then folders.
+const COLUMNS_WITH_NOTES: u16 = 60;
 const COLUMNS_WITH_TIMES: u16 = 70;
 const COLUMNS_WITH_FOLDERS: u16 = 120;
 
@@ -112,8 +113,13 @@ fn list(frame: &mut Frame<'_>, area: Rect, state: &State, now: Timestamp) {
     let rows: Vec<&Row> = state.shown().collect();
     let has_times = area.width >= COLUMNS_WITH_TIMES;
     let has_folders = area.width >= COLUMNS_WITH_FOLDERS;
-    let mut widths = vec![Constraint::Length(8), Constraint::Length(13), Constraint::Length(17)];
-    let mut names = vec!["ID", "STATUS", "OUTCOME"];
+    let has_notes = area.width >= COLUMNS_WITH_NOTES;
+    let mut widths = vec![Constraint::Length(8), Constraint::Length(13)];
+    let mut names = vec!["ID", "STATUS"];
+    if has_notes {
+        widths.push(Constraint::Length(17));
+        names.push("OUTCOME");
+    }
     if has_times {
         widths.extend([Constraint::Length(8), Constraint::Length(8)]);
         names.extend(["STARTED", "LASTED"]);
@@ -126,14 +132,14 @@ fn list(frame: &mut Frame<'_>, area: Rect, state: &State, now: Timestamp) {
     names.push("COMMAND");
     let selected = rows.iter().position(|row| Some(&row.view.id) == state.selected.as_ref());
     let mut table_state = TableState::new().with_selected(selected);
-    let rows = rows.into_iter().map(|row| row_of(row, now, has_times, has_folders));
+    let rows = rows.into_iter().map(|row| row_of(row, now, area.width));
     let table = Table::new(rows, widths)
         .header(TableRow::new(names).style(Style::new().add_modifier(Modifier::DIM)))
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
     frame.render_stateful_widget(table, area, &mut table_state);
 }
 
-fn row_of(row: &Row, now: Timestamp, has_times: bool, has_folders: bool) -> TableRow<'static> {
+fn row_of(row: &Row, now: Timestamp, columns: u16) -> TableRow<'static> {
     let view = &row.view;
     let note = match row.pending() {
         Some(action) => action.pending().to_owned(),
@@ -143,16 +149,21 @@ fn row_of(row: &Row, now: Timestamp, has_times: bool, has_folders: bool) -> Tabl
     let mut cells = vec![
         Cell::from(ls::short(&view.id).to_owned()),
         Cell::from(Span::styled(view.status.as_str(), colour(view.status))),
-        Cell::from(clean_line(&note, NAME_CHARACTERS_MAX)),
     ];
-    if has_times {
+    let mut name = ls::name(view);
+    if columns >= COLUMNS_WITH_NOTES {
+        cells.push(Cell::from(clean_line(&note, NAME_CHARACTERS_MAX)));
+    } else if !note.is_empty() {
+        name = format!("({note}) {name}");
+    }
+    if columns >= COLUMNS_WITH_TIMES {
         cells.push(Cell::from(ls::ago(&view.created_at, now)));
         cells.push(Cell::from(ls::lasted(view, now)));
     }
-    if has_folders {
+    if columns >= COLUMNS_WITH_FOLDERS {
         cells.push(Cell::from(clean_line(&view.cwd.to_text(), NAME_CHARACTERS_MAX)));
     }
-    cells.push(Cell::from(clean_line(&ls::name(view), NAME_CHARACTERS_MAX)));
+    cells.push(Cell::from(clean_line(&name, NAME_CHARACTERS_MAX)));
     TableRow::new(cells)
 }
 

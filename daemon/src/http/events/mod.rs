@@ -46,8 +46,8 @@ pub(super) struct EventParameters {
     /// Only events of these types, separated by commas.
     #[serde(default, rename = "type")]
     kind: String,
-    /// What comes with each event: with `session` each has a field of that name, which is the session
-    /// as it was when the event was read, at the event's revision or a later one, and null when it was
+    /// What comes with each event: with `session` each has a field `view`, which is the session as it
+    /// was when the event was read, at the event's revision or a later one, and null when it was
     /// removed.
     #[param(inline)]
     view: Option<View>,

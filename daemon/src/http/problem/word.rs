@@ -98,6 +98,9 @@ words! {
         "There are as many streams as there may be: of this login, or of all.";
     TokenExists: CONFLICT, "token_exists", "There is a token of this name.";
     TooManyTokens: TOO_MANY_REQUESTS, "too_many_tokens", "There are as many tokens as there may be.";
+    HooksUnavailable: SERVICE_UNAVAILABLE, "hooks_unavailable",
+        "The hooks cannot be read or written now, and nothing was changed.";
+    TooManyHooks: CONFLICT, "too_many_hooks", "There are as many hooks as there may be.";
     CannotListen: SERVICE_UNAVAILABLE, "cannot_listen",
         "The daemon cannot listen for browsers; the detail says why.";
 }

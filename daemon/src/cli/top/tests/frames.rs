@@ -35,7 +35,11 @@ fn some() -> State {
 
 #[test]
 fn a_list() {
-    check(&some(), 80, 9, &expect![[r#"
+    check(
+        &some(),
+        80,
+        9,
+        &expect![[r#"
         candor  1 running  1 waiting_input  1 completed  1 failed
         ID       STATUS        OUTCOME           STARTED  LASTED   COMMAND
         00000002 waiting_input asks: a shows it  55m 55s  55m 54s  task 2
@@ -45,40 +49,99 @@ fn a_list() {
 
 
         ? help  / filter  i interrupt  K kill  f follow  a approve  q quit
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_narrow_list() {
-    check(&some(), 40, 6, &expect![[""]]);
+    check(
+        &some(),
+        40,
+        6,
+        &expect![[r#"
+        candor  1 running  1 waiting_input  1 co
+        ID       STATUS        OUTCOME
+        00000002 waiting_input asks: a shows it
+        00000001 running
+        00000004 failed        succeeded
+        ? help  / filter  i interrupt  K kill  f
+    "#]],
+    );
 }
 
 #[test]
 fn a_wide_list_with_what_was_asked_for() {
     let mut state = some();
     press(&mut state, "ji");
-    check(&state, 130, 6, &expect![[""]]);
+    check(
+        &state,
+        130,
+        6,
+        &expect![[r#"
+        candor  1 running  1 waiting_input  1 completed  1 failed
+        ID       STATUS        OUTCOME           STARTED  LASTED   FOLDER                         COMMAND
+        00000002 waiting_input asks: a shows it  55m 55s  55m 54s  /work                          task 2
+        00000001 running       interrupt asked…  55m 55s  55m 54s  /work                          task 1
+        00000004 failed        succeeded         55m 55s  1m 0s    /work                          a�[31m �title of two
+        ? help  / filter  i interrupt  K kill  f follow  a approve  q quit
+    "#]],
+    );
 }
 
 #[test]
 fn a_list_without_a_daemon() {
     let mut state = some();
     state.update(Message::Lost("no daemon runs".to_owned()));
-    check(&state, 80, 6, &expect![[""]]);
+    check(
+        &state,
+        80,
+        6,
+        &expect![[r#"
+        candor  no daemon  1 running  1 waiting_input  1 completed  1 failed
+        ID       STATUS        OUTCOME           STARTED  LASTED   COMMAND
+        00000002 waiting_input asks: a shows it  55m 55s  55m 54s  task 2
+        00000001 running                         55m 55s  55m 54s  task 1
+        00000004 failed        succeeded         55m 55s  1m 0s    a�[31m �title of two
+        no daemon runs
+    "#]],
+    );
 }
 
 #[test]
 fn a_question_before_a_kill() {
     let mut state = some();
     press(&mut state, "K");
-    check(&state, 80, 4, &expect![[""]]);
+    check(
+        &state,
+        80,
+        4,
+        &expect![[r#"
+        candor  1 running  1 waiting_input  1 completed  1 failed
+        ID       STATUS        OUTCOME           STARTED  LASTED   COMMAND
+        00000002 waiting_input asks: a shows it  55m 55s  55m 54s  task 2
+        kill 00000002? y kills it, anything else does not
+    "#]],
+    );
 }
 
 #[test]
 fn a_word_to_look_for() {
     let mut state = some();
     press(&mut state, "/task");
-    check(&state, 80, 6, &expect![[""]]);
+    check(
+        &state,
+        80,
+        6,
+        &expect![[r#"
+        candor  1 running  1 waiting_input  1 completed  1 failed
+        ID       STATUS        OUTCOME           STARTED  LASTED   COMMAND
+        00000002 waiting_input asks: a shows it  55m 55s  55m 54s  task 2
+        00000001 running                         55m 55s  55m 54s  task 1
+        00000003 completed     succeeded         55m 55s  1m 0s    task 3
+        /task_
+    "#]],
+    );
 }
 
 #[test]
@@ -86,16 +149,37 @@ fn a_request() {
     let mut state = told([snapshot(3, [asking(1, 3, "echo \u{202e}a\u{1b}[2J\nrm -rf /")])]);
     state.update(Message::Resized(30, 8));
     press(&mut state, "a");
-    check(&state, 30, 8, &expect![[""]]);
+    check(
+        &state,
+        30,
+        8,
+        &expect![[r#"
+        candor  1 waiting_input
+        00000001.1 asks for Bash
+        sha256 d1g357
+        20 characters
+
+        echo �a�[2J
+        rm -rf /
+        a approve  d deny  q back
+    "#]],
+    );
     press(&mut state, "  ");
-    check(&state, 30, 8, &expect![[r#"
-        candor  1 running  1 waiting_input  1 completed  1 failed
-        line 7
-        line 8
-        line 9
-        not at its en
-        00000002  following  q back
-    "#]]);
+    check(
+        &state,
+        30,
+        8,
+        &expect![[r#"
+        candor  1 waiting_input
+        00000001.1 asks for Bash
+        sha256 d1g357
+        20 characters
+
+        echo �a�[2J
+        rm -rf /
+        a approve  d deny  q back
+    "#]],
+    );
 }
 
 #[test]
@@ -105,21 +189,78 @@ fn an_output() {
     press(&mut state, "f");
     let text: String = (1..=9).map(|line| format!("line {line}\n")).collect();
     state.update(Message::Printed { generation: 1, text: format!("{text}not at its en").into() });
-    check(&state, 80, 6, &expect![[""]]);
+    check(
+        &state,
+        80,
+        6,
+        &expect![[r#"
+        candor  1 running  1 waiting_input  1 completed  1 failed
+        line 7
+        line 8
+        line 9
+        not at its en
+        00000002  following  q back
+    "#]],
+    );
     press(&mut state, "k");
     state.update(Message::Printed { generation: 1, text: b"d\nmore\n".to_vec() });
-    check(&state, 80, 6, &expect![[""]]);
+    check(
+        &state,
+        80,
+        6,
+        &expect![[r#"
+        candor  1 running  1 waiting_input  1 completed  1 failed
+        line 5
+        line 6
+        line 7
+        line 8
+        00000002  G follows again  q back
+    "#]],
+    );
     press(&mut state, "G");
     state.update(Message::OutputEnded { generation: 1, reason: None });
     state.update(event(10, Some("running"), &session(1, 3, "completed")));
-    check(&state, 80, 6, &expect![[""]]);
+    check(
+        &state,
+        80,
+        6,
+        &expect![[r#"
+        candor  1 waiting_input  2 completed  1 failed
+        line 8
+        line 9
+        not at its end
+        more
+        00000002  end of the output  q back
+    "#]],
+    );
 }
 
 #[test]
 fn the_help() {
     let mut state = some();
     press(&mut state, "?");
-    check(&state, 84, 15, &expect![[""]]);
+    check(
+        &state,
+        84,
+        15,
+        &expect![[r#"
+        candor  1 running  1 waiting_input  1 completed  1 failed
+        up, down, j, k     select a session
+        page, home, end    select further away
+        /                  show only what has this word; Esc shows all again
+        i                  interrupt the session
+        K                  kill it, after asking
+        f, Enter           follow what it prints; q goes back
+        a, d               show what it asks for, then a approves and d denies
+        ?                  this
+        q, Ctrl-C          leave
+
+        What was asked for stands beside the status until the daemon tells what came of it.
+
+        Any key goes back.
+        ? help  / filter  i interrupt  K kill  f follow  a approve  q quit
+    "#]],
+    );
 }
 
 #[test]

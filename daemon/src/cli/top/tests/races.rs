@@ -43,7 +43,7 @@ fn an_event_with_a_later_picture_of_its_session_is_not_taken_back_by_the_next() 
     let (running, done) = (session(1, 2, "running"), session(1, 3, "failed"));
     let mut early = event(2, Some("starting"), &running);
     if let Message::Event(event) = &mut early {
-        event.session = Some(done.clone());
+        event.view = Some(done.clone());
     }
     let mut state = told([snapshot(1, [session(1, 1, "starting")]), early]);
     assert_eq!(shown(&state), [at("01", Failed)]);
