@@ -12,12 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
 use self::clients::Clients;
+use super::idle::ticks;
 use super::process::status_of;
 use super::sample::{Sample, milliseconds};
 use super::{Figure, Verdict};
@@ -42,11 +43,16 @@ const HEALTH_MAX: Duration = Duration::from_millis(250);
 const STALLED_MAX_KB: u64 = 32 * 1_024;
 const REPLAYED_PER_S_MIN: f64 = 50_000.0;
 
-/// How long those who do not read are left alone, until the daemon has sent them all that it can.
-const SETTLE: Duration = Duration::from_secs(5);
+/// The daemon has sent all that it can to those who do not read when it works no more than this, in
+/// clock ticks, for so long.
+const IDLE_TICKS_MAX: u64 = 2;
+const IDLE: Duration = Duration::from_secs(1);
+
+/// After how many such times it counts as one that never rests.
+const IDLE_LOOKS_MAX: usize = 300;
 
 /// How often it is asked whether the daemon is well.
-const HEALTH_EACH: Duration = Duration::from_millis(5);
+const HEALTH_EACH: Duration = Duration::from_millis(20);
 
 pub(super) fn measure(shell: &Shell) -> Result<Vec<Figure>> {
     raise_open_files()?;
@@ -196,8 +202,9 @@ fn stalled(candor: &Candor, view: &str) -> Result<Vec<Figure>> {
         let health = scope.spawn(|| health(&socket, &is_over));
         let sockets: Result<Vec<_>> =
             (0..CLIENTS).map(|_| wire::follow(&socket, 0, view)).collect();
-        thread::sleep(SETTLE);
+        let rests = await_rest(pid);
         is_over.store(true, Ordering::Relaxed);
+        rests?;
         Ok((sockets?, health.join().expect("it does not panic")?))
     })?;
     let held_kb = status_of(pid, "VmRSS")?.saturating_sub(before_kb);
@@ -217,6 +224,20 @@ fn stalled(candor: &Candor, view: &str) -> Result<Vec<Figure>> {
             verdict: Verdict::of(health.worst() <= HEALTH_MAX),
         },
     ])
+}
+
+/// Waits until the daemon has nothing to do but to answer that it is well.
+fn await_rest(pid: Pid) -> Result<()> {
+    let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
+    let read = || ticks(&std::fs::read_to_string(&stat)?).context("/proc/PID/stat has another form");
+    for _ in 0..IDLE_LOOKS_MAX {
+        let before = read()?;
+        thread::sleep(IDLE);
+        if read()? - before <= IDLE_TICKS_MAX {
+            return Ok(());
+        }
+    }
+    bail!("the daemon does not come to rest")
 }
 
 /// Asks again and again whether the daemon is well, and returns how long each answer took.
