@@ -166,8 +166,21 @@ pub struct Spec {
     /// What was ordered of an agent, if one runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentSpec>,
+    /// The name under which somebody asked for it, if they gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestKey>,
     /// The numbers that the machine decides by.
     pub policy: Policy,
+}
+
+/// The name of a request for a session. Whoever does not know what became of one asks again under the
+/// same name, and gets the same session.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RequestKey {
+    /// The name, which its client chose.
+    pub key: String,
+    /// What tells the request from any other, so that no other request passes for it.
+    pub digest: String,
 }
 
 /// What the agent itself said at its end.

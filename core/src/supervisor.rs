@@ -7,11 +7,13 @@
 //! Mailbox, timers and the waiting for processes belong to whoever drives it: the daemon, or the
 //! harness's executor. What it wants from its driver it returns as [`Orders`].
 
+mod aside;
+
 use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
 
-use crate::agent::{Learned, RequestState};
+use crate::agent::RequestState;
 use crate::event::{Event, Seq};
 use crate::happening::{Happening, withdraw_all};
 use crate::input::{Deadline, IllegalInput};
@@ -258,15 +260,6 @@ impl Supervisor {
             Err(HandleError::InDoubt { reason }) => Err(HandleError::Blocked { reason }),
             result => result,
         }
-    }
-
-    /// Takes note of what became known of the agent. It is shown at once and stored with the next
-    /// change, since it is none of its own: whoever takes the session over reads it again.
-    pub fn learn(&mut self, learned: &Learned) {
-        if let Some(offer) = &mut self.offer {
-            offer.change.session.learned.clone_from(learned);
-        }
-        self.session.learned.clone_from(learned);
     }
 
     /// Returns the answer to what would close a request that is not open, if it is that. Nobody waits

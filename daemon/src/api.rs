@@ -41,6 +41,12 @@ pub(crate) use removal::{RefusedView, RemovalView, RemovalsView};
 /// where the bytes in between were dropped, and less where the file was cut off before it.
 pub(crate) const OUTPUT_OFFSET: &str = "candor-output-offset";
 
+/// The header of a request that names it.
+pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// The header of an answer with a session that an earlier request of the same name has made.
+pub(crate) const IDEMPOTENT_REPLAYED: &str = "idempotent-replayed";
+
 /// A session.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct SessionView {

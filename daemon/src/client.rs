@@ -6,16 +6,19 @@ use std::path::{Path, PathBuf};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
+use hyper::http::request::Builder;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::api::{OUTPUT_OFFSET, Problem};
+use crate::api::{IDEMPOTENCY_KEY, OUTPUT_OFFSET, Problem};
 
 /// What the words for errors begin with.
 const PROBLEM: &str = "urn:candor:problem:";
+
+const JSON: &str = "application/json";
 
 /// What a daemon that leaves answers to what it does not do any more.
 const STOPPING: &str = "stopping";
@@ -61,6 +64,11 @@ impl ClientError {
     /// Says whether the sessions are not stopped since the daemon was leaving them already.
     pub(crate) fn is_leaving_sessions(&self) -> bool {
         self.is_about(LEAVES_SESSIONS)
+    }
+
+    /// Says whether it was refused since it was asked from inside a session.
+    pub(crate) fn is_inside_a_session(&self) -> bool {
+        self.is_about("inside_a_session")
     }
 
     /// Says whether the daemon has answered with the problem of this name.
@@ -143,6 +151,24 @@ impl Client {
         self.call(Method::POST, path, body.into()).await
     }
 
+    /// Sends a request for a session, and reads the whole answer. Sent again with the same key, it
+    /// makes no second one.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub(crate) async fn create<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        key: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body)
+            .map_err(|error| ClientError::Unreadable { reason: error.to_string() })?;
+        let request = request(Method::POST, path, JSON).header(IDEMPOTENCY_KEY, key);
+        read(self.send_request(request, body.into()).await?).await
+    }
+
     /// Sends bytes as they are, and reads the whole answer.
     ///
     /// # Errors
@@ -153,7 +179,8 @@ impl Client {
         path: &str,
         bytes: Bytes,
     ) -> Result<T, ClientError> {
-        self.call(Method::POST, path, bytes).await
+        let request = request(Method::POST, path, "application/octet-stream");
+        read(self.send_request(request, bytes).await?).await
     }
 
     /// Sends a request whose answer is of no interest but that it worked.
@@ -194,10 +221,7 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<T, ClientError> {
-        let response = self.send(method, path, body).await?;
-        let bytes = collect(response).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| ClientError::Unreadable { reason: error.to_string() })
+        read(self.send(method, path, body).await?).await
     }
 
     async fn send(
@@ -206,16 +230,20 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<Response<Incoming>, ClientError> {
+        self.send_request(request(method, path, JSON), body).await
+    }
+
+    async fn send_request(
+        &self,
+        request: Builder,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, ClientError> {
         let stream = self.connect().await?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::Broken)?;
         // It ends when the answer has been read, or its reader is gone.
         tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "localhost")
-            .header("content-type", "application/json")
+        let request = request
             .body(Full::new(body))
             .map_err(|error| ClientError::Unreadable { reason: error.to_string() })?;
         let response = sender.send_request(request).await.map_err(ClientError::Broken)?;
@@ -244,6 +272,17 @@ impl Client {
             _ => ClientError::Unreachable { socket, source },
         })
     }
+}
+
+fn request(method: Method, path: &str, content_type: &str) -> Builder {
+    let request = Request::builder().method(method).uri(path);
+    request.header("host", "localhost").header("content-type", content_type)
+}
+
+async fn read<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, ClientError> {
+    let bytes = collect(response).await?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| ClientError::Unreadable { reason: error.to_string() })
 }
 
 async fn collect(response: Response<Incoming>) -> Result<Bytes, ClientError> {

@@ -17,6 +17,9 @@ pub(crate) const WARNING: u8 = 4;
 pub(crate) const PROBLEM: u8 = 5;
 /// Another writer has changed the store under this daemon.
 pub(crate) const USURPED: u8 = 70;
+/// It was asked from inside a session, where one may only look. What launches says [`OWN_ERROR`], as
+/// this may be the command's.
+pub(crate) const INSIDE_A_SESSION: u8 = 77;
 /// The home cannot be used.
 pub(crate) const HOME_UNUSABLE: u8 = 78;
 /// Nobody knows how the session ended.

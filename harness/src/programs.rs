@@ -129,6 +129,7 @@ impl RealPrograms {
             umask: UMASK,
             input: StandardInput::None,
             agent: None,
+            request: None,
             policy: Policy::default(),
         };
         Program { spec, environment: Environment::default() }

@@ -98,6 +98,9 @@ pub(in crate::process) struct Stat {
     pub(in crate::process) parent: i32,
     /// The number of its process group.
     pub(in crate::process) group: i32,
+    /// The number of its session, as the kernel has it: that of the process that began it, which is no
+    /// other process's as long as anybody is in it.
+    pub(in crate::process) session: i32,
     /// See [`Life::Runs`].
     pub(in crate::process) start_mark: u64,
     /// How it ended, as `wait` has it. Of a process that may not be looked into it reads as 0.
@@ -136,18 +139,19 @@ fn parse_stat(stat: &[u8]) -> Option<Stat> {
     let name_end = stat.iter().rposition(|&byte| byte == b')')?;
     let rest = str::from_utf8(stat.get(name_end + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
-    // These are the fields 3 to 5, 9, 20 and 22.
+    // These are the fields 3 to 6, 9, 20 and 22.
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
-    let flags: u32 = fields.nth(9 - 6)?.parse().ok()?;
+    let session = fields.next()?.parse().ok()?;
+    let flags: u32 = fields.nth(9 - 7)?.parse().ok()?;
     let threads: u32 = fields.nth(20 - 10)?.parse().ok()?;
     let start_mark = fields.nth(22 - 21)?.parse().ok()?;
     let is_zombie = ["X", "x"].contains(&state) || (state == "Z" && threads <= 1);
     // Since Linux 3.5 it is the field 52; a line of before ends earlier.
     let exit_status = fields.nth(52 - 23).and_then(|field| field.parse().ok()).unwrap_or(0);
     let has_executed = flags & FORKED_ONLY == 0;
-    Some(Stat { is_zombie, parent, group, start_mark, exit_status, has_executed })
+    Some(Stat { is_zombie, parent, group, session, start_mark, exit_status, has_executed })
 }
 
 /// Closes every descriptor from `first` on. Safe to call between fork and exec: two system calls,
@@ -356,9 +360,11 @@ mod tests {
         let fields = "1 43 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 1 2";
         for name in ["sleep", "a b", ") Z 1 (", "x) R 5", ""] {
             let running = format!("42 ({name}) S {fields}\n");
-            let (parent, group, start_mark, has_executed) = (1, 43, 777, true);
+            let (parent, group, session) = (1, 43, 42);
+            let (start_mark, has_executed) = (777, true);
             let (is_zombie, exit_status) = (false, 0);
-            let stat = Stat { is_zombie, parent, group, start_mark, exit_status, has_executed };
+            let stat =
+                Stat { is_zombie, parent, group, session, start_mark, exit_status, has_executed };
             assert_eq!(parse_stat(running.as_bytes()), Some(stat));
             let zombie = format!("42 ({name}) Z {fields}\n");
             let gone = Stat { is_zombie: true, ..stat };

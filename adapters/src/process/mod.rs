@@ -33,8 +33,12 @@ mod identity;
 mod input;
 mod launch;
 #[cfg(not(target_os = "linux"))]
+mod no_origin;
+#[cfg(not(target_os = "linux"))]
 mod no_shim;
 mod open_files;
+#[cfg(target_os = "linux")]
+mod origin;
 mod output;
 mod plan;
 mod platform;
@@ -54,8 +58,12 @@ pub use background::become_daemon;
 pub use departure::await_end_of;
 pub use follow::Follower;
 #[cfg(not(target_os = "linux"))]
+pub use no_origin::{Origin, Origins, PeerProcess};
+#[cfg(not(target_os = "linux"))]
 pub use no_shim::{Fence, fence, shim_trace};
 pub use open_files::raise_open_files;
+#[cfg(target_os = "linux")]
+pub use origin::{Origin, Origins, PeerProcess};
 pub use output::{Chunk, OUTPUT_CHUNK_BYTES_MAX, OutputReader, Outputs, Stream};
 pub use platform::boot_id;
 pub use quota::{Gap, OUTPUT_QUOTA_BYTES_DEFAULT, OUTPUT_QUOTA_BYTES_MIN, OutputQuota};
@@ -63,3 +71,6 @@ pub use quota::{Gap, OUTPUT_QUOTA_BYTES_DEFAULT, OUTPUT_QUOTA_BYTES_MIN, OutputQ
 pub use shim::{Fence, fence, shim_trace};
 pub use spawner::DirectSpawner;
 pub use survey::{Piece, ShimLife, ShimTrace, Trace, has_outputs, trace};
+
+/// The variable that tells a session's processes which session they are of.
+pub const SESSION_MARK: &str = "CANDOR_SESSION";

@@ -137,6 +137,7 @@ mod tests {
             umask: 0o7777,
             input: StandardInput::None,
             agent: None,
+            request: None,
             policy: candor_core::machine::Policy::default(),
         };
         let pairs = variables.iter().map(|(name, value)| (bytes(name), bytes(value))).collect();

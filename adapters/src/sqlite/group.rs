@@ -8,6 +8,7 @@ use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, params_from_iter};
 
 use super::errors::{at_commit, before_commit, leaves_doubt, not_stored};
+use super::launches;
 use super::rows::{EncodedChange, event_columns, session_columns};
 
 /// Why nothing of a group was stored, or nobody knows.
@@ -89,7 +90,13 @@ fn store_one(connection: &Connection, change: &EncodedChange, seq: i64) -> rusql
         return Ok(false);
     }
     let values = change.event.values(seq).map(ToSqlOutput::Borrowed);
-    Ok(connection.prepare_cached(INSERT_EVENT)?.execute(params_from_iter(values))? == 1)
+    if connection.prepare_cached(INSERT_EVENT)?.execute(params_from_iter(values))? == 0 {
+        return Ok(false);
+    }
+    if let Some(launch) = &change.launch {
+        launches::insert(connection, launch)?;
+    }
+    Ok(true)
 }
 
 const INSERT_SESSION: &str = concat!(

@@ -8,6 +8,7 @@
 //! | `rows.rs` | rows and their checksums |
 //! | `writer.rs`, `group.rs` | the writing thread; one transaction for all that wait |
 //! | `removal.rs` | deleting a session, and what stays of it |
+//! | `launches.rs`, `search.rs` | what sessions are found by, and finding them |
 //! | `doubt.rs` | whether it is known what is in the file |
 //! | `readers.rs` | read-only connections with a deadline |
 //! | `views.rs`, `prefix.rs` | lists, prefixes, counts |
@@ -18,6 +19,7 @@
 //! | `inspect.rs` | a look from beside, which never writes |
 //! | `conversations/` | another database: what agents and their users said |
 //! | `hooks/` | another database: who is to be told of what, and whether they were |
+//! | `watch.rs` | who is told how commits went |
 //! | `errors.rs` | what SQLite says, in the words of the port |
 //!
 //! SQL is written here and nowhere else. Nothing here decides what a session's status is.
@@ -33,19 +35,22 @@ mod file;
 mod group;
 pub mod hooks;
 mod inspect;
+mod launches;
 mod pages;
 mod prefix;
 mod readers;
 mod removal;
 mod rows;
 mod schema;
+mod search;
 mod snapshot;
 mod upkeep;
 mod views;
+mod watch;
 mod writer;
 
 use std::path::{Path, absolute};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -63,7 +68,8 @@ pub use self::inspect::{Inspector, Log, check_copy};
 pub use self::pages::EventPage;
 pub use self::removal::{Removal, RemoveError};
 pub use self::snapshot::Snapshot;
-pub use self::views::{DamagedRow, ListQuery, Listing, Resolution, StatusCounts};
+pub use self::views::{DamagedRow, ListQuery, Listing, OutcomeCount, Resolution, StatusCounts};
+pub use self::watch::CommitWatch;
 pub use self::writer::Counters;
 
 use self::connection::Role;
@@ -86,6 +92,7 @@ struct Store {
     writer: Writer,
     readers: Readers,
     was_closed: bool,
+    watch: OnceLock<Arc<dyn CommitWatch>>,
 }
 
 impl Store {
@@ -148,7 +155,8 @@ impl SqliteStore {
         upkeep::mark_open(&connection).map_err(sql)?;
         file::remove_drafts(&path);
         let writer = Writer::start(path.clone(), connection)?;
-        Ok(Self(Arc::new(Store { writer, readers: Readers::new(path), was_closed })))
+        let watch = OnceLock::new();
+        Ok(Self(Arc::new(Store { writer, readers: Readers::new(path), was_closed, watch })))
     }
 
     /// Says whether whoever had it open before has closed it. If not, they were killed, or their
@@ -156,6 +164,12 @@ impl SqliteStore {
     #[must_use]
     pub fn was_closed(&self) -> bool {
         self.0.was_closed
+    }
+
+    /// Has somebody told how each commit went. The first who comes is the only one.
+    pub fn watch(&self, watch: Arc<dyn CommitWatch>) {
+        // There is one daemon, which asks once.
+        let _first = self.0.watch.set(watch);
     }
 
     /// Stores what waits, copies the log into the database, and notes that it was closed.
@@ -211,6 +225,17 @@ impl SqliteStore {
     pub async fn resolve(&self, prefix: &str) -> Result<Resolution, ReadError> {
         let prefix = prefix.to_owned();
         self.0.read(None, move |connection| views::resolve(connection, &prefix)).await
+    }
+
+    /// Returns the session that came of the request of that name, and what tells that request from
+    /// others. The session may have been removed since.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unavailable`].
+    pub async fn requested(&self, key: &str) -> Result<Option<(SessionId, String)>, ReadError> {
+        let key = key.to_owned();
+        self.0.read(None, move |connection| launches::requested(connection, &key)).await
     }
 
     /// Deletes a session that has ended, with all its events, and stores that it was deleted.
@@ -276,6 +301,15 @@ impl SqliteStore {
         self.0.read(None, views::counts).await
     }
 
+    /// Counts the sessions by status and outcome, in the words of the rows. It looks at all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Unavailable`].
+    pub async fn counts_by_outcome(&self) -> Result<Vec<OutcomeCount>, ReadError> {
+        self.0.read(None, views::counts_by_outcome).await
+    }
+
     /// Returns the highest place that was ever given, or [`Seq::START`].
     ///
     /// # Errors
@@ -328,11 +362,23 @@ impl SqliteStore {
 #[async_trait]
 impl Repository for SqliteStore {
     async fn commit(&self, change: &Change) -> Result<Seq, CommitError> {
-        self.0.writer.store(EncodedChange::of(change)?).await
+        let began = Instant::now();
+        let answer = match EncodedChange::of(change) {
+            Ok(encoded) => self.0.writer.store(encoded).await,
+            Err(error) => Err(error),
+        };
+        if let Some(watch) = self.0.watch.get() {
+            watch.answered(change, began.elapsed(), &answer);
+        }
+        answer
     }
 
     async fn load(&self, id: SessionId) -> Result<Option<StoredSession>, ReadError> {
-        self.0.read(Some(id), move |connection| views::load(connection, id)).await
+        let loaded = self.0.read(Some(id), move |connection| views::load(connection, id)).await;
+        if let (Some(watch), Ok(Some(stored))) = (self.0.watch.get(), &loaded) {
+            watch.loaded(stored);
+        }
+        loaded
     }
 
     async fn live(&self) -> Result<Vec<SessionId>, ReadError> {

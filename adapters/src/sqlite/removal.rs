@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::errors::not_stored;
 use super::group::{Failed, give_up_commit, last_seq, roll_back, run};
+use super::launches;
 use super::rows::{Damage, RemovalColumns, read_removal, removal_columns, session_id};
 use super::views::row_of;
 
@@ -137,6 +138,7 @@ fn remove_rows(
     let id = order.session.as_uuid().as_bytes().as_slice();
     connection.prepare_cached("DELETE FROM events WHERE session = ?1")?.execute([id])?;
     connection.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute([id])?;
+    launches::empty(connection, order.session)?;
     Ok(Ok(removal))
 }
 
@@ -172,6 +174,7 @@ fn drop_oldest(connection: &Connection, kept_max: u32) -> rusqlite::Result<Seq> 
         .optional()?;
     let mut gone = newest(connection)?.map_or(Seq::START, |newest| newest.gone_up_to);
     if let Some(dropped) = dropped {
+        launches::drop_removed(connection, dropped)?;
         connection.prepare_cached("DELETE FROM removals WHERE seq <= ?1")?.execute([dropped])?;
         gone = gone.max(Seq::from_number(dropped.unsigned_abs()));
     }

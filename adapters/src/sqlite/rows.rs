@@ -14,6 +14,8 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use uuid::Uuid;
 
+use super::launches::Launch;
+
 mod removal;
 
 pub(super) use removal::{RemovalColumns, read_removal, removal_columns};
@@ -68,6 +70,8 @@ pub(super) struct EncodedChange {
     pub(super) session: SessionColumns,
     /// The event.
     pub(super) event: EventColumns,
+    /// What is kept of a launch, with the first change of a session.
+    pub(super) launch: Option<Launch>,
 }
 
 /// The columns of a session.
@@ -122,6 +126,7 @@ impl EncodedChange {
             expected: number(expected.number())?,
             session: SessionColumns::of(session, event.id, body)?,
             event: EventColumns::of(event)?,
+            launch: (expected.number() == 0).then(|| Launch::of(session)),
         })
     }
 }

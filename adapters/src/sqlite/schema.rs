@@ -4,8 +4,10 @@
 
 use std::ops::Range;
 
-use rusqlite::{Connection, MAIN_DB};
+use rusqlite::{Connection, MAIN_DB, Transaction};
 use rusqlite_migration::{M, Migrations};
+
+use super::launches;
 
 /// "Cand", in the header of every database of sessions.
 const APPLICATION_ID: i32 = 0x4361_6e64;
@@ -28,16 +30,23 @@ pub(super) static SESSIONS: Kind =
     Kind { application_id: APPLICATION_ID, version: VERSION, synchronous: 2, migrate };
 
 /// The version that this build reads and writes: how many migrations there are.
-pub(super) const VERSION: i32 = 2;
+pub(super) const VERSION: i32 = 3;
 
-const STEPS: [M<'static>; VERSION as usize] = [
-    M::up(include_str!("migrations/0001_init.sql")),
-    M::up(include_str!("migrations/0002_removals.sql")),
-];
+fn steps() -> Migrations<'static> {
+    let launches = M::up_with_hook(
+        include_str!("migrations/0003_launches.sql"),
+        |transaction: &Transaction<'_>| Ok(launches::fill(transaction)?),
+    );
+    Migrations::new(vec![
+        M::up(include_str!("migrations/0001_init.sql")),
+        M::up(include_str!("migrations/0002_removals.sql")),
+        launches,
+    ])
+}
 
 /// Brings the database to [`VERSION`], in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), rusqlite_migration::Error> {
-    Migrations::from_slice(&STEPS).to_latest(connection)
+    steps().to_latest(connection)
 }
 
 /// Where the header says with what kind of journal the file is read and written.
@@ -85,13 +94,11 @@ fn definitions(connection: &Connection) -> rusqlite::Result<Vec<(String, Option<
 
 #[cfg(test)]
 mod tests {
-    use rusqlite_migration::Migrations;
-
-    use super::{APPLICATION_ID, SESSIONS, STEPS, VERSION, difference, fresh};
+    use super::{APPLICATION_ID, SESSIONS, VERSION, difference, fresh, steps};
 
     #[test]
     fn migrations_lead_to_the_version() {
-        Migrations::from_slice(&STEPS).validate().unwrap();
+        steps().validate().unwrap();
         let fresh = fresh(&SESSIONS).unwrap();
         let pragma = |name| fresh.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
         assert_eq!(pragma("user_version").unwrap(), VERSION);

@@ -17,6 +17,7 @@ use super::removal::{REMOVALS_KEPT_MAX, Removal};
 use super::rows::{
     Damage, read_removal, read_session, removal_columns, session_columns, session_id,
 };
+use super::search;
 
 /// Ids that an ambiguous prefix is answered with, at most.
 pub(super) const AMBIGUOUS_MAX: usize = 10;
@@ -32,6 +33,15 @@ pub struct ListQuery {
     pub before: Option<SessionId>,
     /// Only those that had ended by then.
     pub ended_by: Option<Timestamp>,
+    /// Only those with one of these outcomes; all when it is empty.
+    pub outcomes: Vec<String>,
+    /// Only those of this agent.
+    pub agent: Option<String>,
+    /// Only those that run in this folder.
+    pub folder: Option<String>,
+    /// Only those that have this in their title, command, prompt, folder or id, in small letters or
+    /// capital ones.
+    pub text: Option<String>,
     /// How many, at most.
     pub limit: u32,
 }
@@ -40,7 +50,17 @@ impl ListQuery {
     /// Returns the query for the newest `limit` sessions of all.
     #[must_use]
     pub const fn newest(limit: u32) -> Self {
-        Self { statuses: Vec::new(), parent: None, before: None, ended_by: None, limit }
+        Self {
+            statuses: Vec::new(),
+            parent: None,
+            before: None,
+            ended_by: None,
+            outcomes: Vec::new(),
+            agent: None,
+            folder: None,
+            text: None,
+            limit,
+        }
     }
 }
 
@@ -205,6 +225,7 @@ impl ListQuery {
             && self.ended_by.is_none_or(|ended_by| {
                 stored.session.ended_at.is_some_and(|ended_at| ended_at <= ended_by)
             })
+            && self.finds(&stored.session)
     }
 }
 
@@ -214,6 +235,9 @@ fn ids(connection: &Connection, query: &ListQuery) -> Result<Vec<SessionId>, Rea
     // A key that is longer than all ids sorts after them.
     let all = [0xff; 17];
     let before = query.before.as_ref().map_or(all.as_slice(), |id| id.as_uuid().as_bytes());
+    if query.is_search() {
+        return search::ids(connection, query, before);
+    }
     if let Some(parent) = &query.parent {
         return children(connection, query, parent, before);
     }
@@ -234,7 +258,7 @@ fn ids(connection: &Connection, query: &ListQuery) -> Result<Vec<SessionId>, Rea
     Ok(ids)
 }
 
-fn newest_first(ids: &mut Vec<SessionId>, limit: u32) {
+pub(super) fn newest_first(ids: &mut Vec<SessionId>, limit: u32) {
     ids.sort_unstable_by(|one, other| other.cmp(one));
     ids.dedup();
     ids.truncate(limit as usize);
@@ -400,4 +424,27 @@ pub(super) fn counts(connection: &Connection) -> Result<StatusCounts, ReadFailur
         *count = number.unsigned_abs();
     }
     Ok(StatusCounts(counts))
+}
+
+/// How many sessions have ended in a way, or have not.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OutcomeCount {
+    /// Where they stand.
+    pub status: String,
+    /// How they ended; `None` for those that live.
+    pub outcome: Option<String>,
+    /// How many they are.
+    pub count: u64,
+}
+
+/// Counts the sessions by status and outcome.
+pub(super) fn counts_by_outcome(connection: &Connection) -> Result<Vec<OutcomeCount>, ReadFailure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT status, outcome, count(*) FROM sessions GROUP BY status, outcome",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let count: i64 = row.get(2)?;
+        Ok(OutcomeCount { status: row.get(0)?, outcome: row.get(1)?, count: count.unsigned_abs() })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

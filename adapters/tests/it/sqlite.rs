@@ -15,6 +15,7 @@ mod disk;
 mod group;
 mod inspect;
 mod kill;
+mod launches;
 mod refusal;
 mod removal;
 mod rows;

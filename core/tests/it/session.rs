@@ -10,8 +10,8 @@ use candor_core::bytes::ByteString;
 use candor_core::event::{Cause, Event, Seq};
 use candor_core::machine::{Machine, Policy};
 use candor_core::session::{
-    EventId, NOTES_MAX, Note, OutputSizes, Report, Revision, Session, SessionId, Sighting, Spec,
-    StandardInput, UnknownActor,
+    EventId, NOTES_MAX, Note, OutputSizes, Report, RequestKey, Revision, Session, SessionId,
+    Sighting, Spec, StandardInput, UnknownActor,
 };
 use candor_core::status::Status;
 use candor_core::stop::{Actor, Graces, Intent, StopKind};
@@ -82,6 +82,8 @@ fn specs() -> impl Strategy<Value = Spec> {
     (option::of(".{0,20}"), texts(), byte_strings(), texts(), any::<u32>(), policies(), agents)
         .prop_map(|(title, command, cwd, environment_names, umask, policy, agent)| Spec {
             agent,
+            request: (umask % 3 == 0)
+                .then(|| RequestKey { key: "key".to_owned(), digest: "digest".to_owned() }),
             title,
             command,
             cwd,
@@ -387,6 +389,7 @@ pub(crate) fn plain_session() -> Session {
         umask: 0o22,
         input: StandardInput::None,
         agent: None,
+        request: None,
         policy: Policy::default(),
     };
     Session {

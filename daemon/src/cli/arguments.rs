@@ -194,6 +194,18 @@ pub(super) struct Ls {
     /// Only sessions of this status; can be given many times
     #[arg(long, value_name = "STATUS")]
     pub(super) status: Vec<Status>,
+    /// Only sessions with this outcome; can be given many times
+    #[arg(long, value_name = "OUTCOME")]
+    pub(super) outcome: Vec<String>,
+    /// Only sessions of this agent
+    #[arg(long, value_name = "AGENT")]
+    pub(super) agent: Option<String>,
+    /// Only sessions that run in this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) folder: Option<PathBuf>,
+    /// Only sessions that have this in their title, command, prompt, folder or id
+    #[arg(long, value_name = "TEXT")]
+    pub(super) search: Option<String>,
     /// At most so many
     #[arg(long, default_value_t = 50)]
     pub(super) limit: u32,

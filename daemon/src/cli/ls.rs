@@ -1,14 +1,15 @@
 //! `candor ls`: the sessions, newest first.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use candor_core::status::Status;
 use candor_core::time::Timestamp;
 
-use super::CliError;
 use super::arguments::Ls;
 use super::reach::Reach;
 use super::terminal::{clean_line, style_of};
+use super::{CliError, encoded};
 use crate::api::SessionView;
 use crate::duration::text_of_seconds;
 use crate::exit_code;
@@ -18,9 +19,7 @@ const TITLE_WIDTH: usize = 60;
 
 pub(super) async fn main(arguments: Ls) -> Result<u8, CliError> {
     let reach = Reach::open().await?;
-    let words: Vec<&str> = arguments.status.iter().map(|status| status.as_str()).collect();
-    let path = format!("/v1/sessions?limit={}&status={}", arguments.limit, words.join(","));
-    let sessions: Vec<SessionView> = reach.get(&path).await?;
+    let sessions: Vec<SessionView> = reach.get(&path(&arguments)?).await?;
     if arguments.json {
         let text = serde_json::to_string_pretty(&sessions)
             .map_err(|error| CliError::Own(error.to_string()))?;
@@ -49,6 +48,27 @@ pub(super) async fn main(arguments: Ls) -> Result<u8, CliError> {
         )?;
     }
     Ok(exit_code::SUCCESS)
+}
+
+fn path(arguments: &Ls) -> Result<String, CliError> {
+    let statuses: Vec<&str> = arguments.status.iter().map(|status| status.as_str()).collect();
+    let folder = arguments.folder.as_ref().map(std::path::absolute).transpose()?;
+    // Without a slash at its end, as sessions have it.
+    let folder = folder.map(|folder| folder.components().collect::<PathBuf>());
+    let folder = folder.map(|folder| folder.to_string_lossy().into_owned());
+    let mut path = format!("/v1/sessions?limit={}", arguments.limit);
+    for (name, value) in [
+        ("status", Some(statuses.join(","))),
+        ("outcome", Some(arguments.outcome.join(","))),
+        ("agent", arguments.agent.clone()),
+        ("folder", folder),
+        ("q", arguments.search.clone()),
+    ] {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            path += &["&", name, "=", &encoded(&value)].concat();
+        }
+    }
+    Ok(path)
 }
 
 /// Returns the short form of an id: its last 8 digits.

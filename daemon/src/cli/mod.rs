@@ -28,7 +28,6 @@ mod top;
 mod wait;
 
 use std::env;
-use std::ffi::OsString;
 use std::io::Write as _;
 
 use clap::Parser as _;
@@ -78,9 +77,23 @@ pub(crate) fn main() -> u8 {
         Err(CliError::OutputClosed) => exit_code::OWN_ERROR,
         Err(error) => {
             complain(&error);
-            exit_code::OWN_ERROR
+            let is_inside =
+                matches!(&error, CliError::Client(error) if error.is_inside_a_session());
+            if is_inside && !launches() {
+                exit_code::INSIDE_A_SESSION
+            } else {
+                exit_code::OWN_ERROR
+            }
         }
     }
+}
+
+/// Says whether the verb is one whose exit code may be the command's own.
+fn launches() -> bool {
+    const LAUNCHES: [&str; 7] = ["run", "continue", "claude", "codex", "gemini", "opencode", "acp"];
+
+    let verb = env::args_os().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-"));
+    verb.is_some_and(|verb| LAUNCHES.iter().any(|launch| verb == *launch))
 }
 
 fn dispatch(verb: Verb) -> Result<u8, CliError> {
@@ -136,13 +149,7 @@ fn usage(error: &clap::Error) -> u8 {
     if !error.use_stderr() {
         return exit_code::SUCCESS;
     }
-    let is_run = env::args_os().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-"));
-    let runs = |word: OsString| {
-        ["run", "continue", "claude", "codex", "gemini", "opencode", "acp"]
-            .iter()
-            .any(|run| word == *run)
-    };
-    if is_run.is_some_and(runs) { exit_code::OWN_ERROR } else { exit_code::USAGE }
+    if launches() { exit_code::OWN_ERROR } else { exit_code::USAGE }
 }
 
 fn complain(error: &impl std::fmt::Display) {

@@ -3,11 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use candor_adapters::ids::UuidV7Source;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 use super::{CliError, complain, launcher};
+use crate::api::SessionView;
 use crate::client::{Client, ClientError};
 use crate::home::Home;
 
@@ -67,6 +70,26 @@ impl Reach {
             }
             if self.await_daemon().await? == Wait::WasAway {
                 (broken, leaving) = (0, 0);
+            }
+        }
+    }
+
+    /// Asks for a session, and asks again when the daemon went away before its answer was there: under
+    /// one name, so that no second session comes of it. A daemon is started where none runs any more.
+    pub(super) async fn create(
+        &self,
+        path: &str,
+        request: &impl Serialize,
+    ) -> Result<SessionView, CliError> {
+        let key = UuidV7Source.message_id().to_string();
+        let mut broken = 0;
+        loop {
+            match self.client.create(path, &key, request).await {
+                Err(error) if error.is_absence() && !error.is_leaving() && broken < BROKEN_MAX => {
+                    broken += 1;
+                    launcher::connect_or_start(&self.home).await?;
+                }
+                answer => return Ok(answer?),
             }
         }
     }

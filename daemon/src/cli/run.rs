@@ -22,7 +22,6 @@ use super::reach::Reach;
 use super::terminal::OutputWriter;
 use super::{CliError, agent, client, complain, conversation, converse, logs, send};
 use crate::api::{LaunchRequest, SessionView, StopAnswer, StopReply};
-use crate::client::Client;
 use crate::config::Config;
 use crate::exit_code;
 
@@ -56,12 +55,11 @@ pub(super) struct Launching<R> {
 pub(super) async fn run<R: Serialize>(launching: &Launching<R>) -> Result<u8, CliError> {
     let Launching { detach, json, .. } = *launching;
     let reach = Reach::open().await?;
-    let client = reach.client();
     if detach {
-        return launch_and_leave(client, launching).await;
+        return launch_and_leave(&reach, launching).await;
     }
     let mut presses = signal(SignalKind::interrupt())?;
-    let (launched, mut is_pressed) = launch(client, launching, &mut presses).await?;
+    let (launched, mut is_pressed) = launch(&reach, launching, &mut presses).await?;
     let id = launched.id.clone();
     let showing = show_to_the_end(&reach, &launched, json);
     tokio::pin!(showing);
@@ -96,13 +94,13 @@ pub(super) async fn run<R: Serialize>(launching: &Launching<R>) -> Result<u8, Cl
 ///
 /// # Errors
 ///
-/// As [`Client::post_json`], and when the daemon does not answer after Ctrl-C.
+/// As [`Reach::create`], and when the daemon does not answer after Ctrl-C.
 async fn launch<R: Serialize>(
-    client: &Client,
+    reach: &Reach,
     launching: &Launching<R>,
     presses: &mut Signal,
 ) -> Result<(SessionView, bool), CliError> {
-    let launching = client.post_json::<SessionView>(&launching.path, &launching.request);
+    let launching = reach.create(&launching.path, &launching.request);
     tokio::pin!(launching);
     tokio::select! {
         biased;
@@ -166,10 +164,10 @@ async fn stop(id: &str, verb: &str) -> (Press, String) {
 }
 
 async fn launch_and_leave<R: Serialize>(
-    client: &Client,
+    reach: &Reach,
     launching: &Launching<R>,
 ) -> Result<u8, CliError> {
-    let session: SessionView = client.post_json(&launching.path, &launching.request).await?;
+    let session = reach.create(&launching.path, &launching.request).await?;
     let line = if launching.json { as_json(&session)? } else { session.id.clone() };
     writeln!(std::io::stdout(), "{line}")?;
     if session.evidence.spawn.is_some() {

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::{Extension, Json};
 use candor_adapters::agents::check_prompt;
 use candor_core::agent::{Decision, RequestState};
@@ -21,9 +20,10 @@ use utoipa::IntoParams;
 
 use super::Peer;
 use super::asked::{JsonBody, Named, Parameters};
+use super::idempotency::{self, Key, KeyHeader};
 use super::openapi::OfSession;
 use super::problem::{ApiError, BODY, CHANGE, Problems, READ, SESSION, Set, Word, set};
-use super::sessions::{STOP, check_environment, load, resolve, settled, stop, view};
+use super::sessions::{NEW, STOP, check_environment, load, resolve, stop, view};
 use crate::api::{
     AnswerRequest, ApprovalView, BypassRequest, InputAnswer, InputReply, RequestView, SessionView,
     StopReply,
@@ -31,13 +31,8 @@ use crate::api::{
 use crate::serve::{self, App, ContinueRequest, Refusal, absent};
 
 /// What a continuation can be refused with besides.
-const CONTINUE: Set = set(&[
-    Word::TooManySessions,
-    Word::NotDriven,
-    Word::NotContinued,
-    Word::AlreadyContinued,
-    Word::EndDecided,
-]);
+const CONTINUE: Set =
+    NEW | set(&[Word::NotDriven, Word::NotContinued, Word::AlreadyContinued, Word::EndDecided]);
 
 /// What a message can be refused with besides.
 pub(super) const INPUT: Set = set(&[
@@ -57,9 +52,14 @@ pub(super) const INPUT: Set = set(&[
     path = "/v1/sessions/{id}/continue",
     operation_id = "continue_session",
     tag = "sessions",
-    params(OfSession),
+    params(OfSession, KeyHeader),
     request_body = ContinueRequest,
     responses(
+        (
+            status = 200, body = SessionView,
+            description = "The session that a request with the same key has made before.",
+            headers(("idempotent-replayed" = String, description = "`true`"))
+        ),
         (status = 201, description = "The new session, which is stored.", body = SessionView),
         Problems<{ SESSION | CHANGE | BODY | CONTINUE }>
     ),
@@ -68,18 +68,27 @@ pub(super) async fn go_on(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
     Named(id): Named<String>,
+    key: Key,
     JsonBody(request): JsonBody<ContinueRequest>,
 ) -> Result<Response, ApiError> {
     check_environment(request.environment.as_deref().unwrap_or_default())?;
     check_prompt(&request.prompt).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let id = resolve(&app, &id).await?;
-    // On a task of its own: a client that leaves now must not leave half of it.
-    let going =
-        tokio::spawn(serve::continue_session(Arc::clone(&app), id, request, peer.actor())).await;
-    match going.map_err(|_| ApiError::internal("the continuation broke off: a bug"))? {
-        Ok(shown) => Ok((StatusCode::CREATED, Json(settled(shown).await)).into_response()),
-        Err(refusal) => Err(absent(&app, refusal).await.into()),
-    }
+    let key = key.of(&format!("/v1/sessions/{id}/continue"), &request)?;
+    let goer = Arc::clone(&app);
+    let go_on = async move |key| match serve::continue_session(
+        Arc::clone(&goer),
+        id,
+        request,
+        key,
+        peer.actor(),
+    )
+    .await
+    {
+        Ok(shown) => Ok(shown),
+        Err(refusal) => Err(absent(&goer, refusal).await.into()),
+    };
+    idempotency::once(app, key, go_on).await
 }
 
 /// Tell an interactive agent that no further message comes

@@ -34,6 +34,11 @@ impl Streams {
         Self(Arc::new(Semaphore::new(STREAMS_MAX)))
     }
 
+    /// Returns how many there are.
+    pub(super) fn open(&self) -> usize {
+        STREAMS_MAX - self.0.available_permits()
+    }
+
     /// Takes a place, or returns `None` when there is none left: for anybody, or for who comes with
     /// this credential.
     pub(super) fn place(&self, access: Option<&Access>) -> Option<StreamPlace> {

@@ -11,8 +11,12 @@ mod conversations;
 mod events;
 mod guard;
 mod hooks;
+mod idempotency;
 mod input;
+mod inside;
 mod limits;
+mod list;
+mod metrics;
 mod openapi;
 mod output;
 mod page;
@@ -77,8 +81,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(web::tokens, web::add_token))
         .routes(routes!(web::remove_token))
         .routes(routes!(events::stream))
+        .routes(routes!(list::list, sessions::launch).layer(launch_limit))
         .routes(routes!(snapshot::snapshot))
-        .routes(routes!(sessions::list, sessions::launch).layer(launch_limit))
         .routes(routes!(sessions::get, sessions::delete))
         .routes(routes!(sessions::interrupt))
         .routes(routes!(sessions::kill))
@@ -94,6 +98,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sessions::wait))
         .routes(routes!(sessions::timeline))
         .routes(routes!(output::stream))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(metrics::metrics_of_v1))
         .routes(routes!(hooks::list, hooks::add))
         .routes(routes!(hooks::remove))
         .routes(routes!(hooks::deliveries))

@@ -14,6 +14,7 @@ use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, response};
 use utoipa::{IntoResponses, ToSchema as _};
 
+use super::metrics;
 use crate::api::Problem;
 use crate::serve::Refusal;
 
@@ -134,6 +135,7 @@ impl From<BytesRejection> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        metrics::count_refusal(self.word);
         let status = self.word.status();
         let problem = Problem {
             kind: self.word.address(),

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use axum::response::{IntoResponse as _, Response};
+use candor_adapters::process::PeerProcess;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -23,7 +24,7 @@ use tower::ServiceExt as _;
 use super::guard::{too_many_streams, with_headers};
 use super::limits::{self, Streams};
 use super::revocable::Revocable;
-use super::{Peer, router, tcp};
+use super::{Peer, inside, router, tcp};
 use crate::serve::App;
 
 /// Connections at one time, at most. Further ones wait in the kernel's queue.
@@ -56,7 +57,11 @@ impl Server {
     pub(crate) fn start(listener: UnixListener, app: Arc<App>) -> Self {
         let stop = CancellationToken::new();
         let streams = Arc::new(Streams::new());
-        let door = Door { router: router(Arc::clone(&app)), streams: Arc::clone(&streams) };
+        let door = Door {
+            app: Arc::clone(&app),
+            router: router(Arc::clone(&app)),
+            streams: Arc::clone(&streams),
+        };
         let listener = Arc::new(listener);
         let next = move || {
             let listener = Arc::clone(&listener);
@@ -150,14 +155,23 @@ pub(super) fn builder() -> http1::Builder {
 /// What stands behind the socket.
 #[derive(Clone)]
 struct Door {
+    app: Arc<App>,
     router: Router,
     streams: Arc<Streams>,
 }
 
 impl Door {
-    async fn answer(self, peer: Peer, request: Request<Incoming>) -> Response {
+    async fn answer(
+        self,
+        peer: Peer,
+        process: Arc<PeerProcess>,
+        request: Request<Incoming>,
+    ) -> Response {
         let (mut parts, body) = request.into_parts();
         let is_api = parts.uri.path().starts_with("/v1");
+        if let Err(refusal) = inside::check(&self.app, &process, &parts).await {
+            return with_headers(refusal.into_response(), is_api);
+        }
         parts.extensions.insert(peer);
         parts.extensions.insert(Arc::clone(&self.streams));
         let place = match limits::is_stream(&parts) {
@@ -184,9 +198,11 @@ fn serve(
     door: Door,
     graceful: &GracefulShutdown,
 ) -> impl Future<Output = ()> + Send + use<> {
+    let pid = stream.peer_cred().ok().and_then(|credentials| credentials.pid());
+    let process = Arc::new(PeerProcess::of(&stream, pid));
     let service = service_fn(move |request| {
-        let door = door.clone();
-        async move { Ok::<_, Infallible>(door.answer(peer, request).await) }
+        let (door, process) = (door.clone(), Arc::clone(&process));
+        async move { Ok::<_, Infallible>(door.answer(peer, process, request).await) }
     });
     let mut builder = builder();
     builder.max_buf_size(AHEAD_BYTES_MAX);

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use candor_adapters::sqlite::{ListQuery, Removal, Resolution};
+use candor_adapters::sqlite::{Removal, Resolution};
 use candor_core::bytes::ByteString;
 use candor_core::machine::Policy;
 use candor_core::ports::Environment;
@@ -17,13 +17,13 @@ use candor_core::status::Status;
 use candor_core::step::Answer;
 use candor_core::stop::StopKind;
 use candor_core::supervisor::{Birth, Start};
-use candor_core::time::Timestamp;
 use candor_core::verdict::SuccessCodes;
 use serde::Deserialize;
 use tokio::sync::watch;
 use utoipa::IntoParams;
 
 use super::asked::{JsonBody, Named, Parameters};
+use super::idempotency::{self, Key, KeyHeader};
 use super::openapi::OfSession;
 use super::problem::{ApiError, BODY, CHANGE, Problems, READ, SESSION, Set, Word, set};
 use super::{Peer, agents};
@@ -36,17 +36,15 @@ use crate::serve::{
 /// with a session that is still `starting`.
 const LAUNCH_ANSWER_MS: u64 = 2_000;
 
-/// Sessions in one list when the client does not say how many.
-const LIST_LIMIT: u32 = 100;
-
-/// Sessions in one list, at most.
-const LIST_LIMIT_MAX: u32 = 100_000;
-
 /// Ids that an ambiguous prefix is answered with, at most.
 const CANDIDATES_MAX: usize = 5;
 
 /// What a request to stop can be refused with besides.
 pub(super) const STOP: Set = set(&[Word::NotDriven]);
+
+/// What a request for a new session can be refused with besides.
+pub(super) const NEW: Set =
+    set(&[Word::TooManySessions, Word::Removed, Word::IdempotencyKeyReused]);
 
 /// Launch a session
 ///
@@ -57,30 +55,41 @@ pub(super) const STOP: Set = set(&[Word::NotDriven]);
     path = "/v1/sessions",
     operation_id = "launch_session",
     tag = "sessions",
+    params(KeyHeader),
     request_body = LaunchRequest,
     responses(
+        (
+            status = 200, body = SessionView,
+            description = "The session that a request with the same key has made before.",
+            headers(("idempotent-replayed" = String, description = "`true`"))
+        ),
         (status = 201, description = "The session, which is stored.", body = SessionView),
-        Problems<{ READ | CHANGE | BODY | set(&[Word::TooManySessions]) }>
+        Problems<{ READ | CHANGE | BODY | NEW }>
     ),
 )]
 pub(super) async fn launch(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
+    key: Key,
     JsonBody(request): JsonBody<LaunchRequest>,
 ) -> Result<Response, ApiError> {
+    let key = key.of("/v1/sessions", &request)?;
     let id = app.ids.session_id();
     let bypass_ms = request.agent.as_ref().and_then(|agent| agent.bypass_ms);
-    let (spec, environment) = accept(id, request)?;
-    let birth =
-        Birth { id, parent: None, spec: Arc::new(spec), by: peer.actor(), start: Start::AtOnce };
-    // On a task of its own: a client that leaves now must not leave half a launch.
-    let launched = tokio::spawn(Arc::clone(&app.registry).launch(birth, environment)).await;
-    let shown = launched.map_err(|_| ApiError::internal("the launch broke off: a bug"))??;
-    if let Some(bypass_ms) = bypass_ms {
-        // One that has ended already asks for nothing any more.
-        let _ended = agents::set_bypass(&app, peer, id, Some(bypass_ms)).await;
-    }
-    Ok((StatusCode::CREATED, Json(settled(shown).await)).into_response())
+    let (mut spec, environment) = accept(id, request)?;
+    let launcher = Arc::clone(&app);
+    let launch = async move |key| {
+        spec.request = key;
+        let (spec, by, start) = (Arc::new(spec), peer.actor(), Start::AtOnce);
+        let birth = Birth { id, parent: None, spec, by, start };
+        let shown = Arc::clone(&launcher.registry).launch(birth, environment).await?;
+        if let Some(bypass_ms) = bypass_ms {
+            // One that has ended already asks for nothing any more.
+            let _ended = agents::set_bypass(&launcher, peer, id, Some(bypass_ms)).await;
+        }
+        Ok(shown)
+    };
+    idempotency::once(app, key, launch).await
 }
 
 /// Returns a new session when it is known whether its process came up, or its time is over.
@@ -140,6 +149,7 @@ fn accept(id: SessionId, request: LaunchRequest) -> Result<(Spec, Environment), 
         umask: request.umask & 0o777,
         input: request.input,
         agent: None,
+        request: None,
         policy,
     };
     Ok((spec, environment))
@@ -156,58 +166,6 @@ pub(super) fn check_environment(environment: &[(ByteString, ByteString)]) -> Res
         }
     }
     Ok(())
-}
-
-/// What `GET /v1/sessions` can be asked for.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListParameters {
-    /// Words of statuses, separated by commas; none means all.
-    #[serde(default)]
-    status: String,
-    /// Only sessions that had ended by then, in RFC 3339.
-    #[param(value_type = Option<String>, format = DateTime)]
-    ended_by: Option<Timestamp>,
-    /// Only sessions that are older than this one: the last of the page before.
-    #[param(value_type = Option<String>, format = Uuid)]
-    before: Option<SessionId>,
-    limit: Option<u32>,
-}
-
-/// List sessions, newest first
-#[utoipa::path(
-    get,
-    path = "/v1/sessions",
-    operation_id = "list_sessions",
-    tag = "sessions",
-    params(ListParameters),
-    responses(
-        (status = 200, description = "The sessions, newest first.", body = Vec<SessionView>),
-        Problems<READ>
-    ),
-)]
-pub(super) async fn list(
-    State(app): State<Arc<App>>,
-    Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Json<Vec<SessionView>>, ApiError> {
-    let ListParameters { status, ended_by, before, limit } = parameters;
-    let statuses = status
-        .split(',')
-        .filter(|word| !word.is_empty())
-        .map(|word| {
-            word.parse::<Status>().map_err(|error| ApiError::bad_request(error.to_string()))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let limit = limit.unwrap_or(LIST_LIMIT).min(LIST_LIMIT_MAX);
-    let listed = app
-        .store
-        .list(&ListQuery { statuses, before, ended_by, ..ListQuery::newest(limit) })
-        .await?;
-    for damaged in &listed.damaged {
-        tracing::error!(error = %damaged, "left out of a list");
-    }
-    Ok(Json(listed.sessions.iter().map(|stored| view(&app, &stored.session)).collect()))
 }
 
 /// Look at a session

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candor_adapters::agents::Resume;
 use candor_core::bytes::ByteString;
 use candor_core::ports::Environment;
-use candor_core::session::{Session, SessionId, Spec};
+use candor_core::session::{RequestKey, Session, SessionId, Spec};
 use candor_core::status::Status;
 use candor_core::stop::{Actor, Graces};
 use candor_core::supervisor::{Birth, Start};
@@ -68,12 +68,14 @@ pub(crate) async fn continue_session(
     app: Arc<App>,
     parent: SessionId,
     request: ContinueRequest,
+    key: Option<RequestKey>,
     by: Actor,
 ) -> Result<watch::Receiver<Snapshot>, Refusal> {
     let _first = app.registry.continuing.lock().await;
     let session = app.registry.look(parent).await?;
     let forks = request.fork;
-    let (id, spec, environment) = order(&app, &session, request)?;
+    let (id, mut spec, environment) = order(&app, &session, request)?;
+    spec.request = key;
     let waits = !session.status().is_terminal() && !forks;
     if !forks && let Some(child) = continued_by(&app, &session) {
         return Err(Refusal::AlreadyContinued { session: parent, child });

@@ -5,10 +5,12 @@ mod backups;
 mod continuation;
 mod hooks;
 mod input;
+mod metrics;
 mod queue;
 mod refusal;
 mod registry;
 mod removal;
+mod requests;
 mod scribe;
 mod session_task;
 mod shown;
@@ -23,6 +25,7 @@ pub(crate) use agents::{AgentRequest, Wish, accept, asks, message, plan};
 pub(crate) use continuation::{ContinueRequest, continue_session};
 pub(crate) use hooks::{DEFAULT_WORDS, Webhooks, check_words, try_out};
 pub(crate) use input::send;
+pub(crate) use metrics::Label;
 pub(crate) use queue::own_variables;
 pub(crate) use refusal::Refusal;
 pub(crate) use registry::Registry;
@@ -38,7 +41,7 @@ pub(crate) use tail::{After, Follower, ReadyEvent, Text};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use candor_adapters::process::Outputs;
+use candor_adapters::process::{Origins, Outputs};
 use candor_adapters::recorder::FileRecorder;
 use candor_adapters::remains::Remains;
 use candor_adapters::sqlite::SqliteStore;
@@ -48,9 +51,11 @@ use candor_core::time::Timestamp;
 /// What every part of the daemon can reach.
 pub(crate) struct App {
     pub(crate) registry: Arc<Registry>,
+    pub(crate) requests: requests::Requests,
     pub(crate) store: SqliteStore,
     pub(crate) conversations: Conversations,
     scribe: scribe::Scribe,
+    pub(crate) metrics: Arc<metrics::Metrics>,
     pub(crate) webhooks: Webhooks,
     pub(crate) bus: Arc<dyn candor_core::ports::EventBus>,
     pub(crate) outputs: Outputs,
@@ -68,4 +73,5 @@ pub(crate) struct App {
     /// One for each who reads old events from the store at one time.
     pub(crate) replays: Arc<tokio::sync::Semaphore>,
     pub(crate) web: web::Web,
+    pub(crate) origins: Origins,
 }

@@ -1,5 +1,7 @@
 //! The sessions that have a task, and the only door to them.
 
+mod aside;
+
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::agents::Desks;
-use super::session_task::{Command, Doors, MAILBOX_COMMANDS_MAX, Outcome, SessionTask, Snapshot};
+use super::session_task::{
+    Command, Doors, MAILBOX_COMMANDS_MAX, Outcome, REMARKS_MAX, SessionTask, Snapshot,
+};
 use super::{Refusal, queue, stash};
 use crate::api::Supervision;
 
@@ -45,6 +49,7 @@ enum Found {
 #[derive(Clone)]
 struct Handle {
     mailbox: mpsc::Sender<Command>,
+    remarks: mpsc::Sender<String>,
     snapshot: watch::Receiver<Snapshot>,
 }
 
@@ -187,14 +192,15 @@ impl Registry {
         let session = supervisor.session().clone();
         let id = session.id;
         let (mailbox, commands) = mpsc::channel(MAILBOX_COMMANDS_MAX);
+        let (remarks, noted) = mpsc::channel(REMARKS_MAX);
         let (shown, snapshot) = watch::channel(Snapshot::new(session, supervision));
         let clock = Arc::clone(&self.ports.clock);
         let spawner = Arc::clone(&self.spawner);
         let leaving = self.leaving.clone();
-        let doors = Doors { mailbox: commands, snapshot: shown, leaving };
+        let doors = Doors { mailbox: commands, remarks: noted, snapshot: shown, leaving };
         let desk = self.desks.as_ref().and_then(|desks| desks.of(supervisor.session()));
         let task = SessionTask::new(supervisor, spawner, clock, environment, doors, desk);
-        self.handles().insert(id, Handle { mailbox, snapshot: snapshot.clone() });
+        self.handles().insert(id, Handle { mailbox, remarks, snapshot: snapshot.clone() });
         (task, snapshot)
     }
 
@@ -217,13 +223,6 @@ impl Registry {
         });
         let patience = Duration::from_millis(RECONCILED_MS);
         let _late = tokio::time::timeout(patience, futures_util::future::join_all(all)).await;
-    }
-
-    /// Returns how many sessions there are whose processes are still looked for.
-    pub(crate) fn reconciling(&self) -> usize {
-        let is_sought =
-            |handle: &&Handle| handle.snapshot.borrow().supervision() == Supervision::Reconciling;
-        self.handles().values().filter(is_sought).count()
     }
 
     fn place(&self) -> Option<OwnedSemaphorePermit> {
@@ -324,15 +323,6 @@ impl Registry {
             Some(verdict) => Ok(Answer::AlreadyEnded(verdict)),
             None => Err(self.why_not_driven(id).await),
         }
-    }
-
-    /// Returns all live sessions as they are shown now.
-    pub(crate) fn live(&self) -> Vec<Session> {
-        let handles = self.handles();
-        let mut live: Vec<Session> =
-            handles.values().map(|handle| handle.snapshot.borrow().session.clone()).collect();
-        live.sort_unstable_by_key(|session| session.id);
-        live
     }
 
     /// Returns what is shown of a live session from now on, or `None` when it has ended.
@@ -490,6 +480,8 @@ async fn end_of(mut snapshot: watch::Receiver<Snapshot>) -> Option<Session> {
     let ended = snapshot.wait_for(|shown| shown.session.verdict().is_some()).await;
     ended.ok().map(|shown| shown.session.clone())
 }
+
+mod counts;
 
 #[cfg(test)]
 mod tests;

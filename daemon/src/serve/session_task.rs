@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use candor_adapters::failpoint;
+use candor_adapters::process::SESSION_MARK;
+use candor_core::bytes::ByteString;
 use candor_core::happening::Happening;
 use candor_core::input::Deadline;
 use candor_core::ports::{Attach, Clock, Environment, Fact, Launch, Process, ProcessSpawner};
@@ -36,6 +38,10 @@ const ATTACH_MS: (u64, u64) = (100, 5_000);
 
 /// Commands that may wait in one session's mailbox; beyond that a sender waits.
 pub(crate) const MAILBOX_COMMANDS_MAX: usize = 64;
+
+/// Notes of what was refused to one session, at most: it can ask as often as it likes, and there are
+/// others to be taken.
+pub(crate) const REMARKS_MAX: usize = 8;
 
 /// What somebody asks of a session.
 pub(crate) struct Command {
@@ -85,6 +91,8 @@ pub(crate) enum Outcome {
 /// What connects a task with the rest of the daemon.
 pub(crate) struct Doors {
     pub(crate) mailbox: mpsc::Receiver<Command>,
+    /// Notes of what was refused to the session.
+    pub(crate) remarks: mpsc::Receiver<String>,
     pub(crate) snapshot: watch::Sender<Snapshot>,
     /// Cancelled when the daemon leaves and the session is to go on.
     pub(crate) leaving: CancellationToken,
@@ -114,6 +122,8 @@ pub(crate) struct SessionTask {
     relaunches: bool,
     /// Whether an agent was given a message that it has not begun on, as far as it was seen.
     has_message: bool,
+    /// Notes that were taken of what was refused.
+    remarks: usize,
     /// How the process ended, until all that it had said was handed in.
     ending: Option<Happening>,
 }
@@ -125,6 +135,8 @@ enum Wake {
     /// The agent may have printed something, or may have room for what it is owed.
     Stirred,
     RetryDue,
+    /// Something was refused to the session.
+    Remark(String),
     /// The daemon leaves.
     Leaves,
 }
@@ -162,6 +174,7 @@ impl SessionTask {
             is_stashed: false,
             relaunches: false,
             has_message: false,
+            remarks: 0,
             ending: None,
         }
     }
@@ -221,6 +234,13 @@ impl SessionTask {
                 Wake::Stirred => {
                     if let Some(desk) = &mut self.desk {
                         desk.read_on().await;
+                    }
+                    Ok(Orders::NOTHING)
+                }
+                Wake::Remark(text) => {
+                    if self.remarks < REMARKS_MAX {
+                        self.remarks += 1;
+                        self.supervisor.remark(text);
                     }
                     Ok(Orders::NOTHING)
                 }
@@ -308,6 +328,7 @@ impl SessionTask {
             Some(desk) => desk.environment(environment),
             None => environment,
         };
+        let environment = marked(environment, id);
         let handle = tokio::spawn(async move {
             Happening::Launched(spawner.launch(id, &spec, &environment).await)
         });
@@ -337,6 +358,7 @@ impl SessionTask {
         tokio::select! {
             () = self.doors.leaving.cancelled(), if may_leave => Wake::Leaves,
             Some(command) = self.doors.mailbox.recv(), if self.is_settled_in => Wake::Command(command),
+            Some(text) = self.doors.remarks.recv() => Wake::Remark(text),
             () = sleep_until(self.retry_at), if is_blocked => Wake::RetryDue,
             happening = finished(&mut self.work), if !is_blocked => {
                 self.is_settled_in = true;
@@ -382,7 +404,8 @@ impl SessionTask {
             let was_up = snapshot.process.is_some();
             snapshot.process = self.supervisor.process().cloned();
             let is_new = snapshot.session.revision() != session.revision()
-                || snapshot.session.learned != session.learned;
+                || snapshot.session.learned != session.learned
+                || snapshot.session.notes.len() != session.notes.len();
             if is_new {
                 snapshot.session = session.clone();
             }
@@ -424,6 +447,21 @@ async fn next_fact(process: Option<&Arc<dyn Process>>) -> Fact {
         Some(process) => process.next_fact().await,
         None => pending().await,
     }
+}
+
+/// Lets the session's processes know which session they are of.
+fn marked(environment: Environment, id: SessionId) -> Environment {
+    let is_other =
+        |(name, _): &&(ByteString, ByteString)| name.as_bytes() != SESSION_MARK.as_bytes();
+    let others = environment.variables().iter().filter(is_other).cloned();
+    let mark =
+        [SESSION_MARK.to_owned(), id.to_string()].map(String::into_bytes).map(ByteString::new);
+    // Neither has a byte in it that it must not have.
+    let mark = match mark {
+        [Ok(name), Ok(value)] => Some((name, value)),
+        _ => None,
+    };
+    Environment::new(others.chain(mark).collect())
 }
 
 async fn reached(clock: &dyn Clock, deadline: Option<(Deadline, Monotonic)>) -> Deadline {

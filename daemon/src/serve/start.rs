@@ -6,17 +6,17 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use candor_adapters::bus::BroadcastBus;
 use candor_adapters::clock::SystemClock;
 use candor_adapters::failpoint;
 use candor_adapters::ids::UuidV7Source;
-use candor_adapters::process::{OutputQuota, Outputs, raise_open_files};
+use candor_adapters::process::{Origins, OutputQuota, Outputs, raise_open_files};
 use candor_adapters::recorder::FileRecorder;
 use candor_adapters::remains::Remains;
 use candor_adapters::sqlite::conversations::Conversations;
-use candor_adapters::sqlite::{OpenError, SqliteStore};
+use candor_adapters::sqlite::{CommitWatch, OpenError, SqliteStore};
 use candor_core::ports::{Clock, EventBus, IdSource, Recorder};
 use candor_core::stop::Actor;
 use candor_core::supervisor::Ports;
@@ -24,7 +24,9 @@ use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
 use super::agents::{Desks, TemporaryFolders, Versions};
+use super::metrics::{MeteredBus, Metrics};
 use super::registry::LIVE_SESSIONS_MAX;
+use super::requests::Requests;
 use super::scribe::{self, Scribe};
 use super::shutdown::{Parting, Shutdown, Signals};
 use super::spawner::Spawning;
@@ -139,12 +141,14 @@ async fn serve(
     let writing = tokio::spawn(scribe::run(Arc::clone(&app), inbox));
     failpoint!(RecoveryBegun);
     // Whoever connects before the live sessions have their tasks waits in the socket's queue.
+    let began = Instant::now();
     let recovered = app
         .registry
         .recover()
         .await
         .map_err(|source| StartError::Recovery { database: home.database(), source })?;
     app.registry.reconciled().await;
+    app.metrics.recovered(began.elapsed());
     backups::start(&app).await;
     let server = http::Server::start(listener, Arc::clone(&app));
     tracing::info!(recovered, pid = std::process::id(), "serving");
@@ -202,7 +206,10 @@ fn assemble(
     output_quota: Option<OutputQuota>,
     web_address: Option<SocketAddr>,
 ) -> Arc<App> {
-    let bus: Arc<dyn EventBus> = Arc::new(BroadcastBus::new());
+    let metrics = Arc::new(Metrics::new());
+    store.watch(Arc::clone(&metrics) as Arc<dyn CommitWatch>);
+    let bus: Arc<dyn EventBus> =
+        Arc::new(MeteredBus::new(BroadcastBus::new(), Arc::clone(&metrics)));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at = clock.now().wall;
     let ids: Arc<dyn IdSource> = Arc::new(UuidV7Source);
@@ -227,15 +234,18 @@ fn assemble(
     let registry = Registry::new(ports, spawner, Some(desks), LIVE_SESSIONS_MAX);
     Arc::new(App {
         registry,
+        requests: Requests::default(),
         store,
         conversations,
         scribe,
+        metrics,
         webhooks: Webhooks::new(&home.hooks()),
         bus,
         outputs,
         folders,
         remains: Remains::new(home.sessions()),
         web: Web::open(home.logins(), Arc::clone(&clock), web_address),
+        origins: Origins::new(home.sessions()),
         clock,
         ids,
         recorder,

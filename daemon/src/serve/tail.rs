@@ -202,7 +202,10 @@ impl Tail {
                 return;
             }
             match app.store.last_seq().await {
-                Ok(last) => self.begin(last),
+                Ok(last) => {
+                    self.begin(last);
+                    app.metrics.begin_to_read();
+                }
                 Err(error) => {
                     rest(&error).await;
                     continue;
@@ -236,6 +239,7 @@ impl Tail {
         let with_sessions = self.followers.borrow().with_sessions > 0;
         let events = ReadyEvent::of_page(app, &page, with_sessions).await?;
         let reached = self.ring().take(&page, events);
+        app.metrics.event_read(reached);
         self.reached.send_if_modified(|before| {
             let has_moved = *before != reached;
             *before = reached;

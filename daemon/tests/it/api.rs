@@ -54,7 +54,7 @@ fn a_session_is_launched_looked_at_and_waited_for() {
 #[test]
 fn a_launch_needs_to_say_no_more_than_a_command_and_a_folder() {
     let (place, home) = served();
-    let script = "umask; env | grep -c '^CANDOR_'; test -n \"$PATH\" && echo found";
+    let script = "umask; env | grep -o '^CANDOR_[A-Z]*'; test -n \"$PATH\" && echo found";
     let body = json!({"command": ["sh", "-c", script], "cwd": "/"});
     let launched = ask(&home, "POST", "/v1/sessions", body.to_string().as_bytes());
     assert_eq!(launched.status, 201, "{launched:?}");
@@ -62,7 +62,7 @@ fn a_launch_needs_to_say_no_more_than_a_command_and_a_folder() {
     let ended = place.end_of(&id);
     assert_eq!((&ended["outcome"], &ended["title"]), (&"succeeded".into(), &Value::Null));
     let said = place.run(["logs", &id]).expect(0);
-    assert_eq!(said.stdout(), "0022\n0\nfound\n");
+    assert_eq!(said.stdout(), "0022\nCANDOR_SESSION\nfound\n");
     let body = json!({"command": ["true"], "cwd": "/", "environment": null}).to_string();
     assert_eq!(ask(&home, "POST", "/v1/sessions", body.as_bytes()).status, 201);
 }

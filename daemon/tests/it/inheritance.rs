@@ -38,7 +38,7 @@ fn a_session_runs_in_the_callers_folder_with_the_callers_umask() {
 }
 
 #[test]
-fn a_session_has_the_callers_environment_byte_for_byte_and_no_other() {
+fn a_session_has_the_callers_environment_byte_for_byte_and_its_own_id() {
     let place = Place::new();
     place.candor(["daemon", "start"]).env("DAEMONS_OWN", "secret").output().unwrap();
     let bytes = OsString::from_vec(b"\xff\xfe = \n\x1b[31m".to_vec());
@@ -57,7 +57,9 @@ fn a_session_has_the_callers_environment_byte_for_byte_and_no_other() {
         said.output.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect();
     assert_eq!(found.pop(), Some(Vec::new()));
     found.sort();
+    let id = place.sessions()[0]["id"].as_str().unwrap().to_owned();
     let mut expected = expected;
+    expected.push(format!("CANDOR_SESSION={id}").into_bytes());
     expected.sort();
     assert_eq!(found, expected);
 }

@@ -22,12 +22,14 @@ mod failpoints;
 mod full_disk;
 mod hooks;
 #[cfg(target_os = "linux")]
+mod idempotency;
 mod idle;
 mod inheritance;
 #[cfg(target_os = "linux")]
 mod input;
 mod logs;
 mod ls;
+mod metrics;
 #[cfg(target_os = "linux")]
 mod outlive;
 #[cfg(target_os = "linux")]
@@ -37,6 +39,7 @@ mod promise;
 mod prune;
 #[cfg(target_os = "linux")]
 mod quota;
+mod recipes;
 mod rm;
 mod run_front;
 mod run_options;

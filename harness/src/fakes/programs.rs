@@ -31,6 +31,7 @@ impl Programs for FakePrograms {
             umask: 0o022,
             input: StandardInput::None,
             agent: None,
+            request: None,
             policy: Policy::default(),
         };
         Program { spec, environment: Environment::default() }

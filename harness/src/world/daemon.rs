@@ -210,6 +210,7 @@ pub(super) fn spec(options: &LaunchOptions) -> Spec {
         umask: 0o022,
         input: StandardInput::Held,
         agent: None,
+        request: None,
         policy,
     }
 }

@@ -229,7 +229,8 @@ fn stalled(candor: &Candor, view: &str) -> Result<Vec<Figure>> {
 /// Waits until the daemon has nothing to do but to answer that it is well.
 fn await_rest(pid: Pid) -> Result<()> {
     let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
-    let read = || ticks(&std::fs::read_to_string(&stat)?).context("/proc/PID/stat has another form");
+    let read =
+        || ticks(&std::fs::read_to_string(&stat)?).context("/proc/PID/stat has another form");
     for _ in 0..IDLE_LOOKS_MAX {
         let before = read()?;
         thread::sleep(IDLE);

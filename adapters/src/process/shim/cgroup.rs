@@ -111,7 +111,8 @@ fn name_of(session: SessionId) -> String {
     format!("{PREFIX}{session}")
 }
 
-fn session_of(name: &str) -> Option<SessionId> {
+/// Returns the session whose cgroup has this name.
+pub(in crate::process) fn session_of(name: &str) -> Option<SessionId> {
     let session = SessionId::from_uuid(Uuid::try_parse(name.strip_prefix(PREFIX)?).ok()?);
     (name_of(session) == name).then_some(session)
 }

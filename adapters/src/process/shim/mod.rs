@@ -56,7 +56,41 @@ mod request;
 mod spawner;
 mod trace;
 
+use std::io;
+use std::path::Path;
+
+use candor_core::session::SessionId;
+use rustix::process::Pid;
+
+use super::identity::Identity;
+use super::record::Found;
+use place::{Place, Started};
+
+pub(super) use cgroup::session_of as cgroup_session;
 pub use fence::{Fence, fence};
 pub use inside::main;
 pub use spawner::{ShimProgram, ShimSpawner};
 pub use trace::shim_trace;
+
+/// What people see of a shim in a list of processes.
+const NAME: &std::ffi::CStr = c"candor-shim";
+
+/// Reads who the process of a session is that a shim has started.
+///
+/// # Errors
+///
+/// When the record could not be read.
+pub(super) fn known(sessions: &Path, session: SessionId) -> io::Result<Found<Identity>> {
+    Ok(match Place::of(sessions, session).load::<Started>()? {
+        Found::Whole(started) => Found::Whole(started.identity),
+        Found::Damaged => Found::Damaged,
+        Found::Nothing => Found::Nothing,
+    })
+}
+
+/// Whether the process of this number is a shim, by the name that it has given itself. It is asked only
+/// of the parents of sessions' processes.
+pub(super) fn is_shim(pid: Pid) -> bool {
+    let name = std::fs::read(format!("/proc/{}/comm", pid.as_raw_nonzero()));
+    name.is_ok_and(|name| name.trim_ascii_end() == NAME.to_bytes())
+}

@@ -46,10 +46,10 @@ async fn used_home() -> Home {
 #[tokio::test]
 async fn a_newer_version_is_refused() {
     let home = used_home().await;
-    home.raw().pragma_update(None, "user_version", 3).unwrap();
+    home.raw().pragma_update(None, "user_version", 4).unwrap();
     home.raw().pragma_update(None, "journal_mode", "DELETE").unwrap();
     let error = refused(&home);
-    assert!(matches!(error, OpenError::Newer { found: 3, supported: 2, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { found: 4, supported: 3, .. }), "{error:?}");
     assert_eq!(home.files(), ["db"]);
 }
 

@@ -82,6 +82,7 @@ fn any_spec() -> impl Strategy<Value = Spec> {
             umask,
             input: if umask % 2 == 0 { StandardInput::None } else { StandardInput::Held },
             agent,
+            request: None,
             policy,
         },
     )

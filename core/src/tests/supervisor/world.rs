@@ -245,6 +245,7 @@ pub(super) fn spec() -> Arc<Spec> {
         umask: 0o22,
         input: StandardInput::None,
         agent: None,
+        request: None,
         policy: policy(),
     })
 }

@@ -46,6 +46,8 @@ words! {
         "There is such an address, but not for this method; the header `Allow` lists those that there are.";
     AmbiguousId: CONFLICT, "ambiguous_id", "More than one session has an id that begins like this.";
     Removed: GONE, "removed", "The session was removed.";
+    IdempotencyKeyReused: UNPROCESSABLE_ENTITY, "idempotency_key_reused",
+        "Another request had the same `Idempotency-Key`.";
     TooLarge: PAYLOAD_TOO_LARGE, "too_large", "The body has more bytes than are taken.";
     UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type",
         "The body is not of the content type that is read here.";
@@ -91,6 +93,8 @@ words! {
         "There were too many wrong credentials in this second.";
     HeadTooLarge: REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large",
         "The request's head has more bytes than are taken.";
+    InsideASession: FORBIDDEN, "inside_a_session",
+        "The request comes out of a session, and is more than a look or a stop of that session.";
     ReadOnly: FORBIDDEN, "read_only", "The token may only look.";
     SocketOnly: FORBIDDEN, "socket_only",
         "Credentials are handed out on the daemon's socket alone.";
@@ -151,8 +155,13 @@ pub(in crate::http) const SESSION: Set =
     READ | set(&[Word::NotFound, Word::AmbiguousId, Word::Removed]);
 
 /// What anything that changes something can be answered besides.
-pub(in crate::http) const CHANGE: Set =
-    set(&[Word::Stopping, Word::InDoubt, Word::ReadOnly, Word::UnsupportedMediaType]);
+pub(in crate::http) const CHANGE: Set = set(&[
+    Word::Stopping,
+    Word::InDoubt,
+    Word::InsideASession,
+    Word::ReadOnly,
+    Word::UnsupportedMediaType,
+]);
 
 /// What anything with a body can be answered besides.
 pub(in crate::http) const BODY: Set = set(&[Word::TooLarge, Word::UnsupportedMediaType]);

@@ -162,6 +162,7 @@ pub(crate) fn accept(planned: Planned, wish: Wish) -> (Spec, Environment) {
         umask: umask & 0o777,
         input: plan.input,
         agent: Some(agent),
+        request: None,
         policy: Policy { graces, always_reports: plan.always_reports, ..policy },
     };
     (spec, environment)

@@ -21,6 +21,7 @@ fn birth(stage: &Stage) -> Birth {
         umask: 0o022,
         input: StandardInput::None,
         agent: None,
+        request: None,
         policy: Policy::default(),
     };
     let (id, by) = (stage.ids().session_id(), Actor::User(1_000));

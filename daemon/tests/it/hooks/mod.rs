@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::support::wire::ask;
 use crate::support::{Place, agent, words};
 use receiver::Receiver;
 
@@ -62,6 +63,14 @@ fn an_end_is_told_whole_and_signed() {
     assert_eq!(told, expected);
     let now = await_hook(&place, |hook| hook["delivered"] == 1);
     assert_eq!((&now["pending"], &now["given_up"]), (&json!(0), &json!(0)));
+    let metrics = String::from_utf8(ask(&place.home(), "GET", "/metrics", b"").body).unwrap();
+    for line in [
+        "candor_hooks{state=\"enabled\"} 1",
+        "candor_hook_attempts_total{result=\"delivered\"} 1",
+        "candor_hook_deliveries_pending 0",
+    ] {
+        assert!(metrics.lines().any(|it| it == line), "{line} in {metrics}");
+    }
     let kept = &deliveries(&place, &hook)[0];
     assert_eq!(kept["id"], id);
     assert_eq!((&kept["state"], &kept["attempts"]), (&json!("delivered"), &json!(1)));

@@ -265,6 +265,7 @@ pub fn spec(policy: Policy) -> Spec {
         umask: 0o022,
         input: StandardInput::None,
         agent: None,
+        request: None,
         policy,
     }
 }

@@ -17,7 +17,6 @@ mod stop;
 mod tree;
 
 use std::env;
-use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -31,6 +30,7 @@ use rustix::process::{getpid, set_child_subreaper, setsid, umask};
 use rustix::stdio::dup2_stdin;
 use rustix::thread::set_name;
 
+use super::NAME;
 use super::cgroup::Cgroup;
 use super::frame::FromShim;
 use super::place::{CONTROL, Intent, Lock, Place, Started};
@@ -49,9 +49,6 @@ use keeper::Keeper;
 use oom::KernelLog;
 use serve::{Desk, Shim};
 use stop::Family;
-
-/// What people see of a shim in a list of processes.
-const NAME: &CStr = c"candor-shim";
 
 /// The first descriptor that is not one of the three standard ones.
 const FIRST_OTHER: i32 = 3;

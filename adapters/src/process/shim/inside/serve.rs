@@ -22,10 +22,10 @@ use super::input::{Incoming, Input};
 use super::keeper::{Files, Keeper};
 use super::oom::KernelLog;
 use super::stop::{Family, Settling};
-use crate::process::child;
 use crate::process::shim::cgroup;
 use crate::process::shim::frame::{Frame, FrameBuffer, FromShim, Letter, ToShim};
 use crate::process::shim::place::{ExitRecord, Place, exit};
+use crate::process::{child, origin};
 
 /// Daemons that are connected at the same time. There is one, and for a moment perhaps its
 /// successor; one more is let go at once, and may come again.
@@ -122,8 +122,11 @@ impl Desk {
             Err(error) if is_no_fault(&error) => return,
             Err(_) => return self.rest(),
         };
-        // The folder is private already. This holds even if somebody opens it.
-        if socket_peercred(&stream).is_ok_and(|peer| peer.uid == geteuid()) {
+        // The folder is private already. This holds even if somebody opens it. What runs in a session
+        // is of the same user, and has no say in what becomes of sessions.
+        let is_daemon = socket_peercred(&stream)
+            .is_ok_and(|peer| peer.uid == geteuid() && !origin::is_inside_for_a_shim(peer.pid));
+        if is_daemon {
             self.admit(stream);
         }
     }

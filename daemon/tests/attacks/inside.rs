@@ -1,0 +1,233 @@
+//! The agent itself: it runs as the user, and has the socket at hand.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use rustix::process::{Signal, kill_process};
+use serde_json::Value;
+
+use crate::shown::Attack;
+use crate::site::Site;
+use crate::support::kernel::shim_of;
+use crate::support::{Place, agent};
+
+/// What candor says, and with which exit code, to whoever is inside.
+const INSIDE: &str = "77";
+
+/// A fifo that somebody inside a session tells its findings by.
+struct Ear(PathBuf);
+
+impl Ear {
+    fn new(place: &Place, name: &str) -> Self {
+        let path = place.path(name);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+        Self(path)
+    }
+
+    /// Waits for all that is told.
+    fn hear(&self) -> String {
+        let mut text = String::new();
+        File::open(&self.0).unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+}
+
+/// Launches a script in which `$candor` is the program and `$ear` the fifo. It lives until it is ended.
+fn launch(place: &Place, ear: &Ear, script: &str) -> String {
+    let script = format!(
+        "candor={}; ear={}; {script}\nexec sleep 1000",
+        env!("CARGO_BIN_EXE_candor"),
+        ear.0.display()
+    );
+    place.launch(["sh", "-c", &script])
+}
+
+/// Every control that there is, each followed by its exit code. `$1` is a sibling.
+const CONTROLS: &str = r#"
+    controls() {
+        for words in "kill $1" "interrupt $1" "rm $1" "finish $1" "send $1 text" "bypass $1 1m" \
+            "open --print" "token add mine" "token rm mine" "logout" "daemon stop" "daemon stop --sessions"
+        do
+            $candor $words > /dev/null 2>&1
+            echo "$? $words"
+        done
+        $candor run -d -- true > /dev/null 2>&1; echo "$? run"
+    }
+"#;
+
+/// Checks what came of [`CONTROLS`].
+#[track_caller]
+fn assert_all_refused(heard: &str) {
+    let lines: Vec<&str> = heard.lines().collect();
+    assert_eq!(lines.len(), 13, "{heard}");
+    for line in lines {
+        // Both have exit codes of their own for whatever is refused.
+        let has_own = line.ends_with(" run") || line.contains(" rm ") && !line.contains("token");
+        let expected = if has_own { "125" } else { INSIDE };
+        assert_eq!(line.split(' ').next(), Some(expected), "{heard}");
+    }
+}
+
+/// Checks that nothing of it was done.
+#[track_caller]
+fn assert_untouched(place: &Place, sibling: &str, count: usize) {
+    assert_eq!(place.session(sibling)["status"], "running");
+    assert_eq!(place.sessions().len(), count);
+    place.run(["token", "ls"]).expect(0);
+}
+
+#[test]
+fn t27_no_control_comes_from_inside_a_session() {
+    let _attack = Attack::named("t27_no_control_comes_from_inside_a_session");
+    let place = Place::new();
+    let sibling = place.launch(agent(["--hang"]));
+    let ear = Ear::new(&place, "ear");
+    let id = launch(&place, &ear, &format!("{CONTROLS} controls {sibling} > $ear"));
+    assert_all_refused(&ear.hear());
+    assert_untouched(&place, &sibling, 2);
+    // It is told, and only so often.
+    let session = place.session(&id);
+    let notes: Vec<&Value> = session["evidence"]["notes"].as_array().unwrap().iter().collect();
+    let refused = |note: &&&Value| note["text"].as_str().unwrap().contains("refused to process");
+    let count = notes.iter().filter(refused).count();
+    assert!((1..=8).contains(&count), "{notes:?}");
+    let log = fs::read_to_string(place.home().join("daemon.log")).unwrap();
+    assert!(log.matches("refused: inside a session").count() >= 12, "{log}");
+    place.run(["kill", &id]).expect(0);
+    assert_eq!(place.end_of(&id)["evidence"]["notes"].as_array().unwrap().len(), notes.len());
+}
+
+#[test]
+fn t27_neither_forks_nor_sessions_nor_a_clean_environment_lead_out() {
+    let _attack = Attack::named("t27_neither_forks_nor_sessions_nor_a_clean_environment_lead_out");
+    let place = Place::new();
+    let sibling = place.launch(agent(["--hang"]));
+    let escapes = [
+        // Another program, without the mark.
+        "env -i HOME=/ CANDOR_HOME=$CANDOR_HOME sh -c \"$body\" a > $ear",
+        // A second fork, whose parent ends at once.
+        "( ( env -i CANDOR_HOME=$CANDOR_HOME sh -c \"$body\" a > $ear & ) & )",
+        // The same, more often, and in a session of its own each time.
+        "setsid -f setsid -f setsid -f env -i CANDOR_HOME=$CANDOR_HOME sh -c \"$body\" a > $ear",
+    ];
+    for (number, escape) in escapes.iter().enumerate() {
+        let ear = Ear::new(&place, &format!("ear{number}"));
+        let body =
+            format!("candor={}; {CONTROLS} controls {sibling}", env!("CARGO_BIN_EXE_candor"));
+        let body = body.replace('\'', "'\\''");
+        let script = format!("body='{body}'; {escape}");
+        launch(&place, &ear, &script);
+        assert_all_refused(&ear.hear());
+        assert_untouched(&place, &sibling, 2 + number);
+    }
+}
+
+#[test]
+fn t27_a_session_may_look_and_stop_itself() {
+    let _attack = Attack::named("t27_a_session_may_look_and_stop_itself");
+    let place = Place::new();
+    let ear = Ear::new(&place, "ear");
+    let looks = "for words in ls events \"show $CANDOR_SESSION\" 'daemon status' approvals; do \
+                 $candor $words > /dev/null || echo $words; done > $ear; $candor interrupt $CANDOR_SESSION";
+    let id = launch(&place, &ear, looks);
+    assert_eq!(ear.hear(), "");
+    assert_eq!(place.end_of(&id)["outcome"], "interrupted");
+}
+
+#[test]
+fn t27_a_session_whose_shim_was_killed_is_still_one() {
+    let _attack = Attack::named("t27_a_session_whose_shim_was_killed_is_still_one");
+    let place = Place::new();
+    let sibling = place.launch(agent(["--hang"]));
+    let (go, ear) = (Ear::new(&place, "go"), Ear::new(&place, "ear"));
+    let wait = format!("cat {} > /dev/null", go.0.display());
+    let id = launch(&place, &ear, &format!("{CONTROLS} {wait}; controls {sibling} > $ear"));
+    // One that has got away from the process itself, and so falls to the daemon.
+    let (far_go, far) = (Ear::new(&place, "far-go"), Ear::new(&place, "far"));
+    let body = format!(
+        "candor={}; {CONTROLS} cat {} > /dev/null; controls {sibling} > {}",
+        env!("CARGO_BIN_EXE_candor"),
+        far_go.0.display(),
+        far.0.display()
+    );
+    let body = body.replace('\'', "'\\''");
+    let escape =
+        format!("body='{body}'; setsid -f env -i CANDOR_HOME=$CANDOR_HOME sh -c \"$body\"");
+    let other = launch(&place, &far, &escape);
+    // Opening for writing waits until they listen: then both have begun.
+    let (one, two) = (File::create(&go.0).unwrap(), File::create(&far_go.0).unwrap());
+    for id in [&id, &other] {
+        kill_process(shim_of(id), Signal::KILL).unwrap();
+    }
+    for id in [&id, &other] {
+        while place.session(id)["supervision"] == "ok" {}
+    }
+    drop((one, two));
+    assert_all_refused(&ear.hear());
+    assert_all_refused(&far.hear());
+    assert_untouched(&place, &sibling, 3);
+}
+
+#[test]
+fn t27_the_next_daemon_knows_who_is_inside() {
+    let _attack = Attack::named("t27_the_next_daemon_knows_who_is_inside");
+    let place = Place::new();
+    let sibling = place.launch(agent(["--hang"]));
+    let (go, ear) = (Ear::new(&place, "go"), Ear::new(&place, "ear"));
+    let wait = format!("cat {} > /dev/null", go.0.display());
+    launch(&place, &ear, &format!("{CONTROLS} {wait}; controls {sibling} > $ear"));
+    let begun = File::create(&go.0).unwrap();
+    kill_process(place.daemon(), Signal::KILL).unwrap();
+    place.run(["daemon", "start"]).expect(0);
+    drop(begun);
+    assert_all_refused(&ear.hear());
+    assert_untouched(&place, &sibling, 2);
+}
+
+#[test]
+fn t27_nothing_in_a_session_is_a_credential_over_tcp() {
+    let _attack = Attack::named("t27_nothing_in_a_session_is_a_credential_over_tcp");
+    let site = Site::new();
+    let login = site.log_in();
+    let ear = Ear::new(&site.place, "ear");
+    // All that it has and all that it can read below the home, tried as what it is not.
+    let script = format!(
+        "for word in $(env; cat $CANDOR_HOME/logins.json | tr -c 'a-z0-9' ' '); do \
+         printf 'GET /v1/sessions HTTP/1.1\\r\\nHost: {host}\\r\\nConnection: close\\r\\n\
+         Authorization: Bearer %s\\r\\nCookie: candor_{port}=%s\\r\\n\\r\\n' \"$word\" \"$word\" \
+         | curl -s -m 20 telnet://{host} | head -n 1; done > $ear",
+        host = site.host(),
+        port = site.at.port()
+    );
+    let has_curl = std::process::Command::new("curl").arg("-V").output().is_ok();
+    if !has_curl {
+        return _attack.skip("there is no curl");
+    }
+    launch(&site.place, &ear, &script);
+    let heard = ear.hear();
+    assert!(heard.lines().count() > 5, "{heard}");
+    assert!(heard.lines().all(|line| line.contains(" 401 ") || line.contains(" 429 ")), "{heard}");
+    assert_eq!(site.ask("GET", "/v1/sessions", &login.lines(), b"").status, 200);
+}
+
+#[test]
+fn t27_a_daemon_that_was_started_inside_another_ones_session_serves_those_beside_it() {
+    let _attack = Attack::named(
+        "t27_a_daemon_that_was_started_inside_another_ones_session_serves_those_beside_it",
+    );
+    let (outer, inner) = (Place::new(), Place::new());
+    let ear = Ear::new(&outer, "ear");
+    let home = inner.home();
+    let script = format!(
+        "export CANDOR_HOME={}; {{ $candor run -d -- sleep 1000; $candor run -- true; echo $?; }} > $ear",
+        home.display()
+    );
+    let id = launch(&outer, &ear, &script);
+    let heard = ear.hear();
+    let lines: Vec<&str> = heard.lines().collect();
+    assert_eq!((lines.len(), lines[1]), (2, "0"), "{heard}");
+    assert_eq!(inner.session(lines[0])["status"], "running");
+    inner.run(["kill", lines[0]]).expect(0);
+    outer.run(["kill", &id]).expect(0);
+}
