@@ -191,7 +191,11 @@ impl State {
     /// Takes what happened, and returns what is to be done.
     pub(super) fn update(&mut self, message: Message) -> Option<Effect> {
         match message {
-            Message::Connected => self.link = Link::Up,
+            Message::Connected => {
+                // What was not asked for want of a daemon may be asked again.
+                self.notice = self.notice.take().filter(|_| self.link == Link::Up);
+                self.link = Link::Up;
+            }
             Message::Lost(reason) => self.link = Link::Down(reason),
             Message::Snapshot(snapshot) => self.take_snapshot(snapshot),
             Message::Event(event) => self.take_event(event),

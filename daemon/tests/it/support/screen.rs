@@ -6,11 +6,15 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+
+/// How long a screen may be other than it should before that counts as wrong.
+const STILL_MAX: Duration = Duration::from_secs(30);
 
 /// The terminal, and the program in it. The program is killed when it is dropped.
 pub(crate) struct Screen {
@@ -58,19 +62,24 @@ impl Screen {
     }
 
     /// Waits until the screen is as wanted, and returns its text.
+    #[track_caller]
     pub(crate) fn until(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+        let since = Instant::now();
         loop {
             let text = self.seen.screen().contents();
+            let text = text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
             if wanted(&text) {
                 return text;
             }
-            let printed = self.printed.recv();
-            let printed = printed.unwrap_or_else(|_| panic!("the terminal was closed at:\n{text}"));
-            self.seen.process(&printed);
+            match self.printed.recv_timeout(STILL_MAX.saturating_sub(since.elapsed())) {
+                Ok(printed) => self.seen.process(&printed),
+                Err(error) => panic!("{error}, and the screen stays:\n{text}"),
+            }
         }
     }
 
     /// Waits until some line of the screen has all of these words.
+    #[track_caller]
     pub(crate) fn until_line(&mut self, words: &[&str]) {
         self.until(|text| text.lines().any(|line| words.iter().all(|word| line.contains(word))));
     }
