@@ -40,16 +40,16 @@ fn a_list() {
         80,
         9,
         &expect![[r#"
-        candor  1 running  1 waiting_input  1 completed  1 failed
-        ID       STATUS        OUTCOME           STARTED  LASTED   COMMAND
-        00000002 waiting_input asks: a shows it  55m 55s  55m 54s  task 2
-        00000001 running                         55m 55s  55m 54s  task 1
-        00000004 failed        succeeded         55m 55s  1m 0s    a�[31m �title of two
-        00000003 completed     succeeded         55m 55s  1m 0s    task 3
+            candor  1 running  1 waiting_input  1 completed  1 failed
+            ID       STATUS        OUTCOME           STARTED  LASTED   COMMAND
+            00000002 waiting_input asks: a shows it  55m 55s  55m 54s  task 2
+            00000001 running                         55m 55s  55m 54s  task 1
+            00000004 failed        no_report         55m 55s  1m 0s    a�[31m �title of two
+            00000003 completed     succeeded         55m 55s  1m 0s    task 3
 
 
-        ? help  / filter  i interrupt  K kill  f follow  a approve  q quit
-    "#]],
+            ? help  / filter  i interrupt  K kill  f follow  a approve  q quit
+        "#]],
     );
 }
 
@@ -60,13 +60,13 @@ fn a_narrow_list() {
         40,
         6,
         &expect![[r#"
-        candor  1 running  1 waiting_input  1 co
-        ID       STATUS        OUTCOME
-        00000002 waiting_input asks: a shows it
-        00000001 running
-        00000004 failed        succeeded
-        ? help  / filter  i interrupt  K kill  f
-    "#]],
+            candor  1 running  1 waiting_input  1 co
+            ID       STATUS        COMMAND
+            00000002 waiting_input (asks: a shows it
+            00000001 running       task 1
+            00000004 failed        (no_report) a�[31
+            ? help  / filter  i interrupt  K kill  f
+        "#]],
     );
 }
 
@@ -79,13 +79,13 @@ fn a_wide_list_with_what_was_asked_for() {
         130,
         6,
         &expect![[r#"
-        candor  1 running  1 waiting_input  1 completed  1 failed
-        ID       STATUS        OUTCOME           STARTED  LASTED   FOLDER                         COMMAND
-        00000002 waiting_input asks: a shows it  55m 55s  55m 54s  /work                          task 2
-        00000001 running       interrupt asked…  55m 55s  55m 54s  /work                          task 1
-        00000004 failed        succeeded         55m 55s  1m 0s    /work                          a�[31m �title of two
-        ? help  / filter  i interrupt  K kill  f follow  a approve  q quit
-    "#]],
+            candor  1 running  1 waiting_input  1 completed  1 failed
+            ID       STATUS        OUTCOME           STARTED  LASTED   FOLDER                         COMMAND
+            00000002 waiting_input asks: a shows it  55m 55s  55m 54s  /work                          task 2
+            00000001 running       interrupt asked…  55m 55s  55m 54s  /work                          task 1
+            00000004 failed        no_report         55m 55s  1m 0s    /work                          a�[31m �title of two
+            ? help  / filter  i interrupt  K kill  f follow  a approve  q quit
+        "#]],
     );
 }
 
@@ -98,13 +98,13 @@ fn a_list_without_a_daemon() {
         80,
         6,
         &expect![[r#"
-        candor  no daemon  1 running  1 waiting_input  1 completed  1 failed
-        ID       STATUS        OUTCOME           STARTED  LASTED   COMMAND
-        00000002 waiting_input asks: a shows it  55m 55s  55m 54s  task 2
-        00000001 running                         55m 55s  55m 54s  task 1
-        00000004 failed        succeeded         55m 55s  1m 0s    a�[31m �title of two
-        no daemon runs
-    "#]],
+            candor  no daemon  1 running  1 waiting_input  1 completed  1 failed
+            ID       STATUS        OUTCOME           STARTED  LASTED   COMMAND
+            00000002 waiting_input asks: a shows it  55m 55s  55m 54s  task 2
+            00000001 running                         55m 55s  55m 54s  task 1
+            00000004 failed        no_report         55m 55s  1m 0s    a�[31m �title of two
+            no daemon runs
+        "#]],
     );
 }
 
@@ -209,13 +209,13 @@ fn an_output() {
         80,
         6,
         &expect![[r#"
-        candor  1 running  1 waiting_input  1 completed  1 failed
-        line 5
-        line 6
-        line 7
-        line 8
-        00000002  G follows again  q back
-    "#]],
+            candor  1 running  1 waiting_input  1 completed  1 failed
+            line 6
+            line 7
+            line 8
+            line 9
+            00000002  G follows again  q back
+        "#]],
     );
     press(&mut state, "G");
     state.update(Message::OutputEnded { generation: 1, reason: None });
