@@ -30,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) agents: BTreeMap<String, PathBuf>,
     /// How browsers reach it.
     pub(crate) web: WebConfig,
+    /// Where spans are sent.
+    pub(crate) otel: OtelConfig,
     /// What the daemon logs, such as `"info"` or `"debug"`.
     pub(crate) log: Option<String>,
 }
@@ -42,6 +44,7 @@ impl Default for Config {
             output_quota: default_quota(),
             agents: BTreeMap::new(),
             web: WebConfig::default(),
+            otel: OtelConfig::default(),
             log: None,
         }
     }
@@ -54,6 +57,15 @@ pub(crate) struct WebConfig {
     /// Where it listens from its start, such as `"127.0.0.1:7077"`; port 0 takes that of last time.
     #[serde(deserialize_with = "loopback")]
     pub(crate) listen: Option<SocketAddr>,
+}
+
+/// What can be set of OpenTelemetry.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct OtelConfig {
+    /// Where a collector takes OTLP over HTTP, such as `"http://localhost:4318"`.
+    #[serde(deserialize_with = "endpoint")]
+    pub(crate) endpoint: Option<String>,
 }
 
 /// Why the settings cannot be used.
@@ -97,6 +109,23 @@ fn loopback<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketA
              such as \"127.0.0.1:7077\", and reach it from elsewhere through `ssh -L`"
         ))),
     }
+}
+
+fn endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if cfg!(feature = "otel") {
+        return match text.starts_with("http://") {
+            true => Ok(Some(text)),
+            false => Err(de::Error::custom(format!(
+                "{text:?} is no endpoint that spans are sent to: name a collector that takes OTLP over \
+                 plain HTTP, such as \"http://localhost:4318\""
+            ))),
+        };
+    }
+    Err(de::Error::custom(
+        "this candor sends no spans: build it with `cargo install --path daemon --features otel`, or \
+         take `endpoint` out",
+    ))
 }
 
 fn graces<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Graces>, D::Error> {

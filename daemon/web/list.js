@@ -184,7 +184,7 @@ export class List {
 }
 
 function groupElement() {
-  return h('li', { class: 'group', role: 'presentation' }, h('span', { class: 'group-name' }), h('span', { class: 'count' }));
+  return h('li', { class: 'group' }, h('span', { class: 'group-name' }), h('span', { class: 'count' }));
 }
 
 function rowElement(view) {

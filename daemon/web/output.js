@@ -8,12 +8,13 @@ import { Tail } from './tail.js';
 import { bytesText } from './words.js';
 
 /** Bytes that are read at a time, from the end and further back. */
-const PIECE_BYTES = 256 << 10;
+const PIECE_BYTES = 64 << 10;
 const LINES_PER_BLOCK = 200;
 /** Blocks in the document, at most; the oldest go when more comes. */
-const BLOCKS_MAX = 120;
+const BLOCKS_MAX = 300;
 /** Beyond every file: the daemon answers with where the file ends. */
 const BEYOND_ALL = Number.MAX_SAFE_INTEGER;
+const NEWLINE = 10;
 const OFFSET = 'candor-output-offset';
 
 export class Output {
@@ -97,14 +98,16 @@ export class Output {
   }
 
   #take(bytes, isLast = false) {
-    let text = this.#decoder.decode(bytes, { stream: !isLast });
-    if (this.#isCutIn) {
-      // It begins in the midst of a line, or of a letter: from the next line on it is whole.
-      const end = text.indexOf('\n');
-      if (end < 0 && !isLast) return;
-      text = text.slice(end + 1);
+    let own = bytes;
+    if (this.#isCutIn && !isLast) {
+      // It begins in the midst of a line: from the next one on it is whole.
+      const end = bytes.indexOf(NEWLINE);
+      if (end < 0) return;
+      own = bytes.subarray(end + 1);
+      this.#from = this.#next - own.length;
       this.#isCutIn = false;
     }
+    const text = this.#decoder.decode(own, { stream: !isLast });
     for (const line of this.#parser.push(text)) this.#add(line);
     this.#showOpen();
     setHidden(this.#empty, this.#lines.childElementCount > 0);
@@ -182,9 +185,9 @@ export class Output {
 
   #prepend(bytes, from) {
     const parser = new AnsiParser();
-    const text = new TextDecoder().decode(bytes);
-    const cut = from > 0 ? text.indexOf('\n') + 1 : 0;
-    const lines = parser.push(text.slice(cut));
+    // What is left out here of a line that began before comes with the piece before.
+    const cut = from > 0 ? bytes.indexOf(NEWLINE) + 1 : 0;
+    const lines = parser.push(new TextDecoder().decode(bytes.subarray(cut)));
     const rest = parser.open();
     if (rest.length > 0) lines.push(rest);
     const first = this.#lines.firstChild;
@@ -192,7 +195,7 @@ export class Output {
       const block = h('div', { class: 'block' }, lines.slice(at, at + LINES_PER_BLOCK).map(lineElement));
       this.#lines.insertBefore(block, first);
     }
-    this.#from = from;
+    this.#from = from + cut;
   }
 
   #say(problem) {

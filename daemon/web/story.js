@@ -154,7 +154,8 @@ export function stepsOf(recording, events) {
     else if (call.answered === 'stored') {
       const event = changes[stored];
       stored += 1;
-      const told = event && (event.from === event.to ? `${word(event.to)}, rev. ${event.revision}` : word(event.to));
+      const told = event && [word(event.to), event.from === event.to ? causeText(event.cause) : '',
+        event.outcome && event.outcome !== 'succeeded' ? word(event.outcome) : ''].filter(Boolean).join(' · ');
       steps.push({ since, from: 'daemon', to: 'store', text: told ?? 'stored', status: event?.to, outcome: event?.outcome });
     } else if (call.answered !== undefined) {
       steps.push({ since, from: 'store', to: 'daemon', text: `not stored: ${keyOf(call.answered)}`, isBad: true });

@@ -11,6 +11,7 @@ mod interrupts;
 mod latency;
 mod launches;
 pub(crate) mod output;
+mod page;
 mod process;
 mod random;
 pub(crate) mod restart;
@@ -40,7 +41,7 @@ struct Group {
     measure: fn(&Shell, &Bench) -> Result<Vec<Figure>>,
 }
 
-const GROUPS: [Group; 9] = [
+const GROUPS: [Group; 10] = [
     Group { name: "daemon", measure: one_daemon },
     Group {
         name: "restart",
@@ -53,6 +54,7 @@ const GROUPS: [Group; 9] = [
     Group { name: "conversations", measure: |shell, _| adapters::measure_conversations(shell) },
     Group { name: "http", measure: |shell, _| http::measure(shell) },
     Group { name: "agents", measure: |shell, _| agents::measure(shell) },
+    Group { name: "page", measure: |shell, _| page::measure(shell) },
 ];
 
 /// The name of a group that exists.

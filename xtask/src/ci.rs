@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use xshell::{Shell, cmd};
 
-use crate::{agents, crash_sim, faults, layers, purity, race_sim, shipped, tidy, upgrade};
+use crate::{
+    agents, attacks, browser, crash_sim, faults, fuzz_api, layers, purity, race_sim, shipped, tidy,
+    upgrade,
+};
 
 /// One check.
 struct Step {
@@ -19,7 +22,7 @@ struct Step {
 }
 
 /// Cheapest first, so that most mistakes are told within seconds.
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 19] = [
     Step { name: "format", run: format },
     Step { name: "tidy", run: tidy::run },
     Step { name: "layers", run: layers::run },
@@ -28,7 +31,10 @@ const STEPS: [Step; 16] = [
     Step { name: "build", run: build },
     Step { name: "tests", run: tests },
     Step { name: "faults", run: faults::quick },
+    Step { name: "attacks", run: attacks::quick },
     Step { name: "agents", run: agents::quick },
+    Step { name: "browser", run: browser::quick },
+    Step { name: "fuzz-api", run: fuzz_api::quick },
     Step { name: "doc-tests", run: doc_tests },
     Step { name: "docs", run: docs },
     Step { name: "alone", run: alone },
@@ -114,7 +120,7 @@ fn tests(shell: &Shell) -> Result<()> {
     let profile = if env::var_os("CI").is_some() { "ci" } else { "default" };
     let run = cmd!(shell, "cargo nextest run --workspace --profile {profile}");
     // These suites are steps of their own, which print their tables.
-    let others = "not (package(=candor) & (binary(=faults) | binary(=agents)))";
+    let others = "not (package(=candor) & (binary(=faults) | binary(=agents) | binary(=attacks)))";
     Ok(run.args(["--filterset", others]).run()?)
 }
 

@@ -48,6 +48,22 @@ xflags::xflags! {
             optional --power-cuts count: usize
         }
 
+        /// Tries what somebody could try who is not the user, and prints what came of it.
+        cmd attacks {
+            /// Only tests with this in their names, such as `t1_`.
+            optional filter: String
+            /// Attacks the program of a release build.
+            optional --release
+        }
+
+        /// Asks a daemon what schemathesis makes of its API's document, and checks all answers.
+        cmd fuzz-api {
+            /// Installs schemathesis first where it is not there, from PyPI, into a folder of its own.
+            optional --install
+            /// Asks no more than a push has time for.
+            optional --quick
+        }
+
         /// Runs the real agents against stand-ins for their model APIs, and prints what came of it.
         cmd agents {
             /// Only tests with this in their names, such as `claude` or `stops`.
@@ -58,6 +74,20 @@ xflags::xflags! {
             optional --quick
             /// Interrupts so many agents at random moments, and does nothing else.
             optional --interrupts count: usize
+        }
+
+        /// Runs the page's tests: its parts alone, and all of it in a headless Chromium.
+        cmd browser {
+            /// Only tests with this in their names, such as `races` or `keys`.
+            optional filter: String
+            /// Installs the packages first that are not there, from npm, into a folder of their own.
+            optional --install
+            /// Plays the selection that a push has time for, with the build of the checks.
+            optional --quick
+            /// Takes the pictures of the README as well.
+            optional --screenshots
+            /// The seed of a run that is to be played again.
+            optional --seed seed: u32
         }
 
         /// Builds an earlier program from the history, and has today's daemon take over its sessions.
@@ -72,7 +102,7 @@ xflags::xflags! {
         /// Measures the release build against the figures that it must reach.
         cmd bench {
             /// Measures one group alone: daemon, restart, shims, overhead, output, tree,
-            /// conversations, http, agents.
+            /// conversations, http, agents, page.
             optional --only group: GroupName
             /// How many sessions to interrupt (10000 unless told).
             optional --interrupts count: usize

@@ -8,7 +8,9 @@
 )]
 
 mod agents;
+mod attacks;
 mod bench;
+mod browser;
 mod candor;
 mod ci;
 mod crash_sim;
@@ -17,6 +19,7 @@ mod dist;
 mod faults;
 mod findings;
 mod flags;
+mod fuzz_api;
 mod layers;
 mod purity;
 mod race_sim;
@@ -80,9 +83,20 @@ fn dispatch(mut arguments: Vec<OsString>) -> Result<ExitCode> {
             let flags::Faults { filter, quick, power_cuts } = faults;
             faults::run(&shell, &faults::Selection { quick, filter, power_cuts })?;
         }
+        XtaskCmd::Attacks(flags::Attacks { filter, release }) => {
+            attacks::run(&shell, filter.as_deref(), release)?;
+        }
+        XtaskCmd::FuzzApi(flags::FuzzApi { install, quick }) => {
+            fuzz_api::run(&shell, install, quick)?;
+        }
         XtaskCmd::Agents(agents) => {
             let flags::Agents { filter, install, quick, interrupts } = agents;
             agents::run(&shell, &agents::Selection { install, quick, filter, interrupts })?;
+        }
+        XtaskCmd::Browser(browser) => {
+            let flags::Browser { filter, install, quick, screenshots, seed } = browser;
+            let selection = browser::Selection { install, quick, screenshots, filter, seed };
+            browser::run(&shell, &selection)?;
         }
         XtaskCmd::Upgrade(_) => upgrade::run(&shell)?,
         XtaskCmd::Shipped(shipped) => shipped::run(&shell, shipped.binary.as_deref())?,

@@ -6,6 +6,8 @@ mod conversations;
 #[cfg(target_os = "linux")]
 mod launches;
 #[cfg(target_os = "linux")]
+mod lists;
+#[cfg(target_os = "linux")]
 mod sessions;
 #[cfg(target_os = "linux")]
 mod stage;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         Some(stage::SHIM) => return candor_adapters::process::shim::main(),
         Some("launches") => launches::measure(count()),
         Some("conversations") => conversations::measure(count()),
+        Some("lists") => lists::measure(count()),
         Some("sessions") => match words.get(2) {
             Some(path) => sessions::fill(count(), path.as_ref()),
             None => return ExitCode::FAILURE,

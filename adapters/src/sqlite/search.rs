@@ -16,7 +16,8 @@ use super::views::{ListQuery, newest_first};
 /// Characters of the pieces that texts are found by.
 const PIECE_CHARACTERS: usize = 3;
 
-/// Sessions of the statuses that are asked for, at most, for these to lead rather than folder or agent.
+/// Sessions of the statuses or outcomes that are asked for, at most, for these to lead rather than a
+/// folder, an agent or a text.
 const FEW: i64 = 1_000;
 
 /// A statement that grows with the query.
@@ -96,7 +97,7 @@ pub(super) fn ids(connection: &Connection, query: &ListQuery, before: &[u8]) -> 
     if query.agent.is_none() && query.folder.is_none() {
         return of_outcome(connection, query, before);
     }
-    let is_of_few = !query.statuses.is_empty() && are_few(connection, &query.statuses)?;
+    let is_of_few = is_of_few(connection, query)?;
     let mut statement = Statement::new(match is_of_few {
         true => {
             "SELECT s.id FROM sessions AS s CROSS JOIN launches AS l ON l.session = s.id WHERE 1"
@@ -134,15 +135,22 @@ fn words(statuses: &[Status]) -> impl Iterator<Item = String> + '_ {
     statuses.iter().map(|status| status.as_str().to_owned())
 }
 
-fn are_few(connection: &Connection, statuses: &[Status]) -> Result<bool, ReadFailure> {
-    const SQL: &str = "SELECT count(*) FROM (SELECT 1 FROM sessions WHERE status = ?1 LIMIT ?2)";
-    let mut sum = 0;
-    for status in statuses {
-        let mut statement = connection.prepare_cached(SQL)?;
-        let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
-        sum += statement.query_row(params![status.as_str(), FEW + 1], count)?;
-    }
-    Ok(sum <= FEW)
+/// Says whether few sessions have the statuses, or the outcomes, that are asked for.
+fn is_of_few(connection: &Connection, query: &ListQuery) -> Result<bool, ReadFailure> {
+    const BY_STATUS: &str =
+        "SELECT count(*) FROM (SELECT 1 FROM sessions WHERE status = ?1 LIMIT ?2)";
+    const BY_OUTCOME: &str =
+        "SELECT count(*) FROM (SELECT 1 FROM sessions WHERE outcome = ?1 LIMIT ?2)";
+    let are_few = |sql: &str, words: Vec<String>| {
+        let mut sum = 0;
+        for word in &words {
+            let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+            sum += connection.prepare_cached(sql)?.query_row(params![word, FEW + 1], count)?;
+        }
+        Ok::<_, ReadFailure>(!words.is_empty() && sum <= FEW)
+    };
+    Ok(are_few(BY_STATUS, words(&query.statuses).collect())?
+        || are_few(BY_OUTCOME, query.outcomes.clone())?)
 }
 
 /// The index of outcomes has each status in the order of ids.
@@ -172,14 +180,16 @@ fn of_text(connection: &Connection, query: &ListQuery, text: &str) -> Found {
         || !query.outcomes.is_empty()
         || query.ended_by.is_some()
         || query.parent.is_some();
-    let pieces = pieces(&text);
+    let is_of_few = is_of_few(connection, query)?;
+    // Of few, each text is read; and of a text that is too short for the index, all are.
+    let pieces = if is_of_few { String::new() } else { pieces(&text) };
     let mut sql = "SELECT l.session FROM ".to_owned();
-    sql += if pieces.is_empty() {
-        "launches AS l"
-    } else {
-        "launch_texts AS t CROSS JOIN launches AS l ON l.place = t.rowid"
+    sql += match (is_of_few, pieces.is_empty()) {
+        (true, _) => "sessions AS s CROSS JOIN launches AS l ON l.session = s.id",
+        (false, true) => "launches AS l",
+        (false, false) => "launch_texts AS t CROSS JOIN launches AS l ON l.place = t.rowid",
     };
-    if needs_row {
+    if needs_row && !is_of_few {
         sql += " CROSS JOIN sessions AS s ON s.id = l.session";
     }
     let mut statement = Statement::new(&(sql + " WHERE l.folder IS NOT NULL"));

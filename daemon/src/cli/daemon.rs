@@ -14,7 +14,7 @@ use crate::client::{Client, ClientError};
 use crate::config::Config;
 use crate::exit_code;
 use crate::home::Home;
-use crate::serve::{self, Ground, StartError};
+use crate::serve::{self, Ground, Settings, StartError};
 
 /// What the daemon logs unless the settings say otherwise.
 const LOG_FILTER: &str = "info";
@@ -79,7 +79,12 @@ fn run(ground: Ground, announce: impl FnOnce()) -> Result<(), (u8, String)> {
     let config = Config::read().map_err(|error| (exit_code::HOME_UNUSABLE, error.to_string()))?;
     let filter = config.log.as_deref().unwrap_or(LOG_FILTER);
     let home = Home::find().map_err(|error| (exit_code::HOME_UNUSABLE, error.to_string()))?;
-    serve::run(&home, ground, filter, config.output_quota, config.web.listen, announce)
+    let settings = Settings {
+        output_quota: config.output_quota,
+        web_address: config.web.listen,
+        otel_endpoint: config.otel.endpoint,
+    };
+    serve::run(&home, ground, filter, settings, announce)
         .map_err(|error: StartError| (error.exit_code(), error.to_string()))
 }
 

@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -206,6 +206,10 @@ fn serve(
 
 /// Makes a body that brings nothing for long an error.
 fn with_patience(body: Incoming) -> Body {
+    // What waits for the next piece does not say of itself that there is none.
+    if body.is_end_stream() {
+        return Body::empty();
+    }
     Body::new(TimeoutBody::new(Duration::from_millis(BODY_IDLE_MS), body))
 }
 

@@ -19,6 +19,8 @@ mod spawner;
 mod start;
 mod stash;
 mod tail;
+#[cfg_attr(not(feature = "otel"), path = "no_telemetry.rs")]
+mod telemetry;
 pub(crate) mod web;
 
 pub(crate) use agents::{AgentRequest, Wish, accept, asks, message, plan};
@@ -35,7 +37,7 @@ pub(crate) use session_task::Snapshot;
 pub(crate) use shutdown::Parting;
 #[cfg(target_os = "linux")]
 pub(crate) use spawner::SHIM_WORD;
-pub(crate) use start::{Ground, StartError, run};
+pub(crate) use start::{Ground, Settings, StartError, run};
 pub(crate) use tail::{After, Follower, ReadyEvent, Text};
 
 use std::path::PathBuf;

@@ -12,11 +12,11 @@ use candor_adapters::bus::BroadcastBus;
 use candor_adapters::clock::SystemClock;
 use candor_adapters::failpoint;
 use candor_adapters::ids::UuidV7Source;
-use candor_adapters::process::{Origins, OutputQuota, Outputs, raise_open_files};
+use candor_adapters::process::{Origins, OutputQuota, Outputs, keep_private, raise_open_files};
 use candor_adapters::recorder::FileRecorder;
 use candor_adapters::remains::Remains;
 use candor_adapters::sqlite::conversations::Conversations;
-use candor_adapters::sqlite::{CommitWatch, OpenError, SqliteStore};
+use candor_adapters::sqlite::{OpenError, SqliteStore};
 use candor_core::ports::{Clock, EventBus, IdSource, Recorder};
 use candor_core::stop::Actor;
 use candor_core::supervisor::Ports;
@@ -31,6 +31,7 @@ use super::scribe::{self, Scribe};
 use super::shutdown::{Parting, Shutdown, Signals};
 use super::spawner::Spawning;
 use super::tail::Tail;
+use super::telemetry::Telemetry;
 use super::web::Web;
 use super::{App, Refusal, Registry, Webhooks, backups, hooks, removal};
 use crate::exit_code;
@@ -97,9 +98,18 @@ pub(crate) enum Ground {
     Background,
 }
 
-/// Runs the daemon until it is asked to leave. `announce` is called once it serves. `output_quota` is
-/// what is kept of each output of the sessions that are launched meanwhile, `web_address` where it listens
-/// for browsers from the beginning.
+/// What the user has set.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// What is kept of each output of the sessions that are launched meanwhile.
+    pub(crate) output_quota: Option<OutputQuota>,
+    /// Where it listens for browsers from the beginning.
+    pub(crate) web_address: Option<SocketAddr>,
+    /// Where spans are sent.
+    pub(crate) otel_endpoint: Option<String>,
+}
+
+/// Runs the daemon until it is asked to leave. `announce` is called once it serves.
 ///
 /// # Errors
 ///
@@ -108,36 +118,34 @@ pub(crate) fn run(
     home: &Home,
     ground: Ground,
     log_filter: &str,
-    output_quota: Option<OutputQuota>,
-    web_address: Option<SocketAddr>,
+    settings: Settings,
     announce: impl FnOnce(),
 ) -> Result<(), StartError> {
     home.prepare()?;
     let _lock = home.lock()?;
     start_log(home, ground, log_filter)?;
+    if let Err(error) = keep_private() {
+        tracing::warn!(%error, "other programs of this user can look into the daemon's memory");
+    }
     if let Err(error) = raise_open_files() {
         tracing::warn!(%error, "the limit of open files stays, and fewer sessions find room");
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
-    let result = runtime.block_on(serve(home, output_quota, web_address, announce));
+    let result = runtime.block_on(serve(home, settings, announce));
     // A call that hangs in a dead file system must not hold the home: nothing is left to do for it.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(
-    home: &Home,
-    output_quota: Option<OutputQuota>,
-    web_address: Option<SocketAddr>,
-    announce: impl FnOnce(),
-) -> Result<(), StartError> {
+async fn serve(home: &Home, settings: Settings, announce: impl FnOnce()) -> Result<(), StartError> {
     let mut signals = Signals::catch()?;
     let store = SqliteStore::open(&home.database())?;
     let listener = listen(home)?;
     let conversations = Conversations::open(&home.conversations(), &home.set_aside())?;
     let (scribe, inbox) = Scribe::new(conversations.clone());
-    let app = assemble(home, store.clone(), conversations, scribe, output_quota, web_address);
+    let app = assemble(home, store.clone(), conversations, scribe, &settings);
+    let telemetry = Telemetry::begin(&store, &app.metrics, settings.otel_endpoint.as_deref());
     let writing = tokio::spawn(scribe::run(Arc::clone(&app), inbox));
     failpoint!(RecoveryBegun);
     // Whoever connects before the live sessions have their tasks waits in the socket's queue.
@@ -193,6 +201,7 @@ async fn serve(
         // Nothing is lost: the next start finds what was committed.
         tracing::warn!(%error, "the store was not closed cleanly");
     }
+    telemetry.finish().await;
     let counters = store.counters();
     tracing::info!(changes = counters.changes, transactions = counters.transactions, "left");
     Ok(())
@@ -203,11 +212,9 @@ fn assemble(
     store: SqliteStore,
     conversations: Conversations,
     scribe: Scribe,
-    output_quota: Option<OutputQuota>,
-    web_address: Option<SocketAddr>,
+    settings: &Settings,
 ) -> Arc<App> {
     let metrics = Arc::new(Metrics::new());
-    store.watch(Arc::clone(&metrics) as Arc<dyn CommitWatch>);
     let bus: Arc<dyn EventBus> =
         Arc::new(MeteredBus::new(BroadcastBus::new(), Arc::clone(&metrics)));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -222,7 +229,7 @@ fn assemble(
         recorder: Arc::clone(&recorder) as Arc<dyn Recorder>,
     };
     let Spawning { spawner, outlives_daemon } =
-        Spawning::of(home, !store.was_closed(), output_quota);
+        Spawning::of(home, !store.was_closed(), settings.output_quota);
     let outputs = Outputs::new(home.sessions());
     let folders = Arc::new(TemporaryFolders::new(home.temporary()));
     let desks = Desks {
@@ -244,7 +251,7 @@ fn assemble(
         outputs,
         folders,
         remains: Remains::new(home.sessions()),
-        web: Web::open(home.logins(), Arc::clone(&clock), web_address),
+        web: Web::open(home.logins(), Arc::clone(&clock), settings.web_address),
         origins: Origins::new(home.sessions()),
         clock,
         ids,

@@ -18,9 +18,9 @@ export async function launchBrowser() {
 
 /**
  * Opens the page by a fresh login, through a proxy where there is one. Everything that is said, shown
- * or asked for is recorded.
+ * or asked for is recorded. With `change` it is given a file in which one text is another.
  */
-export async function openPage(browser, place, { proxy = null, address = null, ...options } = {}) {
+export async function openPage(browser, place, { proxy = null, address = null, change = null, ...options } = {}) {
   const context = await browser.newContext({
     viewport: { width: 1280, height: 800 },
     ...(proxy ? { proxy: { server: proxy.address, bypass: '<-loopback>' } } : {}),
@@ -39,9 +39,17 @@ export async function openPage(browser, place, { proxy = null, address = null, .
     const text = message.text();
     if (/Content Security Policy|TrustedHTML|TrustedScript/.test(text)) told.violations.push(text);
   });
+  if (change) await page.route(`**/assets/${change.file}`, (route) => changed(route, change));
   await page.addInitScript(record);
   await page.goto(address ?? await place.address());
   return { context, page, told };
+}
+
+async function changed(route, { from, to }) {
+  const answer = await route.fetch();
+  const text = await answer.text();
+  if (!text.includes(from)) throw new Error(`the page has no ${from}`);
+  await route.fulfill({ response: answer, body: text.replace(from, to) });
 }
 
 export async function whenLive(page) {
@@ -52,7 +60,7 @@ export async function whenLive(page) {
 function record() {
   const shown = [];
   const last = new Map();
-  const frames = { count: 0, longestMs: 0, before: 0 };
+  const frames = { count: 0, longestMs: 0, before: 0, firstRowMs: null };
   globalThis.__recorded = { shown, frames };
   const look = (where, session, element) => {
     if (!element) return;
@@ -66,6 +74,7 @@ function record() {
     frames.count += 1;
     if (frames.before) frames.longestMs = Math.max(frames.longestMs, now - frames.before);
     frames.before = now;
+    frames.firstRowMs ??= document.querySelector('.row') ? performance.now() : null;
     for (const row of document.querySelectorAll('.row[data-session]')) look('row', row.dataset.session, row.querySelector('.status'));
     const detail = document.querySelector('.detail-pane[data-session]');
     if (detail) look('detail', detail.dataset.session, detail.querySelector('.head-status .status'));

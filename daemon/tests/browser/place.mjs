@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 /** How long anything that must happen is waited for, in milliseconds. The machine may be busy. */
-export const PATIENCE_MS = 120_000;
+export const PATIENCE_MS = Number(process.env.CANDOR_BROWSER_PATIENCE_MS ?? 120_000);
 
 export const FAKE_AGENT = process.env.CANDOR_BROWSER_FAKE_AGENT;
 const CANDOR = process.env.CANDOR_BROWSER_CANDOR;

@@ -51,6 +51,7 @@ mod start_together;
 mod stop;
 mod streams;
 mod support;
+mod telemetry;
 mod timeline;
 mod top;
 #[cfg(target_os = "linux")]
