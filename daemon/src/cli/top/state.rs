@@ -28,7 +28,7 @@ pub(super) enum Message {
     /// All sessions, as they were at one place of the event log.
     Snapshot(SnapshotView),
     /// An event.
-    Event(SessionEventView),
+    Event(Box<SessionEventView>),
     /// What was told before may not be all.
     Reset(ResetReason),
     /// The daemon answered an action, with a sentence if it changes nothing.
@@ -198,7 +198,7 @@ impl State {
             }
             Message::Lost(reason) => self.link = Link::Down(reason),
             Message::Snapshot(snapshot) => self.take_snapshot(snapshot),
-            Message::Event(event) => self.take_event(event),
+            Message::Event(event) => self.take_event(*event),
             Message::Reset(ResetReason::EventsRemoved) => {}
             Message::Reset(ResetReason::CursorAhead) => {
                 // Another store: nothing that was known is of it.

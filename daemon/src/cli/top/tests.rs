@@ -63,7 +63,7 @@ fn event(seq: u64, from: Option<&str>, session: &SessionView) -> Message {
         "to": session.status, "cause": "exited", "by": "daemon", "outcome": session.outcome,
         "view": session,
     });
-    Message::Event(serde_json::from_value(event).unwrap())
+    Message::Event(Box::new(serde_json::from_value(event).unwrap()))
 }
 
 fn removed(seq: u64, number: u8, revision: u64, from: &str) -> Message {
@@ -72,7 +72,7 @@ fn removed(seq: u64, number: u8, revision: u64, from: &str) -> Message {
         "at": "2026-01-02T03:04:06.000000Z", "type": "session_removed", "from": from, "to": null,
         "cause": "removed", "by": "user:1", "outcome": null, "view": null,
     });
-    Message::Event(serde_json::from_value::<SessionEventView>(event).unwrap())
+    Message::Event(Box::new(serde_json::from_value::<SessionEventView>(event).unwrap()))
 }
 
 /// A page that was told these things.

@@ -119,7 +119,7 @@ async fn watch_one(
             match parsed(&line)? {
                 Told::Event(event) => {
                     *after = Some(event.event.seq);
-                    tell(messages, Message::Event(*event)).await;
+                    tell(messages, Message::Event(event)).await;
                 }
                 Told::Reset(reset) => {
                     // What is known may not be all: begin anew.
