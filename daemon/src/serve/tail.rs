@@ -29,6 +29,10 @@ const KEPT_BYTES_MAX: usize = 4 << 20;
 /// Events that are read from the store at one time.
 const PAGE_EVENTS: u32 = 256;
 
+/// Bytes of a session that come along with an event, at most. One with more, such as with a prompt of
+/// megabytes, is for whoever asks for it.
+const SESSION_BYTES_MAX: usize = 256 << 10;
+
 /// How long a store that cannot be read is left alone, in milliseconds.
 const REST_MS: u64 = 100;
 
@@ -114,8 +118,15 @@ impl ReadyEvent {
                 let text = Text::new(seq.number(), kind.as_str(), &event);
                 let with_session = with_sessions.then(|| {
                     let view = to.and_then(|_| sessions.get(&session).cloned());
-                    let event = SessionEventView { event, view };
-                    Text::new(seq.number(), kind.as_str(), &event)
+                    let framed = |view, event| {
+                        let event = SessionEventView { event, view };
+                        Text::new(seq.number(), kind.as_str(), &event)
+                    };
+                    let whole = framed(view, event.clone());
+                    if whole.framed.len() <= text.framed.len() + SESSION_BYTES_MAX {
+                        return whole;
+                    }
+                    framed(None, event)
                 });
                 Self { seq, session, kind, to, alone: text, with_session }
             })
