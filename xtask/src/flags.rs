@@ -102,7 +102,7 @@ xflags::xflags! {
         /// Measures the release build against the figures that it must reach.
         cmd bench {
             /// Measures one group alone: daemon, restart, shims, overhead, output, tree,
-            /// conversations, agents, page.
+            /// conversations, http, agents, page.
             optional --only group: GroupName
             /// How many sessions to interrupt (10000 unless told).
             optional --interrupts count: usize
