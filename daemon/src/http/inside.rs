@@ -15,6 +15,7 @@ use axum::http::request::Parts;
 use candor_adapters::process::{Origin, PeerProcess};
 use candor_adapters::sqlite::Resolution;
 use candor_core::session::SessionId;
+use tokio::runtime::Handle;
 
 use super::asked::Named;
 use super::problem::{ApiError, Word};
@@ -130,7 +131,8 @@ pub(super) async fn check(
     let (looking, peer) = (Arc::clone(app), Arc::clone(peer));
     let found = tokio::task::spawn_blocking(move || {
         let live = looking.registry.live_ids();
-        (looking.origins.of(&peer, &live), peer.number(), peer.program())
+        let is_own = |id| is_own(&looking, id);
+        (looking.origins.of(&peer, &live, is_own), peer.number(), peer.program())
     });
     let (origin, pid, program) =
         found.await.map_err(|_| ApiError::internal("where it comes from is not known: a bug"))?;
@@ -142,6 +144,14 @@ pub(super) async fn check(
             Err(insider.refuse(app, parts))
         }
     }
+}
+
+/// Says whether there is or was such a session here. What cannot be read might tell of it.
+///
+/// It waits for the store, which no task may do.
+fn is_own(app: &App, id: SessionId) -> bool {
+    let found = Handle::current().block_on(app.store.resolve(&id.to_string()));
+    !matches!(found, Ok(Resolution::None))
 }
 
 fn refusal(origin: Origin) -> ApiError {

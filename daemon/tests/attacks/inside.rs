@@ -292,6 +292,60 @@ fn t27_the_next_daemon_knows_who_is_inside() {
 }
 
 #[test]
+fn t27_what_an_ended_session_has_left_is_inside_for_the_next_daemon() {
+    let _attack = Attack::named("t27_what_an_ended_session_has_left_is_inside_for_the_next_daemon");
+    let place = Place::new();
+    let sibling = place.launch(agent(["--hang"]));
+    let (go, ear) = (Ear::new(&place, "go"), Ear::new(&place, "ear"));
+    let end = Ear::new(&place, "end");
+    let body = format!(
+        "candor={}; {CONTROLS} {} cat {} > /dev/null; {{ controls {sibling}; \
+         ask POST /v1/sessions/$CANDOR_SESSION/kill; echo itself; \
+         env -i {} --ask {} < {}; }} > {}",
+        env!("CARGO_BIN_EXE_candor"),
+        by_hand(&place),
+        go.0.display(),
+        candor_harness::programs::fake_agent().display(),
+        place.home().join("candor.sock").display(),
+        place.path("stop").display(),
+        ear.0.display()
+    );
+    let far = place.path("far");
+    fs::write(&far, body).unwrap();
+    fs::write(
+        place.path("stop"),
+        "POST /v1/daemon/stop HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Length: 0\r\n\r\n",
+    )
+    .unwrap();
+    let script = format!(
+        "setsid -f sh {} < /dev/null > /dev/null 2>&1; cat {}",
+        far.display(),
+        end.0.display()
+    );
+    let id = place.launch(["sh", "-c", &script]);
+    let begun = File::create(&go.0).unwrap();
+    // Its shim is nobody's child then, and neither is what it leaves.
+    place.run(["daemon", "stop"]).expect(0);
+    place.run(["daemon", "start"]).expect(0);
+    let shim = shim_of(&id);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let number = u32::try_from(shim.as_raw_nonzero().get()).unwrap();
+        let gone = candor_adapters::process::await_end_of(number);
+        drop(File::create(&end.0).unwrap());
+        gone.await.unwrap();
+    });
+    assert_eq!(place.end_of(&id)["outcome"], "succeeded");
+    drop(begun);
+    let heard = ear.hear();
+    let (controls, rest) = heard.split_at(heard.find("403 inside_a_session itself").expect(&heard));
+    assert_all_refused(controls);
+    assert!(rest.contains("HTTP/1.1 403") && rest.contains("left behind"), "{heard}");
+    assert_untouched(&place, &sibling, 2);
+}
+
+#[test]
 fn t27_nothing_in_a_session_is_a_credential_over_tcp() {
     let _attack = Attack::named("t27_nothing_in_a_session_is_a_credential_over_tcp");
     let site = Site::new();
