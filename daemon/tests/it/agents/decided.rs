@@ -51,7 +51,8 @@ fn nobody_answers_through_an_agents_input() {
     // As the agent's protocol has it: it would be taken for the answer of its user.
     let logs = stage.run(["logs", "--raw", &id]).expect(0);
     let lines = logs.stdout().lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let request = lines.filter(|line| line["request"]["subtype"] == "can_use_tool").last().unwrap();
+    let mut requests = lines.filter(|line| line["request"]["subtype"] == "can_use_tool");
+    let request = requests.next_back().unwrap();
     let answer = json!({
         "type": "control_response",
         "response": {
