@@ -12,7 +12,8 @@
 //! | does it show a credential (but for the page's own files, and the login) | 401 |
 //! | may that credential do it | 403 |
 //! | is its body of a type that no form can send | 415 |
-//! | is there room for one more stream | 429 |
+//!
+//! Whether there is room for one more stream (429) is asked where it is decided that an answer is one.
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::Peer;
-use super::limits::{self, Failures, HEAD_BYTES_MAX, StreamPlace, Streams};
+use super::limits::{self, Failures, HEAD_BYTES_MAX, Places, Streams};
 use super::problem::{ApiError, Word};
 use super::revocable::Revocable;
 use crate::serve::App;
@@ -124,7 +125,8 @@ impl Guard {
         parts.extensions.insert(Cookies(cookies));
         parts.extensions.insert(Port(self.port));
         parts.extensions.insert(Arc::clone(&self.streams));
-        let place = self.place(&parts, access.as_deref())?;
+        let streams = Arc::clone(&self.streams);
+        parts.extensions.insert(Places { streams, access: access.clone() });
         let answering = self.router.clone().oneshot(Request::from_parts(parts, body));
         let response = match &access {
             None => answering.await,
@@ -139,10 +141,9 @@ impl Guard {
         }
         Ok(match access {
             None => response,
-            Some(access) => response.map(|body| {
-                let ended = access.ended.clone();
-                Body::new(Revocable::new(body, ended, place))
-            }),
+            Some(access) => {
+                response.map(|body| Body::new(Revocable::new(body, access.ended.clone())))
+            }
         })
     }
 
@@ -170,25 +171,6 @@ impl Guard {
             "too many wrong credentials: wait for a second, and run `candor open` to log in",
         ))
     }
-
-    fn place(
-        &self,
-        parts: &Parts,
-        access: Option<&Access>,
-    ) -> Result<Option<StreamPlace>, ApiError> {
-        if !limits::is_stream(parts) {
-            return Ok(None);
-        }
-        self.streams.place(access).map(Some).ok_or_else(too_many_streams)
-    }
-}
-
-/// Says what a client does about too many streams.
-pub(super) fn too_many_streams() -> ApiError {
-    ApiError::new(
-        Word::TooManyStreams,
-        "there are as many streams as there may be: end one before another",
-    )
 }
 
 fn not_authorized() -> ApiError {

@@ -34,6 +34,41 @@ fn t23_a_login_has_four_streams_and_others_have_theirs() {
 }
 
 #[test]
+fn t23_no_way_to_ask_for_a_stream_goes_without_a_place() {
+    let _attack = Attack::named("t23_no_way_to_ask_for_a_stream_goes_without_a_place");
+    let site = Site::new();
+    let id = site.place.launch(["true"]);
+    let lines = site.log_in().lines();
+    let output = format!("/v1/sessions/{id}/output/stdout");
+    let messages = format!("/v1/sessions/{id}/messages");
+    let ways = [
+        ("/v1/events".to_owned(), "Accept: Text/Event-Stream\r\n"),
+        (
+            "/v1/events".to_owned(),
+            "Accept: application/json\r\nAccept: a/b,TEXT/EVENT-STREAM;q=1\r\n",
+        ),
+        ("/v1/events?%66ollow=true".to_owned(), ""),
+        ("/v1/events?after=0&follo%77=tru%65".to_owned(), ""),
+        (format!("{output}?%66ollow=true"), ""),
+        (format!("{messages}?follow=%74rue"), ""),
+    ];
+    let mut open = Vec::new();
+    for (path, accept) in &ways[..4] {
+        let (stream, head) = site.begin(path, &format!("{lines}{accept}"));
+        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+        open.push(stream);
+    }
+    for (path, accept) in &ways {
+        site.ask("GET", path, &format!("{lines}{accept}"), b"")
+            .assert_problem(429, "too_many_streams");
+    }
+    // What does not go on needs no place.
+    for path in ["/v1/events?follow=false", &output, &messages] {
+        assert_eq!(site.ask("GET", path, &lines, b"").status, 200, "{path}");
+    }
+}
+
+#[test]
 fn t23_a_head_that_is_too_large_is_refused() {
     let _attack = Attack::named("t23_a_head_that_is_too_large_is_refused");
     let site = Site::new();

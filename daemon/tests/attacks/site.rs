@@ -102,9 +102,13 @@ impl Site {
 
     /// Begins a stream, and returns it when its answer has begun.
     pub(crate) fn follow(&self, lines: &str) -> (TcpStream, String) {
+        self.begin("/v1/events?follow=true", lines)
+    }
+
+    /// Asks for what may go on, and returns when its answer has begun.
+    pub(crate) fn begin(&self, path: &str, lines: &str) -> (TcpStream, String) {
         let mut stream = self.connect();
-        let head =
-            format!("GET /v1/events?follow=true HTTP/1.1\r\nHost: {}\r\n{lines}\r\n", self.host());
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{lines}\r\n", self.host());
         stream.write_all(head.as_bytes()).unwrap();
         let mut head = Vec::new();
         let mut byte = [0];
