@@ -118,7 +118,10 @@ impl Guard {
             true => Some(self.access(&parts.headers, &cookies)?),
             false => None,
         };
-        shown.send_replace(access.clone());
+        // What changes something is not broken off once it is whole: whoever asked for it could not
+        // tell whether it was done. What has not come whole by then is not done.
+        let is_look = is_look(&parts.method);
+        shown.send_replace(access.clone().filter(|_| is_look));
         check_right(&parts, access.as_deref())?;
         check_type(&parts)?;
         parts.extensions.insert(self.peer);
@@ -127,23 +130,27 @@ impl Guard {
         parts.extensions.insert(Arc::clone(&self.streams));
         let streams = Arc::clone(&self.streams);
         parts.extensions.insert(Places { streams, access: access.clone() });
+        let body = match &access {
+            Some(access) if !is_look => Body::new(Revocable::new(body, access.ended.clone())),
+            Some(_) | None => body,
+        };
         let answering = self.router.clone().oneshot(Request::from_parts(parts, body));
         let response = match &access {
-            None => answering.await,
-            Some(access) => tokio::select! {
+            Some(access) if is_look => tokio::select! {
                 response = answering => response,
                 () = access.ended.cancelled() => return Err(not_authorized()),
             },
+            Some(_) | None => answering.await,
         };
         let response = response.unwrap_or_else(|never| match never {});
         if response.status() == StatusCode::UNAUTHORIZED {
             self.failed()?;
         }
         Ok(match access {
-            None => response,
-            Some(access) => {
+            Some(access) if is_look => {
                 response.map(|body| Body::new(Revocable::new(body, access.ended.clone())))
             }
+            Some(_) | None => response,
         })
     }
 
@@ -250,10 +257,15 @@ fn has_port(host: &HeaderValue) -> bool {
 /// Says whether an address is more than the page itself, of which everybody may have a copy.
 fn needs_credential(parts: &Parts) -> bool {
     let path = parts.uri.path();
-    let looks = parts.method == Method::GET || parts.method == Method::HEAD;
+    let looks = is_look(&parts.method);
     let is_page = path == "/" || path == "/favicon.ico" || path.starts_with("/assets/");
     let is_login = path == LOGIN && parts.method == Method::POST;
     !(is_login || (looks && is_page))
+}
+
+/// Says whether a request changes nothing.
+fn is_look(method: &Method) -> bool {
+    [Method::GET, Method::HEAD].contains(method)
 }
 
 /// Checks that a credential is good for what is asked.
@@ -266,8 +278,7 @@ fn check_right(parts: &Parts, access: Option<&Access>) -> Result<(), ApiError> {
             "credentials are handed out on the daemon's socket alone",
         );
     }
-    let looks = [Method::GET, Method::HEAD].contains(&parts.method);
-    if access.is_some_and(|access| access.read_only) && !looks {
+    if access.is_some_and(|access| access.read_only) && !is_look(&parts.method) {
         return forbidden(Word::ReadOnly, "this token may only look");
     }
     Ok(())
@@ -287,7 +298,7 @@ fn check_type(parts: &Parts) -> Result<(), ApiError> {
     const JSON: &str = "application/json";
     const BYTES: &str = "application/octet-stream";
 
-    if [Method::GET, Method::HEAD].contains(&parts.method) {
+    if is_look(&parts.method) {
         return Ok(());
     }
     let types: Vec<&[u8]> =

@@ -1,4 +1,4 @@
-//! An answer that ends when the credential is taken back that it was asked for with.
+//! What ends when the credential is taken back that it came with, or was asked for with.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,7 +13,7 @@ pub(super) struct Revocable {
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-/// Why an answer was broken off.
+/// Why a body was broken off.
 #[derive(Debug, thiserror::Error)]
 #[error("the login or token was taken back")]
 pub(super) struct TakenBack;

@@ -263,6 +263,49 @@ fn t31_what_is_taken_back_ends_within_a_second() {
 }
 
 #[test]
+fn t31_a_logout_by_the_page_itself_is_answered() {
+    let _attack = Attack::named("t31_a_logout_by_the_page_itself_is_answered");
+    let site = Site::new();
+    let (login, other) = (site.log_in(), site.log_in());
+    let (stream, _) = site.follow(&other.lines());
+    let begun = Instant::now();
+    // As browsers send it: without a body, and without its length or type.
+    let reply = site.ask_without_body("POST", "/v1/web/logout", &login.lines());
+    assert_eq!((reply.status, reply.json()["ended"].as_u64()), (200, Some(2)), "{reply:?}");
+    assert!(time_to_end(stream, begun) < Duration::from_secs(1));
+    for login in [login, other] {
+        site.ask("GET", "/v1/health", &login.lines(), b"").assert_problem(401, "not_authorized");
+    }
+}
+
+#[test]
+fn t31_what_has_not_come_whole_when_its_credential_is_taken_back_is_not_done() {
+    let _attack =
+        Attack::named("t31_what_has_not_come_whole_when_its_credential_is_taken_back_is_not_done");
+    let site = Site::new();
+    let (login, body) = (site.log_in(), launch());
+    let (begun, rest) = body.split_at(body.len() / 2);
+    let head = format!(
+        "POST /v1/sessions HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{}\
+         Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        site.host(),
+        login.lines(),
+        body.len()
+    );
+    let mut stream = site.connect();
+    stream.write_all(head.as_bytes()).unwrap();
+    // It is being read by now.
+    let mut line = [0; 25];
+    stream.read_exact(&mut line).unwrap();
+    assert_eq!(&line, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(begun.as_bytes()).unwrap();
+    site.place.run(["logout"]).expect(0);
+    let _refused = stream.write_all(rest.as_bytes());
+    assert!(read(stream).is_none_or(|reply| reply.status == 400));
+    assert!(site.sessions().is_empty());
+}
+
+#[test]
 fn t31_a_page_goes_on_with_the_next_daemon_and_not_after_a_logout() {
     let _attack = Attack::named("t31_a_page_goes_on_with_the_next_daemon_and_not_after_a_logout");
     let site = Site::new();

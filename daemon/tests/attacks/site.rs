@@ -85,6 +85,15 @@ impl Site {
         self.raw(&[head.as_bytes(), body].concat())
     }
 
+    /// Sends a request that has no body, and says nothing of one.
+    #[track_caller]
+    pub(crate) fn ask_without_body(&self, method: &str, path: &str, lines: &str) -> Reply {
+        let host = self.host();
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{lines}\r\n");
+        self.raw(head.as_bytes())
+    }
+
     /// Sends bytes as they are, and reads until the daemon closes.
     #[track_caller]
     pub(crate) fn raw(&self, bytes: &[u8]) -> Reply {
