@@ -176,8 +176,22 @@ async fn start(
             Some(serve(stream, Arc::clone(&guard), graceful))
         },
     ));
+    let ending = end_expired(Arc::clone(app));
+    app.web.tasks.spawn(app.web.stop.clone().run_until_cancelled_owned(ending));
     tracing::info!(%at, "listens for browsers");
     Ok(at)
+}
+
+/// Ends logins, and what goes on by them, when they have had their time.
+async fn end_expired(app: Arc<App>) {
+    loop {
+        let ending = Arc::clone(&app);
+        match tokio::task::spawn_blocking(move || ending.web.end_expired()).await {
+            Ok(until) => tokio::time::sleep(until).await,
+            // Nobody gets in by an old login all the same.
+            Err(error) => return tracing::error!(%error, "logins do not end by themselves: a bug"),
+        }
+    }
 }
 
 /// Talks with one client until it leaves, or its credential is taken back.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
+use serde_json::{Value, json};
 
 use crate::shown::Attack;
 use crate::site::{Login, Site, launch, read};
@@ -303,6 +304,31 @@ fn t31_what_has_not_come_whole_when_its_credential_is_taken_back_is_not_done() {
     let _refused = stream.write_all(rest.as_bytes());
     assert!(read(stream).is_none_or(|reply| reply.status == 400));
     assert!(site.sessions().is_empty());
+}
+
+#[test]
+fn t31_a_stream_ends_when_its_login_has_had_its_time() {
+    let _attack = Attack::named("t31_a_stream_ends_when_its_login_has_had_its_time");
+    const LEFT: Duration = Duration::from_secs(6);
+
+    let site = Site::new();
+    let login = site.log_in();
+    site.place.run(["daemon", "stop"]).expect(0);
+    // As if it were from a month ago, but for a few seconds.
+    let file = site.place.home().join("logins.json");
+    let mut kept: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let expires_at = jiff::Timestamp::now() + LEFT;
+    kept["logins"][0]["expires_at"] = json!(expires_at);
+    fs::write(&file, kept.to_string()).unwrap();
+    site.place.run(["daemon", "start"]).expect(0);
+    site.code();
+    let (stream, head) = site.follow(&login.lines());
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    time_to_end(stream, Instant::now());
+    let ended_at = jiff::Timestamp::now();
+    assert!(ended_at >= expires_at, "it ended before its time");
+    assert!(ended_at.duration_since(expires_at) < jiff::SignedDuration::from_secs(10));
+    site.ask("GET", "/v1/health", &login.lines(), b"").assert_problem(401, "not_authorized");
 }
 
 #[test]

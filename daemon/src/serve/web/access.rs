@@ -81,6 +81,11 @@ impl Credentials {
         self.logins.retain(|login| login.stored.expires_at > now);
     }
 
+    /// Returns when the first of the logins has had its time.
+    pub(super) fn first_end(&self) -> Option<Timestamp> {
+        self.logins.iter().map(|login| login.stored.expires_at).min()
+    }
+
     /// Adds a login, or its page to the one that has one of these cookies. Says whether it is new.
     pub(super) fn log_in(&mut self, new: Login, cookies: &[Digest]) -> (Arc<Access>, bool) {
         let has_one = |login: &&mut Kept<Login>| has(cookies, &login.stored.cookie);

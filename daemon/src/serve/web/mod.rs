@@ -38,6 +38,10 @@ const CODES_MAX: usize = 16;
 /// How long a login lasts, in seconds.
 pub(crate) const LOGIN_S: u64 = 30 * 24 * 3_600;
 
+/// How long until it is looked again whether a login has had its time, in milliseconds, at most: what a
+/// timer measures stands still while the machine sleeps.
+const LOOK_MS_MAX: u64 = 60_000;
+
 /// Tokens of scripts, at most.
 const TOKENS_MAX: usize = 64;
 
@@ -254,6 +258,19 @@ impl Web {
         let count = self.credentials().logins.len();
         self.take_back(&mut codes, |next| next.logins.clear())?;
         Ok(count)
+    }
+
+    /// Ends logins that have had their time, and what goes on by them. Returns how long until it is to
+    /// be looked again.
+    pub(crate) fn end_expired(&self) -> Duration {
+        let _alone = self.codes();
+        let now = self.clock.now().wall;
+        let mut next = self.credentials().clone();
+        next.forget_old(now);
+        let first = next.first_end();
+        self.replace(next);
+        let until = first.map(|end| end.duration_since(now).unsigned_abs());
+        until.unwrap_or(Duration::MAX).min(Duration::from_millis(LOOK_MS_MAX))
     }
 
     /// Makes a token for a script.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use candor_core::ports::Clock;
 use candor_core::time::{Monotonic, Now, Timestamp};
@@ -104,6 +105,26 @@ fn a_login_has_an_end() {
     assert!(web.access(&page, &[&cookie]).is_some());
     hand.advance_ms(1);
     assert!(web.access(&page, &[&cookie]).is_none());
+}
+
+#[test]
+fn what_goes_on_by_a_login_ends_with_it() {
+    const DAY_MS: u64 = 24 * 3_600_000;
+
+    let (web, hand, _folder) = web();
+    assert_eq!(web.end_expired(), Duration::from_secs(60), "there is none");
+    let (page, cookie) = log_in(&web);
+    hand.advance_ms(DAY_MS);
+    let (later_page, later_cookie) = log_in(&web);
+    let access = web.access(&page, &[&cookie]).unwrap();
+    let later = web.access(&later_page, &[&later_cookie]).unwrap();
+    hand.advance_ms(29 * DAY_MS - 250);
+    assert_eq!(web.end_expired(), Duration::from_millis(250));
+    assert!(!access.ended.is_cancelled());
+    hand.advance_ms(250);
+    assert_eq!(web.end_expired(), Duration::from_secs(60));
+    assert!(access.ended.is_cancelled() && !later.ended.is_cancelled());
+    assert!(web.access(&later_page, &[&later_cookie]).is_some());
 }
 
 #[test]
