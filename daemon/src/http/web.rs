@@ -95,18 +95,16 @@ pub(super) async fn login(
         expires_at: time_text(logged_in.expires_at),
     };
     let mut response = Json(view).into_response();
-    if let Some(cookie) = logged_in.cookie {
-        let cookie = format!(
-            "{}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}",
-            cookie_name(port),
-            cookie.reveal(),
-            crate::serve::web::LOGIN_S
-        );
-        let mut cookie = HeaderValue::try_from(cookie)
-            .map_err(|_| ApiError::internal("a cookie that cannot be sent: a bug"))?;
-        cookie.set_sensitive(true);
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
+    let cookie = format!(
+        "{}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}",
+        cookie_name(port),
+        logged_in.cookie.reveal(),
+        crate::serve::web::LOGIN_S
+    );
+    let mut cookie = HeaderValue::try_from(cookie)
+        .map_err(|_| ApiError::internal("a cookie that cannot be sent: a bug"))?;
+    cookie.set_sensitive(true);
+    response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
 }
 

@@ -332,6 +332,25 @@ fn t31_a_stream_ends_when_its_login_has_had_its_time() {
 }
 
 #[test]
+fn a_second_tab_prolongs_the_login_in_the_browser_too() {
+    let site = Site::new();
+    let first = site.log_in();
+    let body = json!({ "code": site.code() }).to_string();
+    let lines = format!("Content-Type: application/json\r\nCookie: {}\r\n", first.cookie);
+    let reply = site.ask("POST", "/v1/web/login", &lines, body.as_bytes());
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let set: Vec<&str> =
+        reply.head.lines().filter_map(|line| line.strip_prefix("set-cookie: ")).collect();
+    let expected = format!("{}; path=/; httponly; samesite=strict; max-age=2592000", first.cookie);
+    assert_eq!(set, [expected]);
+    let page = reply.json()["page_token"].as_str().unwrap().to_owned();
+    let second = Login { page, cookie: first.cookie.clone() };
+    for login in [first, second] {
+        assert_eq!(site.ask("GET", "/v1/health", &login.lines(), b"").status, 200);
+    }
+}
+
+#[test]
 fn t31_a_page_goes_on_with_the_next_daemon_and_not_after_a_logout() {
     let _attack = Attack::named("t31_a_page_goes_on_with_the_next_daemon_and_not_after_a_logout");
     let site = Site::new();

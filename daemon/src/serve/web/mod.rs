@@ -92,8 +92,8 @@ struct Code {
 #[derive(Debug)]
 pub(crate) struct LoggedIn {
     pub(crate) page: Secret,
-    /// `None` when it goes on with the cookie that it has.
-    pub(crate) cookie: Option<Secret>,
+    /// The one that it has, if it goes on with that.
+    pub(crate) cookie: Secret,
     pub(crate) expires_at: Timestamp,
 }
 
@@ -232,9 +232,11 @@ impl Web {
             expires_at,
         };
         let shown: Vec<Digest> = cookies.iter().map(|cookie| Digest::of(cookie)).collect();
-        let (access, is_new) = self.change(&mut codes, |next| next.log_in(new, &shown))?;
+        let (access, shown_at) = self.change(&mut codes, |next| next.log_in(new, &shown))?;
         codes[place].used = Some(access);
-        Ok(LoggedIn { page, cookie: is_new.then_some(cookie), expires_at })
+        // A browser forgets its cookie when it was told to, unless it is told anew.
+        let cookie = shown_at.and_then(|at| cookies.get(at)).map_or(cookie, |it| Secret::shown(it));
+        Ok(LoggedIn { page, cookie, expires_at })
     }
 
     /// Returns what the owner of these secrets may do, or `None` when they let nobody in. Every secret
