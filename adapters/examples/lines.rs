@@ -67,7 +67,6 @@ fn read(agent: &str, file: &Path) -> io::Result<(View, usize)> {
 fn spec(kind: &str) -> AgentSpec {
     AgentSpec {
         kind: kind.to_owned(),
-        version: None,
         prompt: "x".to_owned(),
         is_interactive: true,
         resumes: None,

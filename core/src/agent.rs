@@ -25,8 +25,6 @@ use crate::verdict::{End, Exit};
 pub struct AgentSpec {
     /// The name of its adapter, such as `claude`.
     pub kind: String,
-    /// The version that its program told of itself, if it did.
-    pub version: Option<String>,
     /// What it is to do first.
     pub prompt: String,
     /// Whether it is given further messages; otherwise it ends after its first turn.

@@ -3,7 +3,7 @@
 
 import { Problem, get, keepToken, pathOf, pieces, send } from './api.js';
 import { logIn } from './login.js';
-import { SseParser } from './sse.js';
+import { LineParser, SseParser } from './sse.js';
 import { initial, reduce } from './store.js';
 
 /** Sessions that have ended in the first snapshot, at most. */
@@ -155,10 +155,7 @@ export class Live {
     if (this.#isReading) return;
     this.#isReading = true;
     try {
-      const some = [...this.#store.state.unread.keys()].slice(0, UNREAD_AT_A_TIME);
-      await Promise.all(some.map((session) => readSession(this.#store, session)));
-    } catch {
-      // It is asked for again with the next event, or by whoever looks at it.
+      await readUnread(this.#store, (session) => readSession(this.#store, session));
     } finally {
       this.#isReading = false;
     }
@@ -225,6 +222,83 @@ class Watch {
   stop() {
     clearTimeout(this.#timer);
   }
+}
+
+/**
+ * Reads each session that is to be read once, some at a time. What cannot be read keeps nobody else from
+ * being read, and is tried again with the next event.
+ */
+export async function readUnread(store, read) {
+  const tried = new Set();
+  for (;;) {
+    const left = [...store.state.unread.keys()].filter((session) => !tried.has(session));
+    const some = left.slice(0, UNREAD_AT_A_TIME);
+    if (some.length === 0) return;
+    for (const session of some) tried.add(session);
+    await Promise.allSettled(some.map(read));
+  }
+}
+
+/** How long until what could not be read of a session is read again. */
+const READ_AGAIN_MS = 5_000;
+
+/** Reads the session that somebody looks at, and its story, once in each epoch. */
+export class StoryReader {
+  #store;
+  #read;
+  #later;
+  #session = null;
+  #epoch = null;
+  #timer = null;
+
+  /** `read` does it once; `later` is `setTimeout`. */
+  constructor(store, read = readStory, later = (again) => setTimeout(again, READ_AGAIN_MS)) {
+    this.#store = store;
+    this.#read = read;
+    this.#later = later;
+  }
+
+  /** Reads `session`, if that is to be done. */
+  async look(session) {
+    const { needsSnapshot, epoch, connection } = this.#store.state;
+    if (!session || needsSnapshot || connection.phase === 'logged_out') return;
+    if (this.#session === session && this.#epoch === epoch) return;
+    this.#session = session;
+    this.#epoch = epoch;
+    clearTimeout(this.#timer);
+    try {
+      await this.#read(this.#store, session);
+    } catch (problem) {
+      if (problem.status === 404 || problem.status === 410) return;
+      if (this.#session !== session || this.#epoch !== epoch) return;
+      // Some time later: whoever draws what is known asks again with each change.
+      this.#timer = this.#later(() => {
+        if (this.#session !== session || this.#epoch !== epoch) return;
+        this.#epoch = null;
+        this.look(session);
+      });
+      if (problem.kind === 'network') return;
+      this.#store.dispatch({ type: 'notice', text: problem.message, at: Date.now() });
+    }
+  }
+
+  /** Nobody looks at any. */
+  stop() {
+    this.#session = null;
+    this.#epoch = null;
+    clearTimeout(this.#timer);
+  }
+}
+
+/** Reads one session with all its events. */
+async function readStory(store, session) {
+  const { epoch } = store.state;
+  await readSession(store, session);
+  const headers = { Accept: 'application/x-ndjson' };
+  const answer = await send('GET', `/v1/events?session=${session}`, { headers });
+  const lines = new LineParser().push(`${await answer.text()}\n`);
+  const events = lines.map((line) => JSON.parse(line)).filter((event) => event.type !== 'reset');
+  store.dispatch({ type: 'story_read', epoch, session, events });
 }
 
 /** Reads one session, and folds what comes of it. */

@@ -2,6 +2,9 @@
 
 import { keepToken, post, token } from './api.js';
 
+/** The code of the address, until the daemon has said what it is good for. */
+let kept = null;
+
 /** Takes a code out of the address before anything else can see it. Returns null when there is none. */
 export function takeCode(location, history) {
   const found = /^#code=([A-Za-z0-9_-]{1,512})$/.exec(location.hash);
@@ -12,14 +15,17 @@ export function takeCode(location, history) {
 
 /** Says whether this tab is logged in, after having tried the code in the address. */
 export async function logIn() {
-  const code = takeCode(window.location, window.history);
-  if (code === null) return token() ? 'logged_in' : 'no_token';
+  kept = takeCode(window.location, window.history) ?? kept;
+  if (kept === null) return token() ? 'logged_in' : 'no_token';
   try {
-    const { page_token: given } = await post('/v1/web/login', { json: { code }, isOpen: true });
+    const { page_token: given } = await post('/v1/web/login', { json: { code: kept }, isOpen: true });
+    kept = null;
     keepToken(given);
     return 'logged_in';
   } catch (problem) {
-    if (problem.kind === 'network') return 'down';
+    // Nothing was said of the code: it is tried again.
+    if (problem.kind === 'network' || problem.status === 429 || problem.status >= 500) return 'down';
+    kept = null;
     // A tab that is logged in already goes on: somebody came back to the address with the used code.
     return token() ? 'logged_in' : 'code_used';
   }

@@ -1,7 +1,7 @@
 // The page: puts store, connection and views together, and listens to addresses and keys.
 
 import { Actions } from './actions.js';
-import { get, send } from './api.js';
+import { get } from './api.js';
 import { Approvals, review } from './decide.js';
 import { Detail } from './detail.js';
 import * as dialogs from './dialogs.js';
@@ -9,9 +9,8 @@ import { byId, h, replace, setAttribute, setHidden, setText } from './dom.js';
 import { oneLine } from './escape.js';
 import { launch } from './launch.js';
 import { List } from './list.js';
-import { Live, Store, readSession } from './live.js';
+import { Live, Store, StoryReader } from './live.js';
 import { openApprovals } from './select.js';
-import { LineParser } from './sse.js';
 import { nameOf, timeText, word } from './words.js';
 
 const PAGE_SESSIONS = 200;
@@ -30,7 +29,7 @@ const detail = new Detail(byId('detail'), store, actions, (id) => openSession(id
 const approvals = new Approvals(byId('approvals'), (session, number) => review(store, actions, session, number));
 
 let isDrawing = false;
-let readEpoch = null;
+const story = new StoryReader(store);
 
 /** Shows what the store says, once in a frame at most. */
 function draw() {
@@ -48,7 +47,7 @@ function draw() {
     const open = openApprovals(state).length;
     const title = open > 0 ? `(${open}) ${TITLE}` : TITLE;
     if (document.title !== title) document.title = title;
-    readOpenSession(state);
+    story.look(detail.session);
   });
 }
 
@@ -147,33 +146,15 @@ function route() {
     store.dispatch({ type: 'story_opened', session: id });
     detail.open(id, tab ?? null);
     list.select(id, false);
-    readEpoch = before === id ? readEpoch : null;
-    readOpenSession(store.state);
+    story.look(id);
     if (before !== id) detail.focus();
   } else {
     store.dispatch({ type: 'story_closed' });
     detail.none();
+    story.stop();
     if (before) list.select(before);
   }
   draw();
-}
-
-/** Reads the open session and its story, once in each epoch. */
-async function readOpenSession(state) {
-  const { session } = detail;
-  if (!session || state.needsSnapshot || readEpoch === state.epoch) return;
-  readEpoch = state.epoch;
-  try {
-    await readSession(store, session);
-    const answer = await send('GET', `/v1/events?session=${session}`, { headers: { Accept: 'application/x-ndjson' } });
-    const lines = new LineParser().push(`${await answer.text()}\n`);
-    const events = lines.map((line) => JSON.parse(line)).filter((event) => event.type !== 'reset');
-    store.dispatch({ type: 'story_read', epoch: state.epoch, session, events });
-  } catch (problem) {
-    if (problem.status === 404 || problem.status === 410) return;
-    readEpoch = null;
-    if (problem.kind !== 'network') store.dispatch({ type: 'notice', text: problem.message, at: Date.now() });
-  }
 }
 
 window.addEventListener('hashchange', route);

@@ -286,8 +286,9 @@ function settled(state) {
 function isSettled(state, action) {
   const { kind, session, isTaken, revision, result, request } = action;
   if (session && state.removed.has(session)) return true;
-  if (kind === 'delete') return false;
   if (!isTaken) return false;
+  // Its removal may lie before a snapshot that does not have it any more.
+  if (kind === 'delete') return !state.sessions.has(session);
   if (kind === 'launch' || kind === 'continue') {
     return state.sessions.has(result) || state.removed.has(result);
   }

@@ -5,6 +5,7 @@
 
 mod adapters;
 mod agents;
+mod http;
 mod idle;
 mod interrupts;
 mod latency;
@@ -40,7 +41,7 @@ struct Group {
     measure: fn(&Shell, &Bench) -> Result<Vec<Figure>>,
 }
 
-const GROUPS: [Group; 9] = [
+const GROUPS: [Group; 10] = [
     Group { name: "daemon", measure: one_daemon },
     Group {
         name: "restart",
@@ -51,6 +52,7 @@ const GROUPS: [Group; 9] = [
     Group { name: "output", measure: |shell, bench| output::measure(shell, bench.full) },
     Group { name: "tree", measure: |shell, _| adapters::measure_tree(shell) },
     Group { name: "conversations", measure: |shell, _| adapters::measure_conversations(shell) },
+    Group { name: "http", measure: |shell, _| http::measure(shell) },
     Group { name: "agents", measure: |shell, _| agents::measure(shell) },
     Group { name: "page", measure: |shell, _| page::measure(shell) },
 ];

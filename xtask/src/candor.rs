@@ -43,6 +43,11 @@ impl Candor {
 
     /// Builds the binaries, and makes a home in which no daemon runs yet.
     pub(crate) fn build(shell: &Shell, form: Form) -> Result<Self> {
+        Self::build_in(shell, form, &std::env::temp_dir())
+    }
+
+    /// The same, with the home in this folder.
+    pub(crate) fn build_in(shell: &Shell, form: Form, folder: &Path) -> Result<Self> {
         cmd!(shell, "cargo build --release --package candor --package candor-harness --bins")
             .run()?;
         let json = cmd!(shell, "cargo metadata --format-version 1 --no-deps").quiet().read()?;
@@ -51,7 +56,7 @@ impl Candor {
         let release = Path::new(target).join("release");
         // Short, because the path of a Unix socket inside it must fit into about 100 bytes.
         let number = NEXT_HOME.fetch_add(1, Ordering::Relaxed);
-        let home = std::env::temp_dir().join(format!("candor-xtask-{}-{number}", id()));
+        let home = folder.join(format!("candor-xtask-{}-{number}", id()));
         fs::create_dir_all(home.join("scratch")).context("cannot make a home: check TMPDIR")?;
         let binary = match form {
             Form::Release => release.join("candor"),

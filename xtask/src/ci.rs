@@ -11,7 +11,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use xshell::{Shell, cmd};
 
 use crate::{
-    agents, browser, crash_sim, faults, fuzz_api, layers, purity, race_sim, shipped, tidy, upgrade,
+    agents, attacks, browser, crash_sim, faults, fuzz_api, layers, purity, race_sim, shipped, tidy,
+    upgrade,
 };
 
 /// One check.
@@ -21,7 +22,7 @@ struct Step {
 }
 
 /// Cheapest first, so that most mistakes are told within seconds.
-const STEPS: [Step; 18] = [
+const STEPS: [Step; 19] = [
     Step { name: "format", run: format },
     Step { name: "tidy", run: tidy::run },
     Step { name: "layers", run: layers::run },
@@ -30,6 +31,7 @@ const STEPS: [Step; 18] = [
     Step { name: "build", run: build },
     Step { name: "tests", run: tests },
     Step { name: "faults", run: faults::quick },
+    Step { name: "attacks", run: attacks::quick },
     Step { name: "agents", run: agents::quick },
     Step { name: "browser", run: browser::quick },
     Step { name: "fuzz-api", run: fuzz_api::quick },
@@ -118,7 +120,7 @@ fn tests(shell: &Shell) -> Result<()> {
     let profile = if env::var_os("CI").is_some() { "ci" } else { "default" };
     let run = cmd!(shell, "cargo nextest run --workspace --profile {profile}");
     // These suites are steps of their own, which print their tables.
-    let others = "not (package(=candor) & (binary(=faults) | binary(=agents)))";
+    let others = "not (package(=candor) & (binary(=faults) | binary(=agents) | binary(=attacks)))";
     Ok(run.args(["--filterset", others]).run()?)
 }
 

@@ -1,6 +1,8 @@
 //! `cargo xtask faults`: the fault suite, and the table of what it shows.
 
-mod list;
+#[cfg(test)]
+pub(crate) mod check;
+pub(crate) mod list;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -41,12 +43,12 @@ pub(crate) fn run(shell: &Shell, selection: &Selection) -> Result<()> {
     let report = target.join("faults");
     suite::clear(&report)?;
     let played = play(shell, selection, &report);
-    let tests = names_of_tests(&Sources::read(&shell.current_dir())?);
+    let tests = names_of_tests(&Sources::read(&shell.current_dir())?, SUITE);
     let filter = selection.filter.as_deref().unwrap_or("");
     let chosen: Vec<&str> =
         tests.iter().map(String::as_str).filter(|test| test.contains(filter)).collect();
     let outcomes = chosen.iter().map(|test| (*test, Outcome::read(&report, test))).collect();
-    println!("{}", table(&outcomes, filter.is_empty()));
+    println!("{}", table(FAULTS, "faults", &outcomes, filter.is_empty()));
     played
 }
 
@@ -62,16 +64,21 @@ fn play(shell: &Shell, selection: &Selection, report: &Path) -> Result<()> {
 }
 
 /// Whether a test is named after this fault.
-fn is_of(test: &str, fault: &Fault) -> bool {
+pub(crate) fn is_of(test: &str, fault: &Fault) -> bool {
     let id = fault.id.to_lowercase();
     test.strip_prefix(&id).is_some_and(|rest| rest.starts_with('_'))
 }
 
-/// Returns a line for each fault, the figures, and the sums. A part of the tests shows only theirs.
-fn table(outcomes: &BTreeMap<&str, Outcome>, all: bool) -> String {
+/// Returns a line for each of a list, the figures, and the sums. A part of the tests shows only theirs.
+pub(crate) fn table(
+    list: &[Fault],
+    what: &str,
+    outcomes: &BTreeMap<&str, Outcome>,
+    all: bool,
+) -> String {
     let mut lines = Vec::new();
     let (mut here, mut there, mut nowhere) = (0, 0, 0);
-    for fault in FAULTS {
+    for fault in list {
         let tests = outcomes.iter().filter(|(test, _)| is_of(test, fault));
         let words = match &fault.shown {
             Shown::Here => {
@@ -111,22 +118,22 @@ fn table(outcomes: &BTreeMap<&str, Outcome>, all: bool) -> String {
     let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
     let failed = count(|outcome| matches!(outcome, Outcome::Failed));
     lines.push(format!(
-        "{} faults: {here} by tests of the suite, {there} by tests elsewhere, {nowhere} not shown\n\
+        "{} {what}: {here} by tests of the suite, {there} by tests elsewhere, {nowhere} not shown\n\
          {} tests of the suite: {passed} passed, {skipped} skipped, {failed} failed\n",
-        FAULTS.len(),
+        list.len(),
         outcomes.len()
     ));
     lines.join("\n")
 }
 
-/// Returns the names of the suite's tests.
-fn names_of_tests(sources: &Sources) -> Vec<String> {
-    let files = sources.rust_files().filter(|file| file.path.starts_with(SUITE));
+/// Returns the names of the tests of a suite, which is a folder.
+pub(crate) fn names_of_tests(sources: &Sources, suite: &str) -> Vec<String> {
+    let files = sources.rust_files().filter(|file| file.path.starts_with(suite));
     files.flat_map(|file| tests_in(&file.text)).collect()
 }
 
 /// Returns the names of the tests in a file.
-fn tests_in(text: &str) -> Vec<String> {
+pub(crate) fn tests_in(text: &str) -> Vec<String> {
     let all = tokens(text);
     let mut names = Vec::new();
     let mut is_test = false;
@@ -143,12 +150,10 @@ fn tests_in(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-    use std::fs;
+    use std::collections::BTreeMap;
 
-    use super::{FAULTS, Outcome, Shown, is_of, names_of_tests, table, tests_in};
-    use crate::root;
-    use crate::source::Sources;
+    use super::check::check_list;
+    use super::{FAULTS, Outcome, SUITE, table, tests_in};
 
     /// How many faults there are of each kind.
     const KINDS: [(&str, usize); 6] =
@@ -168,38 +173,7 @@ mod tests {
 
     #[test]
     fn every_fault_has_its_tests_or_a_reason() {
-        let tests = names_of_tests(&Sources::read(&root()).unwrap());
-        let unique: BTreeSet<&String> = tests.iter().collect();
-        assert_eq!(unique.len(), tests.len(), "two tests have one name");
-        for fault in FAULTS {
-            let of_it = tests.iter().filter(|test| is_of(test, fault)).count();
-            match &fault.shown {
-                Shown::Here => assert!(of_it > 0, "{} has no test in the suite", fault.id),
-                Shown::There(_) | Shown::Not(_) => {
-                    assert_eq!(of_it, 0, "{} has a test in the suite: list it as that", fault.id);
-                }
-            }
-            if let Shown::There(elsewhere) = &fault.shown {
-                assert!(!elsewhere.is_empty(), "{}", fault.id);
-                for (path, name) in *elsewhere {
-                    let text = fs::read_to_string(root().join(path));
-                    let text = text.unwrap_or_else(|error| panic!("{}: {path}: {error}", fault.id));
-                    let is_there = tests_in(&text).iter().any(|test| test == name);
-                    assert!(is_there, "{}: there is no test {name} in {path}", fault.id);
-                }
-            }
-            if let Shown::Not(why) = &fault.shown {
-                assert!(!why.is_empty(), "{}", fault.id);
-            }
-        }
-    }
-
-    #[test]
-    fn every_test_of_the_suite_is_of_a_fault() {
-        for test in names_of_tests(&Sources::read(&root()).unwrap()) {
-            let known = FAULTS.iter().any(|fault| is_of(&test, fault));
-            assert!(known, "{test} begins with the id of no fault");
-        }
+        check_list(FAULTS, SUITE);
     }
 
     #[test]
@@ -215,7 +189,7 @@ mod tests {
             ("l1_b", Outcome::Failed),
             ("l2_a", Outcome::Skipped("no root".to_owned())),
         ]);
-        let table = table(&outcomes, false);
+        let table = table(FAULTS, "faults", &outcomes, false);
         let lines: Vec<&str> = table.lines().collect();
         assert!(lines[0].starts_with("L1 ") && lines[0].ends_with("FAILED"), "{table}");
         assert!(lines[1].starts_with("L2 ") && lines[1].ends_with("skipped: no root"), "{table}");

@@ -48,6 +48,14 @@ xflags::xflags! {
             optional --power-cuts count: usize
         }
 
+        /// Tries what somebody could try who is not the user, and prints what came of it.
+        cmd attacks {
+            /// Only tests with this in their names, such as `t1_`.
+            optional filter: String
+            /// Attacks the program of a release build.
+            optional --release
+        }
+
         /// Asks a daemon what schemathesis makes of its API's document, and checks all answers.
         cmd fuzz-api {
             /// Installs schemathesis first where it is not there, from PyPI, into a folder of its own.
@@ -94,7 +102,7 @@ xflags::xflags! {
         /// Measures the release build against the figures that it must reach.
         cmd bench {
             /// Measures one group alone: daemon, restart, shims, overhead, output, tree,
-            /// conversations, agents, page.
+            /// conversations, http, agents, page.
             optional --only group: GroupName
             /// How many sessions to interrupt (10000 unless told).
             optional --interrupts count: usize

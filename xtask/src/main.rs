@@ -8,6 +8,7 @@
 )]
 
 mod agents;
+mod attacks;
 mod bench;
 mod browser;
 mod candor;
@@ -81,6 +82,9 @@ fn dispatch(mut arguments: Vec<OsString>) -> Result<ExitCode> {
         XtaskCmd::Faults(faults) => {
             let flags::Faults { filter, quick, power_cuts } = faults;
             faults::run(&shell, &faults::Selection { quick, filter, power_cuts })?;
+        }
+        XtaskCmd::Attacks(flags::Attacks { filter, release }) => {
+            attacks::run(&shell, filter.as_deref(), release)?;
         }
         XtaskCmd::FuzzApi(flags::FuzzApi { install, quick }) => {
             fuzz_api::run(&shell, install, quick)?;

@@ -8,6 +8,8 @@ mod launches;
 #[cfg(target_os = "linux")]
 mod lists;
 #[cfg(target_os = "linux")]
+mod sessions;
+#[cfg(target_os = "linux")]
 mod stage;
 #[cfg(target_os = "linux")]
 mod tree;
@@ -25,6 +27,10 @@ fn main() -> ExitCode {
         Some("launches") => launches::measure(count()),
         Some("conversations") => conversations::measure(count()),
         Some("lists") => lists::measure(count()),
+        Some("sessions") => match words.get(2) {
+            Some(path) => sessions::fill(count(), path.as_ref()),
+            None => return ExitCode::FAILURE,
+        },
         Some("tree") => tree::measure(count()),
         _ => return ExitCode::FAILURE,
     };

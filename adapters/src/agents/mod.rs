@@ -132,14 +132,10 @@ pub struct Order {
     pub max_turns: Option<u32>,
     /// Whether it is given further messages; otherwise it ends after its first turn.
     pub is_interactive: bool,
-    /// Whether somebody answers its requests. Otherwise it is told to deny by itself.
-    pub asks: bool,
     /// The agent's own session that it goes on with.
     pub resume: Option<Resume>,
     /// Arguments that are passed on as they are.
     pub arguments: Vec<ByteString>,
-    /// Whether the caller's environment has a variable of this name is sometimes a question.
-    pub environment_names: Vec<ByteString>,
 }
 
 /// Which of its own sessions an agent goes on with.

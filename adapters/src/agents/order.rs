@@ -1,12 +1,26 @@
 //! What the orders of several agents have in common, beside the checks of single values.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use candor_core::bytes::ByteString;
+use candor_core::session::StandardInput;
+use candor_core::stop::Graces;
 
-use super::{Order, PlanError, check};
+use super::{Order, Plan, PlanError, check};
+
+/// How programs of one prompt are ended: opencode dies of the first signal, Gemini takes 0.8 s for it while
+/// a tool runs, and Codex can lose an interrupt between `thread.started` and `turn.started`, the second
+/// one too, so that only `SIGTERM` always ends it.
+const GRACES: Graces = Graces {
+    ask_ms: None,
+    interrupt_ms: 3_000,
+    interrupt_again_ms: NonZeroU32::new(2_000),
+    terminate_ms: 3_000,
+    linger_ms: 30_000,
+};
 
 /// Makes an error of a sentence.
 pub(super) fn refuse(sentence: impl Into<Cow<'static, str>>) -> PlanError {
@@ -96,6 +110,20 @@ impl Command {
         let Some(model) = model else { return Ok(()) };
         check::word("the model", model)?;
         self.push(&format!("--model={model}"))
+    }
+
+    /// Returns the plan of a program of one prompt, which it reads to the end of its input. It knows the
+    /// session under this name, if that is known beforehand.
+    pub(super) fn into_plan(self, agent_session: Option<String>) -> Plan {
+        Plan {
+            command: self.into_arguments(),
+            environment: Vec::new(),
+            without: Vec::new(),
+            input: StandardInput::Held,
+            graces: GRACES,
+            always_reports: true,
+            agent_session,
+        }
     }
 
     /// Returns the program and its arguments.

@@ -42,6 +42,7 @@ mod origin;
 mod output;
 mod plan;
 mod platform;
+mod private;
 mod quota;
 mod readiness;
 mod record;
@@ -66,6 +67,7 @@ pub use open_files::raise_open_files;
 pub use origin::{Origin, Origins, PeerProcess};
 pub use output::{Chunk, OUTPUT_CHUNK_BYTES_MAX, OutputReader, Outputs, Stream};
 pub use platform::boot_id;
+pub use private::keep_private;
 pub use quota::{Gap, OUTPUT_QUOTA_BYTES_DEFAULT, OUTPUT_QUOTA_BYTES_MIN, OutputQuota};
 #[cfg(target_os = "linux")]
 pub use shim::{Fence, fence, shim_trace};

@@ -13,7 +13,6 @@ const TEXT_BYTES_MAX: usize = 100;
 pub(crate) fn spec(kind: &str) -> AgentSpec {
     AgentSpec {
         kind: kind.to_owned(),
-        version: None,
         prompt: "do the thing".to_owned(),
         is_interactive: false,
         resumes: None,

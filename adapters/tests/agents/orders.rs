@@ -24,10 +24,8 @@ fn order() -> Order {
         permission_mode: None,
         max_turns: None,
         is_interactive: false,
-        asks: false,
         resume: None,
         arguments: Vec::new(),
-        environment_names: Vec::new(),
     }
 }
 

@@ -28,7 +28,7 @@ fn deny(patterns: &[&str], allow: &[&str]) -> Permissions {
 #[test]
 fn nothing_is_decided_where_nothing_was_said() {
     let nothing = Permissions::default();
-    for asked in [command("ls"), edit(&["/work/a"]), edit(&[])] {
+    for asked in [command("ls"), edit(&["/srv/project/a"]), edit(&[])] {
         assert_eq!(nothing.decide(&asked, true), None);
     }
 }
@@ -131,24 +131,24 @@ fn what_could_hide_what_is_denied_is_asked_about() {
 #[test]
 fn one_file_of_several_is_enough_to_deny_and_all_are_needed_to_allow() {
     let denied = deny(&["Edit(/etc/*)"], &["Edit"]);
-    assert_eq!(denied.decide(&edit(&["/work/a", "/etc/passwd"]), true), Some(false));
-    assert_eq!(denied.decide(&edit(&["/work/../etc/passwd"]), true), None, "asked about");
-    assert_eq!(denied.decide(&edit(&["/work/a", "/work/b"]), true), Some(true));
+    assert_eq!(denied.decide(&edit(&["/srv/project/a", "/etc/passwd"]), true), Some(false));
+    assert_eq!(denied.decide(&edit(&["/srv/project/../etc/passwd"]), true), None, "asked about");
+    assert_eq!(denied.decide(&edit(&["/srv/project/a", "/srv/project/b"]), true), Some(true));
 
-    let allowed = allow(&["Edit(/work/*)"]);
-    assert_eq!(allowed.decide(&edit(&["/work/a", "/work/b"]), false), Some(true));
-    assert_eq!(allowed.decide(&edit(&["/work/a", "/etc/passwd"]), false), None);
-    assert_eq!(allowed.decide(&edit(&["/work/../etc/passwd"]), false), None);
+    let allowed = allow(&["Edit(/srv/project/*)"]);
+    assert_eq!(allowed.decide(&edit(&["/srv/project/a", "/srv/project/b"]), false), Some(true));
+    assert_eq!(allowed.decide(&edit(&["/srv/project/a", "/etc/passwd"]), false), None);
+    assert_eq!(allowed.decide(&edit(&["/srv/project/../etc/passwd"]), false), None);
     assert_eq!(allowed.decide(&edit(&[]), false), None);
 }
 
 #[test]
 fn edits_in_the_folder_are_allowed_for_files_alone_and_only_inside() {
     let edits = Permissions { edits_in_folder: true, ..Permissions::default() };
-    assert_eq!(edits.decide(&edit(&["/work/a"]), true), Some(true));
+    assert_eq!(edits.decide(&edit(&["/srv/project/a"]), true), Some(true));
     assert_eq!(edits.decide(&edit(&["/etc/passwd"]), false), None);
     assert_eq!(edits.decide(&edit(&[]), true), None, "nobody knows what it changes");
-    assert_eq!(edits.decide(&command("rm /work/a"), true), None);
-    let both = Asked { paths: vec!["/work/a".to_owned()], ..command("rm /work/a") };
+    assert_eq!(edits.decide(&command("rm /srv/project/a"), true), None);
+    let both = Asked { paths: vec!["/srv/project/a".to_owned()], ..command("rm /srv/project/a") };
     assert_eq!(edits.decide(&both, true), None, "a command does more than it says");
 }

@@ -178,7 +178,6 @@ fn agents() -> impl Strategy<Value = AgentSpec> {
     (".{0,20}", any::<[bool; 3]>(), option::of(".{1,9}")).prop_map(
         |(prompt, [is_interactive, forks, edits_in_folder], resumes)| AgentSpec {
             kind: "claude".to_owned(),
-            version: resumes.clone(),
             prompt,
             is_interactive,
             agent_session: resumes.clone(),

@@ -121,7 +121,7 @@ impl AgentView {
         let learned = &session.learned;
         Some(Self {
             kind: spec.kind.clone(),
-            version: learned.version.clone().or_else(|| spec.version.clone()),
+            version: learned.version.clone(),
             model: learned.model.clone().or_else(|| spec.model.clone()),
             model_ordered: spec.model.clone(),
             agent_session: learned.agent_session.clone().or_else(|| spec.agent_session.clone()),

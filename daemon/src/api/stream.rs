@@ -28,7 +28,7 @@ pub(crate) struct SessionEventView {
     #[serde(flatten)]
     pub(crate) event: EventView,
     /// As it was when the event was read: of the event's revision or a later one. Null when it was
-    /// removed.
+    /// removed, or is too large to come along.
     pub(crate) view: Option<SessionView>,
 }
 

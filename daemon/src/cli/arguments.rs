@@ -60,6 +60,10 @@ pub(super) enum Verb {
         id: String,
     },
     Ls(Ls),
+    /// Shows all sessions on one screen, live
+    ///
+    /// `?` shows the keys: to interrupt and kill, to follow an output, to answer what agents ask for.
+    Top,
     Show(Show),
     Logs(Logs),
     Send(Send),

@@ -77,7 +77,7 @@ pub(super) fn short(id: &str) -> &str {
 }
 
 /// Returns how it ended, with the number that matters; or what it is being stopped for.
-fn outcome(session: &SessionView) -> String {
+pub(super) fn outcome(session: &SessionView) -> String {
     let Some(outcome) = &session.outcome else {
         let stopping = session.intent.as_ref().filter(|_| session.status == Status::Completing);
         return stopping.map_or_else(String::new, |intent| intent.kind.clone());
@@ -91,7 +91,8 @@ fn outcome(session: &SessionView) -> String {
     }
 }
 
-fn name(session: &SessionView) -> String {
+/// Returns what it is called: its title, or what it runs.
+pub(super) fn name(session: &SessionView) -> String {
     let by_default = || match &session.agent {
         Some(agent) => format!("{}: {}", agent.kind, agent.prompt),
         None => super::show::command_line(&session.command),
@@ -99,13 +100,14 @@ fn name(session: &SessionView) -> String {
     session.title.clone().unwrap_or_else(by_default)
 }
 
-fn ago(at: &str, now: Timestamp) -> String {
+/// Returns how long ago a time was.
+pub(super) fn ago(at: &str, now: Timestamp) -> String {
     at.parse::<Timestamp>()
         .map_or_else(|_| String::new(), |at| text_of_seconds(now.as_second() - at.as_second()))
 }
 
 /// Returns how long the process ran, or has run until now.
-fn lasted(session: &SessionView, now: Timestamp) -> String {
+pub(super) fn lasted(session: &SessionView, now: Timestamp) -> String {
     let parse =
         |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<Timestamp>().ok());
     let Some(started) = parse(&session.started_at) else {

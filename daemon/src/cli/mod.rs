@@ -24,6 +24,7 @@ mod show;
 mod stop;
 mod terminal;
 mod token;
+mod top;
 mod wait;
 
 use std::env;
@@ -117,6 +118,7 @@ fn dispatch(verb: Verb) -> Result<u8, CliError> {
         Verb::Bypass(bypass) => with_runtime(approvals::bypass(bypass)),
         Verb::Finish { id } => with_runtime(stop::main(id, "finish")),
         Verb::Ls(ls) => with_runtime(ls::main(ls)),
+        Verb::Top => with_runtime(top::main()),
         Verb::Show(show) => with_runtime(show::main(show)),
         Verb::Logs(logs) => with_runtime(logs::main(logs)),
         Verb::Send(send) => with_runtime(send::main(send)),

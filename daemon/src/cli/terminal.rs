@@ -64,11 +64,12 @@ fn is_control(character: char) -> bool {
 pub(super) struct OutputWriter<W> {
     output: W,
     /// `None` where the bytes go through as they are.
-    filter: Option<Filter>,
+    filter: Option<TextFilter>,
 }
 
+/// Makes text of an agent's bytes, piece by piece.
 #[derive(Default)]
-struct Filter {
+pub(super) struct TextFilter {
     sequences: StripBytes,
     /// Whether the last byte was the first half of a C1 control character in UTF-8.
     has_c1_lead: bool,
@@ -83,7 +84,7 @@ impl OutputWriter<io::Stdout> {
     /// Writes to standard output.
     pub(super) fn stdout(raw: bool) -> Self {
         let output = io::stdout();
-        let filter = (output.is_terminal() && !raw).then(Filter::default);
+        let filter = (output.is_terminal() && !raw).then(TextFilter::default);
         Self { output, filter }
     }
 }
@@ -92,7 +93,7 @@ impl OutputWriter<io::Stderr> {
     /// Writes to standard error.
     pub(super) fn stderr(raw: bool) -> Self {
         let output = io::stderr();
-        let filter = (output.is_terminal() && !raw).then(Filter::default);
+        let filter = (output.is_terminal() && !raw).then(TextFilter::default);
         Self { output, filter }
     }
 }
@@ -112,9 +113,9 @@ impl<W: Write> OutputWriter<W> {
     }
 }
 
-impl Filter {
+impl TextFilter {
     /// Drops escape sequences, and every control character but newline and tab.
-    fn text_of(&mut self, bytes: &[u8]) -> Vec<u8> {
+    pub(super) fn text_of(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut text = Vec::with_capacity(bytes.len());
         for piece in self.sequences.strip_next(bytes) {
             for &byte in piece {
@@ -156,7 +157,7 @@ pub(super) fn style_of(status: Status) -> Style {
 
 #[cfg(test)]
 mod tests {
-    use super::{Filter, clean, clean_line, escape};
+    use super::{TextFilter, clean, clean_line, escape};
 
     #[test]
     fn no_control_character_reaches_a_terminal() {
@@ -164,7 +165,7 @@ mod tests {
             for byte in 0u8..=0xff {
                 let mut bytes = introducer.as_bytes().to_vec();
                 bytes.extend([byte, b'a', 7, b'\n']);
-                let text = Filter::default().text_of(&bytes);
+                let text = TextFilter::default().text_of(&bytes);
                 let shown = String::from_utf8_lossy(&text);
                 let bad = shown.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t'));
                 assert_eq!(bad, None, "{bytes:?} became {text:?}");
@@ -174,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_control_character_that_is_cut_in_two_is_dropped_too() {
-        let mut filter = Filter::default();
+        let mut filter = TextFilter::default();
         let mut text = filter.text_of(b"a\xc2");
         text.extend(filter.text_of(b"\x9b31mb"));
         assert!(!String::from_utf8_lossy(&text).chars().any(char::is_control), "{text:?}");
@@ -183,14 +184,14 @@ mod tests {
     #[test]
     fn text_of_any_language_goes_through() {
         let text = "plain\tand\nünïcödé 漢字 🦀 é ¢\n";
-        assert_eq!(Filter::default().text_of(text.as_bytes()), text.as_bytes());
+        assert_eq!(TextFilter::default().text_of(text.as_bytes()), text.as_bytes());
     }
 
     #[test]
     fn text_goes_through_wherever_it_is_cut() {
         let text = "a — “quoted” 漢字 🦀 é\n".as_bytes();
         for cut in 0..=text.len() {
-            let mut filter = Filter::default();
+            let mut filter = TextFilter::default();
             let mut shown = filter.text_of(&text[..cut]);
             shown.extend(filter.text_of(&text[cut..]));
             assert_eq!(shown, text, "cut at {cut}");

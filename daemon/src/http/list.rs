@@ -141,6 +141,12 @@ impl ListParameters {
                 "there is a NUL byte in what is asked: leave it out",
             ));
         }
+        let limit = self.limit.unwrap_or(LIST_LIMIT);
+        if limit > LIST_LIMIT_MAX {
+            return Err(ApiError::bad_request(format!(
+                "a list has at most {LIST_LIMIT_MAX} sessions: go on with `before`"
+            )));
+        }
         let asked = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         Ok(ListQuery {
             statuses: statuses.collect::<Result<_, _>>()?,
@@ -150,7 +156,7 @@ impl ListParameters {
             text: asked(&self.q),
             before: self.before,
             ended_by: self.ended_by,
-            ..ListQuery::newest(self.limit.unwrap_or(LIST_LIMIT).min(LIST_LIMIT_MAX))
+            ..ListQuery::newest(limit)
         })
     }
 

@@ -149,7 +149,7 @@ async fn about_hooks(registry: &mut Registry, app: &App) {
     let state = |state| hooks.get_or_create(&[("state", state)]).clone();
     let (enabled, disabled, unavailable) =
         (state("enabled"), state("disabled"), state("unavailable"));
-    let mut pending = 0;
+    let mut pending = Some(0);
     match app.webhooks.store.list().await {
         Ok(stored) => {
             for hook in stored {
@@ -158,11 +158,14 @@ async fn about_hooks(registry: &mut Registry, app: &App) {
                 } else {
                     enabled.inc()
                 };
-                pending += i64::try_from(hook.pending).unwrap_or(i64::MAX);
+                let more = i64::try_from(hook.pending).unwrap_or(i64::MAX);
+                pending = pending.map(|pending: i64| pending.saturating_add(more));
             }
         }
         Err(_) => {
             unavailable.set(1);
+            // Nobody knows: a number would be a lie.
+            pending = None;
         }
     }
     registry.register(
@@ -171,7 +174,9 @@ async fn about_hooks(registry: &mut Registry, app: &App) {
         hooks,
     );
     let help = "Deliveries that wait for their time or their turn";
-    registry.register("hook_deliveries_pending", help, ConstGauge::new(pending));
+    if let Some(pending) = pending {
+        registry.register("hook_deliveries_pending", help, ConstGauge::new(pending));
+    }
     let attempts = Family::<[Label; 1], Counter>::default();
     let counts = &app.webhooks.counts;
     for (result, count) in [

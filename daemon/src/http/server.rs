@@ -33,6 +33,10 @@ const CONNECTIONS_MAX: usize = 2_048;
 /// answer before, too, so that it is also how long a connection may be idle.
 const HEADER_MS: u64 = 10_000;
 
+/// Bytes of an answer that wait in memory for a client of the socket, about, and of a request's head, at
+/// most. What a client does not read is not made ready for it.
+const AHEAD_BYTES_MAX: usize = 16 << 10;
+
 /// How long requests under way may take to finish when the daemon leaves, in milliseconds.
 const FINISH_MS: u64 = 2_000;
 
@@ -189,7 +193,9 @@ fn serve(
         let (door, process) = (door.clone(), Arc::clone(&process));
         async move { Ok::<_, Infallible>(door.answer(peer, process, request).await) }
     });
-    let connection = graceful.watch(builder().serve_connection(TokioIo::new(stream), service));
+    let mut builder = builder();
+    builder.max_buf_size(AHEAD_BYTES_MAX);
+    let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
     async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended early");

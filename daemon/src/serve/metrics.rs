@@ -94,10 +94,10 @@ impl Metrics {
         if published.back().is_some_and(|(last, _)| *last >= seq) {
             return;
         }
-        if published.len() == PUBLISHED_MAX {
-            published.pop_front();
+        // Those that wait for longest tell most, so it is the newest that is left out.
+        if published.len() < PUBLISHED_MAX {
+            published.push_back((seq, Instant::now()));
         }
-        published.push_back((seq, Instant::now()));
     }
 
     fn count(&self, event: &Event) {

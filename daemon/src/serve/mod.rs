@@ -38,7 +38,7 @@ pub(crate) use shutdown::Parting;
 #[cfg(target_os = "linux")]
 pub(crate) use spawner::SHIM_WORD;
 pub(crate) use start::{Ground, Settings, StartError, run};
-pub(crate) use tail::{After, Follower, ReadyEvent};
+pub(crate) use tail::{After, Follower, ReadyEvent, Text};
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -174,8 +174,10 @@ impl Registry {
                 }
             }
             Recovery::Attach => {
+                let parent = stored.session.parent;
                 let supervisor = Supervisor::resume(self.ports.clone(), stored.session);
-                let kept = stash::take(id);
+                // Only who goes on with another can have waited for that with an environment kept.
+                let kept = parent.and_then(|_| stash::take(id));
                 let (task, _snapshot) = self.enrol_again(supervisor);
                 self.drive(id, self.place(), task.run_recovered(kept));
             }

@@ -12,7 +12,7 @@ use candor_adapters::bus::BroadcastBus;
 use candor_adapters::clock::SystemClock;
 use candor_adapters::failpoint;
 use candor_adapters::ids::UuidV7Source;
-use candor_adapters::process::{Origins, OutputQuota, Outputs, raise_open_files};
+use candor_adapters::process::{Origins, OutputQuota, Outputs, keep_private, raise_open_files};
 use candor_adapters::recorder::FileRecorder;
 use candor_adapters::remains::Remains;
 use candor_adapters::sqlite::conversations::Conversations;
@@ -124,6 +124,9 @@ pub(crate) fn run(
     home.prepare()?;
     let _lock = home.lock()?;
     start_log(home, ground, log_filter)?;
+    if let Err(error) = keep_private() {
+        tracing::warn!(%error, "other programs of this user can look into the daemon's memory");
+    }
     if let Err(error) = raise_open_files() {
         tracing::warn!(%error, "the limit of open files stays, and fewer sessions find room");
     }

@@ -4,6 +4,7 @@
 //! slow client costs time of its own and no memory, and misses nothing.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use candor_core::event::Seq;
 use candor_core::ports::ReadError;
 use candor_core::session::{Revision, SessionId};
 use candor_core::status::Status;
+use serde::Serialize;
 use tokio::sync::watch;
 
 use super::App;
@@ -26,6 +28,10 @@ const KEPT_BYTES_MAX: usize = 4 << 20;
 
 /// Events that are read from the store at one time.
 const PAGE_EVENTS: u32 = 256;
+
+/// Bytes of a session that come along with an event, at most. One with more, such as with a prompt of
+/// megabytes, is for whoever asks for it.
+const SESSION_BYTES_MAX: usize = 256 << 10;
 
 /// How long a store that cannot be read is left alone, in milliseconds.
 const REST_MS: u64 = 100;
@@ -42,9 +48,40 @@ pub(crate) struct ReadyEvent {
     /// Null when the session was removed.
     pub(crate) to: Option<Status>,
     /// The event.
-    pub(crate) json: Bytes,
+    pub(crate) alone: Text,
     /// The event with its session, where somebody wants that.
-    pub(crate) json_with_session: Option<Bytes>,
+    pub(crate) with_session: Option<Text>,
+}
+
+/// A text as a server-sent event, made once for all who get it, with the JSON in it.
+///
+/// Source: <https://html.spec.whatwg.org/multipage/server-sent-events.html>.
+#[derive(Debug)]
+pub(crate) struct Text {
+    framed: Bytes,
+    json: Range<usize>,
+}
+
+impl Text {
+    /// Makes it of what is at a place of the log and of this type.
+    pub(crate) fn new(place: u64, kind: &str, value: &impl Serialize) -> Self {
+        // A line of JSON, in which ends of lines are escaped. A vector takes all, and nothing in these
+        // shapes can fail to be written.
+        let mut framed = format!("id: {place}\nevent: {kind}\ndata: ").into_bytes();
+        let begin = framed.len();
+        let _infallible = serde_json::to_writer(&mut framed, value);
+        let json = begin..framed.len();
+        framed.extend_from_slice(b"\n\n");
+        Self { framed: framed.into(), json }
+    }
+
+    pub(crate) const fn framed(&self) -> &Bytes {
+        &self.framed
+    }
+
+    pub(crate) fn json(&self) -> &[u8] {
+        &self.framed[self.json.clone()]
+    }
 }
 
 impl ReadyEvent {
@@ -78,26 +115,35 @@ impl ReadyEvent {
             .chain(removals)
             .map(|(seq, session, event)| {
                 let (kind, to) = (event.kind, event.to);
-                let json = encoded(&event);
-                let json_with_session = with_sessions.then(|| {
+                let text = Text::new(seq.number(), kind.as_str(), &event);
+                let with_session = with_sessions.then(|| {
                     let view = to.and_then(|_| sessions.get(&session).cloned());
-                    encoded(&SessionEventView { event, view })
+                    let framed = |view, event| {
+                        let event = SessionEventView { event, view };
+                        Text::new(seq.number(), kind.as_str(), &event)
+                    };
+                    let whole = framed(view, event.clone());
+                    if whole.framed.len() <= text.framed.len() + SESSION_BYTES_MAX {
+                        return whole;
+                    }
+                    framed(None, event)
                 });
-                Self { seq, session, kind, to, json, json_with_session }
+                Self { seq, session, kind, to, alone: text, with_session }
             })
             .collect();
         ready.sort_unstable_by_key(|event| event.seq);
         Ok(ready)
     }
 
-    fn bytes(&self) -> usize {
-        EVENT_BYTES + self.json.len() + self.json_with_session.as_ref().map_or(0, Bytes::len)
+    /// Returns it as a client wants it.
+    pub(crate) fn text(&self, with_session: bool) -> &Text {
+        self.with_session.as_ref().filter(|_| with_session).unwrap_or(&self.alone)
     }
-}
 
-fn encoded(value: &impl serde::Serialize) -> Bytes {
-    // Nothing in these shapes can fail to be written.
-    serde_json::to_vec(value).unwrap_or_default().into()
+    fn bytes(&self) -> usize {
+        let with_session = self.with_session.as_ref().map_or(0, |text| text.framed.len());
+        EVENT_BYTES + self.alone.framed.len() + with_session
+    }
 }
 
 /// The newest events.
@@ -262,7 +308,7 @@ impl Ring {
         let first = self.events.partition_point(|event| event.seq <= cursor);
         let (mut events, mut bytes, mut up_to) = (Vec::new(), 0, cursor);
         for event in self.events.range(first..) {
-            if with_sessions && event.json_with_session.is_none() {
+            if with_sessions && event.with_session.is_none() {
                 // Read when nobody wanted the sessions.
                 return Some(if events.is_empty() {
                     After::Behind

@@ -6,7 +6,6 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::shown::Attack;
@@ -358,8 +357,7 @@ fn t31_a_page_goes_on_with_the_next_daemon_and_not_after_a_logout() {
     let works = || site.ask("GET", "/v1/health", &login.lines(), b"").status == 200;
     for is_killed in [false, true] {
         if is_killed {
-            let daemon = site.place.daemon();
-            kill_process(daemon, Signal::KILL).unwrap();
+            site.place.kill_daemon();
         } else {
             site.place.run(["daemon", "stop"]).expect(0);
         }

@@ -106,7 +106,10 @@ fn t12_another_user_never_gets_in_while_daemons_come_and_go() {
 
 #[test]
 fn t13_no_socket_is_abstract() {
-    let _attack = Attack::named("t13_no_socket_is_abstract");
+    let attack = Attack::named("t13_no_socket_is_abstract");
+    if !rustix::process::geteuid().is_root() {
+        return attack.skip("only root sees what the daemon has open");
+    }
     let place = Place::new();
     let id = place.launch(agent(["--hang"]));
     let of_ours: Vec<i32> =
@@ -169,6 +172,67 @@ fn t14_what_is_planted_in_our_places_is_neither_followed_nor_changed() {
             }
         }
     }
+}
+
+/// A daemon of a user who is not root, with a folder of his own. It is stopped when it is dropped.
+struct Theirs(tempfile::TempDir);
+
+impl Theirs {
+    fn run(&self, words: &[&str]) -> (i32, String) {
+        let mut command = Command::new(NOBODY[0]);
+        command.args(&NOBODY[1..]).arg(env!("CARGO_BIN_EXE_candor")).args(words);
+        command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(self.0.path());
+        command.env("CANDOR_HOME", self.0.path().join("home"));
+        command.env("XDG_CONFIG_HOME", self.0.path().join("config"));
+        let output = command.output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).trim().to_owned())
+    }
+}
+
+impl Drop for Theirs {
+    fn drop(&mut self) {
+        self.run(&["daemon", "stop", "--sessions"]);
+    }
+}
+
+#[test]
+fn t16_nobody_looks_into_the_daemon_or_a_shim_and_sessions_are_as_they_were() {
+    let attack =
+        Attack::named("t16_nobody_looks_into_the_daemon_or_a_shim_and_sessions_are_as_they_were");
+    let candor = env!("CARGO_BIN_EXE_candor");
+    if !is_root() || !as_nobody(&format!("{candor} --version")) {
+        return attack.skip("only root can be another user, and he must reach the program");
+    }
+    let folder = tempfile::Builder::new().prefix("candor-").tempdir_in("/tmp").unwrap();
+    std::os::unix::fs::chown(folder.path(), Some(65_534), Some(65_534)).unwrap();
+    let theirs = Theirs(folder);
+    let (code, id) = theirs.run(&["run", "-d", "--", "sleep", "1000"]);
+    assert_eq!(code, 0, "{id}");
+    let (_, text) = theirs.run(&["daemon", "status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let (daemon, shim) = (status["pid"].as_i64().unwrap(), shim_of(&id).as_raw_nonzero());
+    for pid in [daemon, i64::from(shim.get())] {
+        for file in ["environ", "maps", "mem", "auxv"] {
+            assert!(
+                !as_nobody(&format!("head -c 1 /proc/{pid}/{file} > /dev/null")),
+                "{pid}: {file}"
+            );
+        }
+        assert!(!as_nobody(&format!("ls /proc/{pid}/fd")), "{pid}");
+    }
+    // What it runs can be looked at, traced and dumped as ever, and is the first to go where there is
+    // not enough memory.
+    let children = crate::support::kernel::children(shim_of(&id));
+    let child = children.trim();
+    assert!(as_nobody(&format!("head -c 1 /proc/{child}/environ > /dev/null")), "{children}");
+    let score = |pid: &str| -> i32 {
+        let text = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+        text.trim().parse().unwrap()
+    };
+    assert!(score(child) > score(&shim.to_string()));
+    let (code, text) = theirs.run(&["kill", &id]);
+    assert_eq!(code, 0, "{text}");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 // What people do with the page: log in, look, launch, answer, send, go on after a pause.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 
 import { openPage, recorded, whenLive } from './browser.mjs';
 import { Place, within } from './place.mjs';
@@ -229,10 +232,15 @@ export const messages = inPlace(async ({ place, browser }) => {
   await detail.locator('.fold.call').click();
   await detail.locator('.fold.call pre').filter({ hasText: 'from a tool' }).first().waitFor();
   await detail.locator('.head-status .status[data-status="waiting_input"]').waitFor();
+  // Its model answers when it is told to, so that both statuses are there to be seen.
+  const fifo = path.join(place.home, 'model');
+  execFileSync('mkfifo', [fifo]);
   await page.keyboard.press('c');
-  await page.keyboard.type('and now?');
+  await detail.locator('.message-form textarea:focus').fill(`steps:\nawait ${fifo}\nsay second answer`);
   await page.keyboard.press('Enter');
-  await detail.locator('.message.assistant').filter({ hasText: 'Hello from the replayed model' }).waitFor();
+  await detail.locator('.head-status .status[data-status="running"]').waitFor();
+  await writeFile(fifo, 'go\n');
+  await detail.locator('.message.assistant').filter({ hasText: 'second answer' }).waitFor();
   await detail.locator('.head-status .status[data-status="waiting_input"]').waitFor();
   await detail.getByRole('button', { name: 'Finish' }).click();
   await detail.locator('.head-status .status[data-status="completed"]').waitFor();

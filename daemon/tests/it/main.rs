@@ -53,6 +53,7 @@ mod streams;
 mod support;
 mod telemetry;
 mod timeline;
+mod top;
 #[cfg(target_os = "linux")]
 mod upgrade;
 mod wait;

@@ -229,6 +229,19 @@ test('a deleted session is pending until its removal is told', () => {
   assert.equal(fold(asked, events(log.sent(4, 4))).pending.size, 0);
 });
 
+test('a deleted session is not pending for ever where a snapshot came before its removal', () => {
+  const { log, state } = running();
+  log.change('s', 'completed', { outcome: 'succeeded' });
+  const asked = fold(state, events(log.sent(3, 3)),
+    { type: 'action_started', key: 'k', kind: 'delete', session: 's', at: 1 },
+    { type: 'action_answered', key: 'k' });
+  log.remove('s');
+  const anew = fold(asked, events({ type: 'reset', seq: 3, reason: 'events_removed' }));
+  const told = fold(anew, take(anew, log.snapshot(4)), events(log.sent(4, 4)));
+  assert.equal(told.sessions.has('s'), false);
+  assert.equal(told.pending.size, 0);
+});
+
 test('a launch is pending until the list has the session', () => {
   const { log, state } = running();
   const asked = fold(state, { type: 'action_started', key: 'k', kind: 'launch', session: null, at: 1 },

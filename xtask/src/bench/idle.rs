@@ -112,7 +112,7 @@ impl Reading {
 /// which may hold blanks and brackets itself.
 ///
 /// Source: `proc_pid_stat(5)`.
-fn ticks(stat: &str) -> Option<u64> {
+pub(super) fn ticks(stat: &str) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;

@@ -13,6 +13,12 @@ impl Sample {
         Self(Vec::new())
     }
 
+    /// Takes all of them.
+    pub(super) fn of(mut durations: Vec<Duration>) -> Self {
+        durations.sort_unstable();
+        Self(durations)
+    }
+
     /// Takes one more.
     pub(super) fn add(&mut self, duration: Duration) {
         let at = self.0.partition_point(|&other| other < duration);

@@ -23,11 +23,11 @@ pub(crate) enum Shown {
     Not(&'static str),
 }
 
-const fn here(id: &'static str, words: &'static str) -> Fault {
+pub(crate) const fn here(id: &'static str, words: &'static str) -> Fault {
     Fault { id, words, shown: Shown::Here }
 }
 
-const fn there(
+pub(crate) const fn there(
     id: &'static str,
     words: &'static str,
     tests: &'static [(&'static str, &'static str)],
@@ -35,7 +35,7 @@ const fn there(
     Fault { id, words, shown: Shown::There(tests) }
 }
 
-const fn not(id: &'static str, words: &'static str, why: &'static str) -> Fault {
+pub(crate) const fn not(id: &'static str, words: &'static str, why: &'static str) -> Fault {
     Fault { id, words, shown: Shown::Not(why) }
 }
 

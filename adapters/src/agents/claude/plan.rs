@@ -52,9 +52,7 @@ pub(super) fn plan(order: &Order, program: &Path) -> Result<Plan, PlanError> {
         // So that what its user says has its place in the conversation.
         command.push("--replay-user-messages")?;
     }
-    if order.asks {
-        command.push("--permission-prompt-tool=stdio")?;
-    }
+    command.push("--permission-prompt-tool=stdio")?;
     let agent_session = push_session(&mut command, order)?;
     command.push_model(order.model.as_deref())?;
     if let Some(mode) = &order.permission_mode {

@@ -4,13 +4,10 @@
 
 mod reader;
 
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use candor_core::agent::AgentSpec;
 use candor_core::bytes::ByteString;
-use candor_core::session::StandardInput;
-use candor_core::stop::Graces;
 
 use super::{Agent, Order, Plan, PlanError, Reader, check, order};
 use reader::CodexReader;
@@ -18,16 +15,6 @@ use reader::CodexReader;
 /// Codex.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Codex;
-
-/// How Codex is ended. An interrupt can be lost between `thread.started` and `turn.started`, the
-/// second one too; `SIGTERM` always ends it.
-const GRACES: Graces = Graces {
-    ask_ms: None,
-    interrupt_ms: 3_000,
-    interrupt_again_ms: NonZeroU32::new(2_000),
-    terminate_ms: 3_000,
-    linger_ms: 30_000,
-};
 
 /// The sandboxes that it can be told to run commands in, which is all that its permissions are:
 /// `exec` asks nobody.
@@ -76,15 +63,7 @@ impl Agent for Codex {
         }
         // The prompt is read from standard input, to its end.
         command.push("-")?;
-        Ok(Plan {
-            command: command.into_arguments(),
-            environment: Vec::new(),
-            without: Vec::new(),
-            input: StandardInput::Held,
-            graces: GRACES,
-            always_reports: true,
-            agent_session,
-        })
+        Ok(command.into_plan(agent_session))
     }
 
     fn reader(&self, spec: &AgentSpec, _cwd: &ByteString) -> Box<dyn Reader> {

@@ -4,13 +4,11 @@
 
 mod reader;
 
-use std::num::NonZeroU32;
 use std::path::Path;
 
 use candor_core::agent::AgentSpec;
 use candor_core::bytes::ByteString;
-use candor_core::session::{SessionId, StandardInput};
-use candor_core::stop::Graces;
+use candor_core::session::SessionId;
 use sha2::{Digest as _, Sha256};
 
 use super::{Agent, Order, Plan, PlanError, Reader, check, order};
@@ -19,15 +17,6 @@ use reader::GeminiReader;
 /// Gemini CLI.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Gemini;
-
-/// How Gemini is ended. It takes 0.8 s for it while a tool runs.
-const GRACES: Graces = Graces {
-    ask_ms: None,
-    interrupt_ms: 3_000,
-    interrupt_again_ms: NonZeroU32::new(2_000),
-    terminate_ms: 3_000,
-    linger_ms: 30_000,
-};
 
 /// How it can be told to ask. Without a terminal it asks nobody, and denies what it would ask for.
 const APPROVAL_MODES: [&str; 4] = ["default", "auto_edit", "yolo", "plan"];
@@ -81,17 +70,10 @@ impl Agent for Gemini {
             }
         };
         let (name, value) = WITHOUT_RELAUNCH;
-        Ok(Plan {
-            command: command.into_arguments(),
-            environment: vec![(check::argument(name)?, check::argument(value)?)],
-            without: Vec::new(),
-            // It reads its prompt to the end of its input. Once it reads, more than a second after its
-            // start, it waits half a second for the first of it, and gives up without it.
-            input: StandardInput::Held,
-            graces: GRACES,
-            always_reports: true,
-            agent_session: Some(agent_session),
-        })
+        let environment = vec![(check::argument(name)?, check::argument(value)?)];
+        // Once it reads, more than a second after its start, it waits half a second for the first of its
+        // prompt, and gives up without it.
+        Ok(Plan { environment, ..command.into_plan(Some(agent_session)) })
     }
 
     fn reader(&self, spec: &AgentSpec, _cwd: &ByteString) -> Box<dyn Reader> {

@@ -4,13 +4,10 @@
 
 mod reader;
 
-use std::num::NonZeroU32;
 use std::path::Path;
 
 use candor_core::agent::AgentSpec;
 use candor_core::bytes::ByteString;
-use candor_core::session::StandardInput;
-use candor_core::stop::Graces;
 
 use super::{Agent, Order, Plan, PlanError, Reader, check, order};
 use reader::OpenCodeReader;
@@ -18,15 +15,6 @@ use reader::OpenCodeReader;
 /// opencode.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenCode;
-
-/// How opencode is ended. It dies of the first signal.
-const GRACES: Graces = Graces {
-    ask_ms: None,
-    interrupt_ms: 3_000,
-    interrupt_again_ms: NonZeroU32::new(2_000),
-    terminate_ms: 3_000,
-    linger_ms: 30_000,
-};
 
 /// How it can be told to ask. `run` asks nobody: by default it denies what it would ask for.
 const PERMISSION_MODES: [&str; 2] = ["default", "auto"];
@@ -69,16 +57,7 @@ impl Agent for OpenCode {
                 agent_session = Some(id.to_owned());
             }
         }
-        Ok(Plan {
-            command: command.into_arguments(),
-            environment: Vec::new(),
-            without: Vec::new(),
-            // It reads its prompt to the end of its input.
-            input: StandardInput::Held,
-            graces: GRACES,
-            always_reports: true,
-            agent_session,
-        })
+        Ok(command.into_plan(agent_session))
     }
 
     fn reader(&self, spec: &AgentSpec, _cwd: &ByteString) -> Box<dyn Reader> {

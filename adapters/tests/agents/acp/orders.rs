@@ -17,10 +17,8 @@ fn order(arguments: &[&str]) -> Order {
         permission_mode: None,
         max_turns: None,
         is_interactive: false,
-        asks: true,
         resume: None,
         arguments: arguments.iter().map(|text| ByteString::try_from(*text).unwrap()).collect(),
-        environment_names: Vec::new(),
     }
 }
 

@@ -19,10 +19,8 @@ fn order() -> Order {
         permission_mode: None,
         max_turns: None,
         is_interactive: false,
-        asks: true,
         resume: None,
         arguments: Vec::new(),
-        environment_names: Vec::new(),
     }
 }
 
@@ -56,12 +54,6 @@ fn the_prompt_is_no_argument_and_the_session_is_chosen() {
     let names: Vec<_> = plan.without.iter().map(ByteString::to_text).collect();
     assert!(names.contains(&"CLAUDECODE".into()), "{names:?}");
     assert!(names.contains(&"CLAUDE_CODE_ENTRYPOINT".into()), "{names:?}");
-}
-
-#[test]
-fn who_answers_nothing_is_not_asked() {
-    let arguments = arguments(&Order { asks: false, ..order() });
-    assert!(!arguments.iter().any(|argument| argument.contains("permission")), "{arguments:?}");
 }
 
 #[test]

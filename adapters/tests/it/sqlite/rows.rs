@@ -43,17 +43,16 @@ fn policy() -> impl Strategy<Value = Policy> {
 }
 
 fn any_agent() -> impl Strategy<Value = AgentSpec> {
-    let texts = vec(any::<Option<String>>(), 5);
+    let texts = vec(any::<Option<String>>(), 4);
     let permissions = (vec(any::<String>(), 0..3), vec(any::<String>(), 0..3), any::<bool>());
     let flags = any::<(bool, bool, Option<u32>)>();
     (any::<String>(), texts, permissions, flags, vec(bytes(), 0..3)).prop_map(
         |(prompt, texts, (deny, allow, edits_in_folder), flags, arguments)| {
-            let [version, resumes, agent_session, model, permission_mode] =
-                <[_; 5]>::try_from(texts).unwrap();
+            let [resumes, agent_session, model, permission_mode] =
+                <[_; 4]>::try_from(texts).unwrap();
             let (is_interactive, forks, max_turns) = flags;
             AgentSpec {
                 kind: "claude".to_owned(),
-                version,
                 prompt,
                 is_interactive,
                 resumes,

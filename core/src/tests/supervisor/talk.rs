@@ -29,7 +29,6 @@ fn stored(times: usize) -> Vec<Call> {
 fn row(machine: Machine, is_interactive: bool) -> Session {
     let agent = AgentSpec {
         kind: String::from("claude"),
-        version: None,
         prompt: String::from("hello"),
         is_interactive,
         resumes: None,

@@ -240,7 +240,7 @@ pub(super) fn spec() -> Arc<Spec> {
     Arc::new(Spec {
         title: None,
         command: Vec::from([ByteString::try_from("agent").unwrap()]),
-        cwd: ByteString::try_from("/work").unwrap(),
+        cwd: ByteString::try_from("/srv/project").unwrap(),
         environment_names: Vec::new(),
         umask: 0o22,
         input: StandardInput::None,

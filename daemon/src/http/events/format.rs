@@ -1,14 +1,11 @@
 //! How events look on the wire.
 
-use std::io::Write as _;
-
 use axum::body::Bytes;
 use axum::http::{HeaderMap, header};
 use candor_core::ports::ReadError;
 
 use super::reader::{Piece, Reader};
-use crate::api::ResetView;
-use crate::serve::ReadyEvent;
+use crate::serve::Text;
 
 /// How a client wants its events.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -57,8 +54,7 @@ impl Format {
     ) -> Result<Option<(Bytes, bool)>, ReadError> {
         loop {
             let Some(piece) = reader.next().await? else { return Ok(None) };
-            let mut chunk = Vec::new();
-            match (self, piece) {
+            let chunk = match (self, piece) {
                 (Self::Lines, Piece::Quiet) => continue,
                 (Self::Lines, Piece::Left) => {
                     // What breaks off an answer also throws away what of it was not sent yet. While
@@ -66,48 +62,40 @@ impl Format {
                     tokio::task::yield_now().await;
                     return Err(ReadError::Unavailable { reason: "the daemon leaves".to_owned() });
                 }
-                (Self::ServerSent, Piece::Quiet) => chunk.extend_from_slice(b": keep-alive\n\n"),
+                (Self::ServerSent, Piece::Quiet) => Bytes::from_static(b": keep-alive\n\n"),
                 (Self::ServerSent, Piece::Left) => {
                     return Ok(Some((Bytes::from_static(b"event: bye\ndata: {}\n\n"), true)));
                 }
                 (_, Piece::Events(events)) => {
-                    let with_sessions = reader.with_sessions();
-                    for event in &events {
-                        self.write_event(&mut chunk, event, with_sessions);
-                    }
+                    let with_session = reader.with_sessions();
+                    self.joined(events.iter().map(|event| event.text(with_session)))
                 }
-                (_, Piece::Reset(reset)) => self.write_reset(&mut chunk, &reset),
-            }
-            return Ok(Some((chunk.into(), false)));
+                (_, Piece::Reset(reset)) => {
+                    self.joined([&Text::new(reset.seq, "reset", &reset)].into_iter())
+                }
+            };
+            return Ok(Some((chunk, false)));
         }
     }
 
-    fn write_event(self, out: &mut Vec<u8>, event: &ReadyEvent, with_sessions: bool) {
-        let json = match &event.json_with_session {
-            Some(json) if with_sessions => json,
-            _ => &event.json,
-        };
-        self.write(out, event.seq.number(), event.kind.as_str(), json);
-    }
-
-    fn write_reset(self, out: &mut Vec<u8>, reset: &ResetView) {
-        // Nothing in this shape can fail to be written.
-        let json = serde_json::to_vec(reset).unwrap_or_default();
-        self.write(out, reset.seq, "reset", &json);
-    }
-
-    fn write(self, out: &mut Vec<u8>, seq: u64, kind: &str, json: &[u8]) {
-        match self {
-            Self::Lines => {
-                out.extend_from_slice(json);
-                out.push(b'\n');
-            }
-            Self::ServerSent => {
-                // JSON of one line, in which ends of lines are escaped. A vector takes all.
-                let _infallible = write!(out, "id: {seq}\nevent: {kind}\ndata: ");
-                out.extend_from_slice(json);
-                out.extend_from_slice(b"\n\n");
+    fn joined<'text>(self, mut texts: impl ExactSizeIterator<Item = &'text Text>) -> Bytes {
+        if self == Self::ServerSent
+            && texts.len() == 1
+            && let Some(text) = texts.next()
+        {
+            // As it is for all others.
+            return text.framed().clone();
+        }
+        let mut joined = Vec::new();
+        for text in texts {
+            match self {
+                Self::Lines => {
+                    joined.extend_from_slice(text.json());
+                    joined.push(b'\n');
+                }
+                Self::ServerSent => joined.extend_from_slice(text.framed()),
             }
         }
+        joined.into()
     }
 }

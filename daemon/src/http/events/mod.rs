@@ -50,7 +50,7 @@ pub(super) struct EventParameters {
     kind: String,
     /// What comes with each event: with `session` each has a field `view`, which is the session as it
     /// was when the event was read, at the event's revision or a later one, and null when it was
-    /// removed.
+    /// removed, or has more than 256 KiB: then it is to be asked for.
     #[param(inline)]
     view: Option<View>,
     /// Go on with what comes. Server-sent events always do.

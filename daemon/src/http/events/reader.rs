@@ -1,6 +1,7 @@
 //! Reads the log after a cursor of its own: from the store while it is behind, then from the tail
 //! that all share.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,16 +10,18 @@ use candor_core::event::Seq;
 use candor_core::ports::ReadError;
 use candor_core::session::SessionId;
 use candor_core::status::Status;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::api::{EventKind, ResetKind, ResetReason, ResetView};
 use crate::serve::{After, App, Follower, ReadyEvent};
 
-/// Events that are read from the store at one time.
-const PAGE_EVENTS: u32 = 32;
+/// Events that are read from the store at one time. They wait in memory for a client that does not
+/// read.
+const PAGE_EVENTS: u32 = 24;
 
-/// The same where each comes with its session, which may be large.
-const PAGE_SESSIONS: u32 = 8;
+/// The same where each comes with its session, which is several times as large.
+const PAGE_SESSIONS: u32 = 4;
 
 /// Bytes that are taken from the tail at one time, about.
 const PIECE_BYTES: usize = 8 << 10;
@@ -76,7 +79,9 @@ struct Following {
     /// Whether the daemon leaves, and what it changed last was looked for.
     is_left: bool,
     /// When something has to be sent.
-    quiet_until: Instant,
+    quiet: Pin<Box<Sleep>>,
+    /// When the daemon leaves.
+    leaving: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 /// Why there may be something to send.
@@ -99,7 +104,8 @@ impl Reader {
         let following = follows.then(|| Following {
             follower: app.tail.follow(with_sessions),
             is_left: false,
-            quiet_until: quiet_until(),
+            quiet: Box::pin(sleep_until(quiet_until())),
+            leaving: Box::pin(app.shutdown.quiet().clone().cancelled_owned()),
         });
         Self {
             app,
@@ -137,10 +143,10 @@ impl Reader {
             };
             if let Some(following) = &mut self.following {
                 if piece.is_some() {
-                    following.quiet_until = quiet_until();
-                } else if following.quiet_until <= Instant::now() {
+                    following.quiet.as_mut().reset(quiet_until());
+                } else if following.quiet.deadline() <= Instant::now() {
                     // Much was read that the client does not want.
-                    following.quiet_until = quiet_until();
+                    following.quiet.as_mut().reset(quiet_until());
                     return Ok(Some(Piece::Quiet));
                 }
             }
@@ -156,12 +162,11 @@ impl Reader {
         if following.is_left {
             return Some(Piece::Left);
         }
-        let quiet = self.app.shutdown.quiet();
         let wakening = tokio::select! {
             biased;
-            () = quiet.cancelled() => Wakening::Leaving,
+            () = &mut following.leaving => Wakening::Leaving,
             after = following.follower.after(self.cursor, PIECE_BYTES) => Wakening::Tail(after),
-            () = sleep_until(following.quiet_until) => Wakening::Quiet,
+            () = &mut following.quiet => Wakening::Quiet,
         };
         match wakening {
             Wakening::Tail(After::Events { events, up_to }) => {

@@ -95,16 +95,13 @@ pub(crate) fn plan(
         permission_mode: request.permission_mode.clone(),
         max_turns: request.max_turns,
         is_interactive: request.interactive,
-        asks: true,
         resume: resume.clone(),
         arguments: arguments.clone(),
-        environment_names: environment.iter().map(|(name, _)| name.clone()).collect(),
     };
     let program = find(agent, &request, &order, environment)?;
     let plan = agent.plan(&order, &program).map_err(|error| error.to_string())?;
     let spec = AgentSpec {
         kind: request.kind,
-        version: None,
         prompt: request.prompt,
         is_interactive: request.interactive,
         forks: resume.as_ref().is_some_and(|resume| resume.forks),

@@ -111,10 +111,16 @@ async fn attempt(app: Arc<App>, hook: Arc<Hook>, due: Due) -> DeliveryId {
         tracing::info!(hook = %hook.id, delivery = %id, error, "not delivered");
     }
     let made = Attempt { at: began, status, error, then };
-    let mut stored = app.webhooks.store.attempted(id, made).await;
-    if is_gone && stored.is_ok() {
+    let mut stored = Ok(());
+    if is_gone {
+        // First: until both are stored it is due, and the receiver is asked once more.
         let reason = "the receiver says that it is gone for good (410)".to_owned();
         stored = app.webhooks.store.disable(hook.id, moment.now, reason).await;
+    }
+    if stored.is_ok() {
+        stored = app.webhooks.store.attempted(id, made).await;
+    }
+    if is_gone {
         app.webhooks.changed.notify_one();
     }
     if let Err(error) = stored {

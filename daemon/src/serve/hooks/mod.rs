@@ -79,6 +79,8 @@ impl Webhooks {
         // From now on somebody waits.
         self.looked_to.send_replace(Seq::START);
         let added = self.store.add(hook).await;
+        // A look of before it was there may have said meanwhile that nobody waits.
+        self.looked_to.send_replace(Seq::START);
         self.changed.notify_one();
         added
     }

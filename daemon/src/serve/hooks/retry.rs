@@ -17,8 +17,12 @@ pub(super) const PAUSE_MS_MAX: u64 = 3_600_000;
 /// thousandths.
 const JITTER_PERMILLE_MAX: u64 = 200;
 
-/// After how long, from the first attempt on, a delivery is given up, in milliseconds.
+/// After how long, from the first attempt on, a delivery is given up, in milliseconds, if it was attempted
+/// often enough.
 const GIVE_UP_AFTER_MS: u64 = 24 * 3_600_000;
+
+/// Attempts before a delivery is given up, at least: a machine that slept for a weekend has made few.
+const ATTEMPTS_MIN: u32 = 20;
 
 /// Attempts at one delivery, at most.
 const ATTEMPTS_MAX: u32 = 50;
@@ -66,7 +70,8 @@ pub(super) fn follow(result: &Result<Answer, AttemptError>, moment: Moment) -> C
     let pause_ms = pause_ms(moment).max(asked_ms.min(PAUSE_MS_MAX));
     let next = moment.now + Duration::from_millis(pause_ms);
     let last = moment.first_at + Duration::from_millis(GIVE_UP_AFTER_MS);
-    let is_over = is_gone || next > last || moment.attempts + 1 >= ATTEMPTS_MAX;
+    let made = moment.attempts + 1;
+    let is_over = is_gone || (next > last && made >= ATTEMPTS_MIN) || made >= ATTEMPTS_MAX;
     let then = if is_over { Then::GivenUp } else { Then::Again(next) };
     Consequence { status, error: Some(error), then, is_gone }
 }
@@ -137,6 +142,15 @@ mod tests {
         assert_eq!(pauses_s[..12], [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600]);
         assert!((23 * 3_600_000..=24 * 3_600_000).contains(&now_ms), "{now_ms}");
         assert_eq!(pauses_s.len(), 32);
+    }
+
+    #[test]
+    fn a_machine_that_slept_for_days_gives_nothing_up_for_it() {
+        let days_ms = 3 * 24 * 3_600_000;
+        let again = |attempts| follow(&answer(500, None), moment(attempts, days_ms)).then;
+        assert_eq!(again(1), Then::Again(at(days_ms + 10_000)));
+        assert_eq!(again(18), Then::Again(at(days_ms + 3_600_000)));
+        assert_eq!(again(19), Then::GivenUp);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod place;
 mod running;
+mod screen;
 mod sse;
 mod story;
 
@@ -11,6 +12,7 @@ pub(crate) mod wire;
 
 pub(crate) use place::{Place, agent, end, user};
 pub(crate) use running::{Running, Said};
+pub(crate) use screen::Screen;
 pub(crate) use sse::{Frame, Sse};
 pub(crate) use story::{assert_chain, assert_time};
 

@@ -41,6 +41,7 @@ use crate::process::launch::{enter, identify};
 use crate::process::output::Stream;
 use crate::process::plan::Refusal;
 use crate::process::platform::{boot_id, close_from};
+use crate::process::private::keep_private;
 use crate::process::record::Found;
 use crate::process::signals;
 use crate::process::spawn::{self, Descriptors};
@@ -91,6 +92,9 @@ fn run() -> io::Result<()> {
             // The environment is in it, and is nobody's business any more.
             drop(request);
             drop(refusals);
+            // Only now: the memory score of the process could not be set before, which has been in
+            // this one's image until it executed. Where it cannot be done, nothing is lost.
+            let _ = keep_private();
             shim.desk.say_to_all(FromShim::Up);
             shim.serve()
         }
