@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
 use axum::http::Request;
+use candor_adapters::process::TcpPeer;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -164,16 +165,16 @@ async fn start(
     let listener = Arc::new(listener);
     let next = move || {
         let listener = Arc::clone(&listener);
-        async move { listener.accept().await.map(|(stream, _address)| stream) }
+        async move { listener.accept().await }
     };
     app.web.tasks.spawn(accept(
         next,
         CONNECTIONS_MAX,
         app.web.stop.clone(),
-        move |stream, graceful| {
+        move |(stream, from): (TcpStream, SocketAddr), graceful| {
             // What waits for a full packet comes late.
             let _slower = stream.set_nodelay(true);
-            Some(serve(stream, Arc::clone(&guard), graceful))
+            Some(serve(stream, from, Arc::clone(&guard), graceful))
         },
     ));
     let ending = end_expired(Arc::clone(app));
@@ -197,23 +198,54 @@ async fn end_expired(app: Arc<App>) {
 /// Talks with one client until it leaves, or its credential is taken back.
 fn serve(
     stream: TcpStream,
+    from: SocketAddr,
     guard: Arc<Guard>,
     graceful: &GracefulShutdown,
 ) -> impl Future<Output = ()> + Send + use<> {
-    let (shown, access) = watch::channel(None);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (guard, shown) = (Arc::clone(&guard), shown.clone());
-        async move { Ok::<_, Infallible>(guard.answer(request.map(with_patience), &shown).await) }
-    });
-    let mut builder = builder();
-    builder.max_buf_size(READ_AHEAD_BYTES_MAX).max_headers(HEADERS_MAX);
-    let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
+    let watcher = graceful.watcher();
     async move {
+        let Some(client) = admitted(&stream, from).await else {
+            return;
+        };
+        let (shown, access) = watch::channel(None);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let (guard, shown) = (Arc::clone(&guard), shown.clone());
+            request.extensions_mut().insert(client);
+            let request = request.map(with_patience);
+            async move { Ok::<_, Infallible>(guard.answer(request, &shown).await) }
+        });
+        let mut builder = builder();
+        builder.max_buf_size(READ_AHEAD_BYTES_MAX).max_headers(HEADERS_MAX);
+        let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
         tokio::select! {
             ended = connection => if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended early");
             },
             () = taken_back(access) => {}
+        }
+    }
+}
+
+/// Returns who is at the other end, or `None` when it is another user: nobody else has a credential, but
+/// one that was got at. Not a byte of it is read then.
+async fn admitted(stream: &TcpStream, from: SocketAddr) -> Option<TcpPeer> {
+    let own = rustix::process::geteuid().as_raw();
+    let local = stream.local_addr().ok()?;
+    // The table is as long as there are connections on the machine.
+    let found = tokio::task::spawn_blocking(move || TcpPeer::of(local, from)).await;
+    match found.map_err(io::Error::other).flatten() {
+        Ok(Some(client)) if client.uid() == own => Some(client),
+        Ok(Some(client)) => {
+            tracing::warn!(uid = client.uid(), "another user's connection over TCP was refused");
+            None
+        }
+        Ok(None) => {
+            tracing::debug!(%from, "a connection was closed before it was known whose it is");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a connection over TCP was refused: nobody knows whose it is");
+            None
         }
     }
 }

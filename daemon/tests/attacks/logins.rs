@@ -33,8 +33,8 @@ fn search(folder: &Path, secrets: &[&str]) -> usize {
 }
 
 #[test]
-fn t8_no_secret_of_a_login_is_in_a_log_a_file_or_a_command_line() {
-    let _attack = Attack::named("t8_no_secret_of_a_login_is_in_a_log_a_file_or_a_command_line");
+fn t8_no_secret_that_lasts_is_in_a_log_a_file_or_a_command_line() {
+    let _attack = Attack::named("t8_no_secret_that_lasts_is_in_a_log_a_file_or_a_command_line");
     let place = Place::new();
     place.configure("log = \"trace\"");
     let site = Site::of(place);
@@ -43,6 +43,20 @@ fn t8_no_secret_of_a_login_is_in_a_log_a_file_or_a_command_line() {
     let said = site.place.run(["token", "add", "script"]).expect(0);
     let token = said.stdout().trim().to_owned();
     let cookie = login.cookie.split_once('=').unwrap().1;
+    // As a browser is started; the code is in its command line, and is worth nothing to those who see
+    // it there: another user is not let in (t11), and neither is a session (t27).
+    let started = site.place.path("started");
+    let shown = site.place.path("xdg-open");
+    fs::write(&shown, format!("#!/bin/sh\ncat /proc/$$/cmdline > {}\n", started.display()))
+        .unwrap();
+    fs::set_permissions(&shown, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let mut candor = site.place.candor(["open"]);
+    let path = format!("{}:/usr/bin:/bin", site.place.folder().display());
+    candor.env("PATH", path).env("DISPLAY", ":0").env_remove("WAYLAND_DISPLAY");
+    Said::by(candor).expect(0);
+    let line = fs::read_to_string(&started).unwrap();
+    let (_, seen) = line.trim_end_matches('\0').split_once("#code=").unwrap();
+    let opened = site.log_in_with(seen, "").unwrap();
     // In every place of a request, right or wrong.
     for path in ["/v1/sessions".to_owned(), format!("/v1/sessions?q={}", login.page)] {
         site.ask("GET", &path, &login.lines(), b"");
@@ -52,7 +66,8 @@ fn t8_no_secret_of_a_login_is_in_a_log_a_file_or_a_command_line() {
     let body = launch();
     let lines = format!("{}Content-Type: application/json\r\n", login.lines());
     assert_eq!(site.ask("POST", "/v1/sessions", &lines, body.as_bytes()).status, 201);
-    let secrets = [&code[..], &login.page, cookie, &token, &token["candor_".len()..]];
+    let secrets =
+        [&code[..], seen, &login.page, cookie, &opened.page, &token, &token["candor_".len()..]];
     for pid in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
         let line = fs::read(pid.path().join("cmdline")).unwrap_or_default();
         for secret in secrets {
@@ -328,25 +343,6 @@ fn t31_a_stream_ends_when_its_login_has_had_its_time() {
     assert!(ended_at >= expires_at, "it ended before its time");
     assert!(ended_at.duration_since(expires_at) < jiff::SignedDuration::from_secs(10));
     site.ask("GET", "/v1/health", &login.lines(), b"").assert_problem(401, "not_authorized");
-}
-
-#[test]
-fn a_second_tab_prolongs_the_login_in_the_browser_too() {
-    let site = Site::new();
-    let first = site.log_in();
-    let body = json!({ "code": site.code() }).to_string();
-    let lines = format!("Content-Type: application/json\r\nCookie: {}\r\n", first.cookie);
-    let reply = site.ask("POST", "/v1/web/login", &lines, body.as_bytes());
-    assert_eq!(reply.status, 200, "{reply:?}");
-    let set: Vec<&str> =
-        reply.head.lines().filter_map(|line| line.strip_prefix("set-cookie: ")).collect();
-    let expected = format!("{}; path=/; httponly; samesite=strict; max-age=2592000", first.cookie);
-    assert_eq!(set, [expected]);
-    let page = reply.json()["page_token"].as_str().unwrap().to_owned();
-    let second = Login { page, cookie: first.cookie.clone() };
-    for login in [first, second] {
-        assert_eq!(site.ask("GET", "/v1/health", &login.lines(), b"").status, 200);
-    }
 }
 
 #[test]

@@ -116,6 +116,8 @@ pub(crate) struct Web {
     codes: Mutex<Vec<Code>>,
     /// Where the daemon listens. Held while that is begun.
     pub(crate) listening: tokio::sync::Mutex<Option<SocketAddr>>,
+    /// Held while it is looked who wants to log in.
+    pub(crate) looking: tokio::sync::Mutex<()>,
     /// Cancelled when the daemon accepts no more.
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -135,6 +137,7 @@ impl Web {
             credentials: Mutex::new(Credentials::of(stored)),
             codes: Mutex::default(),
             listening: tokio::sync::Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
