@@ -76,6 +76,18 @@ pub(super) struct Guard {
 #[derive(Clone)]
 pub(super) struct Cookies(pub(super) Vec<String>);
 
+/// Whose request a connection is busy with, or was last.
+#[derive(Clone)]
+pub(super) enum Shown {
+    /// Somebody's who has shown no credential that is right.
+    Nobody,
+    /// A look, which ends with its credential.
+    Look(Arc<Access>),
+    /// A change. It is not broken off once it is whole: whoever asked for it could not tell whether it
+    /// was done. What has not come whole when its credential is taken back is not done.
+    Change,
+}
+
 /// Where the daemon listens, so that an answer can name its cookie.
 #[derive(Clone, Copy)]
 pub(super) struct Port(pub(super) u16);
@@ -92,7 +104,7 @@ impl Guard {
     pub(super) async fn answer(
         &self,
         request: Request<Body>,
-        shown: &watch::Sender<Option<Arc<Access>>>,
+        shown: &watch::Sender<Shown>,
     ) -> Response {
         let is_api = request.uri().path().starts_with("/v1");
         let answer = self.admit(request, shown).await;
@@ -102,9 +114,10 @@ impl Guard {
     async fn admit(
         &self,
         request: Request<Body>,
-        shown: &watch::Sender<Option<Arc<Access>>>,
+        shown: &watch::Sender<Shown>,
     ) -> Result<Response, ApiError> {
         let (mut parts, body) = request.into_parts();
+        shown.send_replace(Shown::Nobody);
         check_address(&parts, self.port)?;
         check_origin(&parts.headers, self.port)?;
         if limits::head_bytes(&parts) > HEAD_BYTES_MAX {
@@ -118,10 +131,12 @@ impl Guard {
             true => Some(self.access(&parts.headers, &cookies)?),
             false => None,
         };
-        // What changes something is not broken off once it is whole: whoever asked for it could not
-        // tell whether it was done. What has not come whole by then is not done.
         let is_look = is_look(&parts.method);
-        shown.send_replace(access.clone().filter(|_| is_look));
+        shown.send_replace(match &access {
+            None => Shown::Nobody,
+            Some(access) if is_look => Shown::Look(Arc::clone(access)),
+            Some(_) => Shown::Change,
+        });
         check_right(&parts, access.as_deref())?;
         check_type(&parts)?;
         parts.extensions.insert(self.peer);

@@ -21,13 +21,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tower_http::timeout::TimeoutBody;
 
-use super::guard::Guard;
+use super::guard::{Guard, Shown};
 use super::limits::Streams;
 use super::problem::{ApiError, Word};
 use super::router;
 use super::server::{accept, builder};
 use crate::serve::App;
-use crate::serve::web::Access;
 
 /// Connections at one time, at most. Further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 512;
@@ -51,6 +50,10 @@ const COME_BACK_PAUSE_MS: u64 = 20;
 /// How long an answer may take to end by itself once its credential was taken back, in milliseconds. A
 /// client that does not read would not notice.
 const TAKEN_BACK_MS: u64 = 300;
+
+/// How long a request without a credential may take, from its head until its answer is read and the
+/// next one comes, in milliseconds. All that there is for those are a few small files, and the login.
+const STRANGER_MS: u64 = 10_000;
 
 /// Begins to listen, unless the daemon does. Returns where.
 ///
@@ -207,7 +210,7 @@ fn serve(
         let Some(client) = admitted(&stream, from).await else {
             return;
         };
-        let (shown, access) = watch::channel(None);
+        let (shown, whose) = watch::channel(Shown::Nobody);
         let service = service_fn(move |mut request: Request<Incoming>| {
             let (guard, shown) = (Arc::clone(&guard), shown.clone());
             request.extensions_mut().insert(client);
@@ -221,7 +224,7 @@ fn serve(
             ended = connection => if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended early");
             },
-            () = taken_back(access) => {}
+            () = over(whose) => {}
         }
     }
 }
@@ -259,23 +262,27 @@ fn with_patience(body: Incoming) -> Body {
     Body::new(TimeoutBody::new(Duration::from_millis(BODY_IDLE_MS), body))
 }
 
-/// Returns some time after the credential was taken back that this connection was last used with.
-async fn taken_back(mut access: watch::Receiver<Option<Arc<Access>>>) {
+/// Returns when a connection has nothing more to bring: some time after the credential was taken back
+/// that it was last used with, or when a request of somebody who has none takes too long.
+async fn over(mut shown: watch::Receiver<Shown>) {
     loop {
-        let current = access.borrow_and_update().clone();
-        let ended = async {
+        let current = shown.borrow_and_update().clone();
+        let over = async {
             match current {
-                Some(access) => access.ended.cancelled().await,
-                None => std::future::pending().await,
+                Shown::Nobody => tokio::time::sleep(Duration::from_millis(STRANGER_MS)).await,
+                Shown::Look(access) => {
+                    access.ended.cancelled().await;
+                    tokio::time::sleep(Duration::from_millis(TAKEN_BACK_MS)).await;
+                }
+                Shown::Change => std::future::pending().await,
             }
         };
         tokio::select! {
-            () = ended => break,
-            changed = access.changed() => if changed.is_err() {
+            () = over => return,
+            changed = shown.changed() => if changed.is_err() {
                 // The connection is about to end by itself.
                 return std::future::pending().await;
             },
         }
     }
-    tokio::time::sleep(Duration::from_millis(TAKEN_BACK_MS)).await;
 }

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::shown::Attack;
@@ -126,6 +127,43 @@ fn t23_a_head_that_does_not_come_is_not_waited_for() {
     }
     let waited = begun.elapsed();
     assert!((Duration::from_secs(8)..Duration::from_secs(20)).contains(&waited), "{waited:?}");
+}
+
+#[test]
+fn t23_who_has_no_credential_holds_no_connection_for_long() {
+    let _attack = Attack::named("t23_who_has_no_credential_holds_no_connection_for_long");
+    let site = Site::new();
+    // It asks for more and more, and reads nothing.
+    let mut deaf = site.connect();
+    deaf.set_write_timeout(Some(Duration::from_secs(60))).unwrap();
+    let requests = format!("GET /assets/main.js HTTP/1.1\r\nHost: {}\r\n\r\n", site.host());
+    let requests = requests.repeat(1_000);
+    let deaf = thread::spawn(move || {
+        loop {
+            if let Err(error) = deaf.write_all(requests.as_bytes()) {
+                return error;
+            }
+        }
+    });
+    // Its login comes a byte at a time, each in time.
+    let mut slow = site.connect();
+    let head = format!(
+        "POST /v1/web/login HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+         Content-Length: 1000\r\n\r\n",
+        site.host()
+    );
+    slow.write_all(head.as_bytes()).unwrap();
+    slow.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let begun = Instant::now();
+    let is_pause = |error: &std::io::Error| {
+        [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind())
+    };
+    while slow.read(&mut [0; 512]).is_err_and(|error| is_pause(&error)) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it is still listened to");
+        let _cut = slow.write_all(b" ");
+    }
+    let error = deaf.join().unwrap();
+    assert!(!is_pause(&error), "it is still waited for: {error}");
 }
 
 #[test]
