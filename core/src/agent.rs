@@ -392,7 +392,9 @@ impl View {
             {
                 return Some(Happening::TurnEnded);
             }
-            (Turn::Begun, true) => return Some(Happening::TurnBegan),
+            (Turn::Begun, true) => {
+                return Some(Happening::TurnBegan { turns_ended: session.turns_ended });
+            }
             (Turn::NotBegun | Turn::Begun | Turn::Ended, true | false) => {}
         }
         self.final_report(session)

@@ -49,7 +49,10 @@ pub enum Happening {
     /// The agent has ended a turn, and waits for the next message.
     TurnEnded,
     /// The agent has taken a further message.
-    TurnBegan,
+    TurnBegan {
+        /// How many turns it had ended before. Of one that has ended since, nothing is to be told any more.
+        turns_ended: u32,
+    },
     /// A command: somebody lets the agent do everything until then, or no more.
     Bypass {
         /// Until when.
@@ -89,7 +92,7 @@ impl Happening {
             Self::RequestOpened(_) => Input::RequestOpened,
             Self::RequestWithdrawn { .. } | Self::Answered { .. } => Input::RequestClosed,
             Self::TurnEnded => Input::TurnEnded,
-            Self::TurnBegan => Input::TurnBegan,
+            Self::TurnBegan { .. } => Input::TurnBegan,
             Self::Bypass { .. } => Input::SettingsChanged,
             Self::Reported(report) => Input::FinalReport { success: report.success },
             Self::ParentEnded => Input::ParentEnded,
@@ -108,7 +111,7 @@ impl Happening {
             | Self::RequestOpened(_)
             | Self::RequestWithdrawn { .. }
             | Self::TurnEnded
-            | Self::TurnBegan
+            | Self::TurnBegan { .. }
             | Self::Reported(_)
             | Self::ParentEnded => Actor::Daemon,
         }
@@ -126,7 +129,7 @@ impl Happening {
             | Self::RequestOpened(_)
             | Self::RequestWithdrawn { .. }
             | Self::TurnEnded
-            | Self::TurnBegan
+            | Self::TurnBegan { .. }
             | Self::Reported(_)
             | Self::ParentEnded => false,
         }
@@ -143,7 +146,7 @@ impl Happening {
             | Self::Due(_)
             | Self::RequestOpened(_)
             | Self::TurnEnded
-            | Self::TurnBegan
+            | Self::TurnBegan { .. }
             | Self::Bypass { .. }
             | Self::Reported(_)
             | Self::ParentEnded => None,
@@ -167,7 +170,7 @@ impl Happening {
             | Self::RequestWithdrawn { .. }
             | Self::Answered { .. }
             | Self::TurnEnded
-            | Self::TurnBegan
+            | Self::TurnBegan { .. }
             | Self::Bypass { .. }
             | Self::Reported(_)
             | Self::ParentEnded => None,
@@ -201,7 +204,7 @@ impl Happening {
             )
             | Self::Fact(Fact::Lost(_))
             | Self::Due(_)
-            | Self::TurnBegan
+            | Self::TurnBegan { .. }
             | Self::ParentEnded => {}
         }
     }

@@ -265,6 +265,13 @@ impl Supervisor {
     /// Returns the answer to what would close a request that is not open, if it is that. Nobody waits
     /// for one where the agent needs none any more. Once the session has ended the machine tells how.
     fn is_void(&self, happening: &Happening) -> Option<Result<Orders, HandleError>> {
+        // Who hands a message over says so afterwards, and the agent may have been quicker.
+        if matches!(happening, Happening::TurnBegan { turns_ended } if self.session.turns_ended > *turns_ended)
+            && !self.is_blocked()
+            && !self.is_over()
+        {
+            return Some(Ok(Orders::NOTHING));
+        }
         let state = self.session.request(happening.closes()?).map(|request| request.state);
         if self.is_blocked() || self.is_over() || state == Some(RequestState::Open) {
             return None;

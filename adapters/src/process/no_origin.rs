@@ -54,7 +54,12 @@ impl Origins {
     }
 
     /// Says [`Origin::Outside`] of everybody.
-    pub const fn of(&self, _peer: &PeerProcess, _live: &[SessionId]) -> Origin {
+    pub fn of(
+        &self,
+        _peer: &PeerProcess,
+        _live: &[SessionId],
+        _is_own: impl Fn(SessionId) -> bool,
+    ) -> Origin {
         Origin::Outside
     }
 }

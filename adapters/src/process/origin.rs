@@ -11,6 +11,9 @@
 //! not taken for it. Nothing here trusts what the process says; the mark, which it could have removed,
 //! is only ever a reason to say that it is inside.
 //!
+//! A session that has ended may have left something behind, and its shim is gone then. The cgroup and the
+//! mark tell of that one, too, where the daemon knows the session: another daemon's is no sign.
+//!
 //! Source: `unix(7)`, `SO_PEERCRED`; `proc_pid_stat(5)`; `PR_SET_CHILD_SUBREAPER(2const)`.
 #![expect(unsafe_code, reason = "a socket option that neither std nor rustix offers")]
 
@@ -135,11 +138,17 @@ impl Origins {
         Self { sessions, roots: Mutex::default() }
     }
 
-    /// Says where a process comes from. `live` are the sessions that count.
+    /// Says where a process comes from. `live` are the sessions that go on, and `is_own` says of any other
+    /// one whether it was this home's.
     ///
     /// It reads a few small files; none of them lies on a disk but the records of sessions that are
     /// asked about for the first time.
-    pub fn of(&self, peer: &PeerProcess, live: &[SessionId]) -> Origin {
+    pub fn of(
+        &self,
+        peer: &PeerProcess,
+        live: &[SessionId],
+        is_own: impl Fn(SessionId) -> bool,
+    ) -> Origin {
         let Some(pid) = peer.pid else {
             // What a session starts is in its namespace or in one below, and those can be seen.
             return Origin::Outside;
@@ -157,13 +166,15 @@ impl Origins {
                 return Origin::Session(*id);
             }
         }
-        let own = getpid().as_raw_nonzero().get();
-        if let Some(id) =
-            cgroup_of(pid).into_iter().chain(mark_of(pid)).find(|id| live.contains(id))
-        {
-            return Origin::Session(id);
+        let numbers = || ancestors.iter().filter_map(|((number, _), _)| Pid::from_raw(*number));
+        let mut named: Vec<SessionId> =
+            numbers().flat_map(|pid| cgroup_of(pid).into_iter().chain(mark_of(pid))).collect();
+        if let Some(id) = named.iter().find(|id| live.contains(id)) {
+            return Origin::Session(*id);
         }
-        match ancestors.iter().any(|((number, _), _)| *number == own) {
+        named.dedup();
+        let has_fallen_to_this = numbers().any(|number| number == getpid());
+        match has_fallen_to_this || named.into_iter().any(is_own) {
             true => Origin::SomeSession,
             false => Origin::Outside,
         }

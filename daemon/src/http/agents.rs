@@ -21,6 +21,7 @@ use utoipa::IntoParams;
 use super::Peer;
 use super::asked::{JsonBody, Named, Parameters};
 use super::idempotency::{self, Key, KeyHeader};
+use super::inside::Stopped;
 use super::openapi::OfSession;
 use super::problem::{ApiError, BODY, CHANGE, Problems, READ, SESSION, Set, Word, set};
 use super::sessions::{NEW, STOP, check_environment, load, resolve, stop, view};
@@ -106,17 +107,16 @@ pub(super) async fn go_on(
 pub(super) async fn finish(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
-    Named(id): Named<String>,
+    Stopped(id): Stopped,
 ) -> Result<Json<StopReply>, ApiError> {
-    let session = resolve(&app, &id).await?;
-    let spec = load(&app, session).await?.spec;
+    let spec = load(&app, id).await?.spec;
     // One that runs on a single prompt has its input open until it is through with it: a background
     // task may keep it for as long as that takes.
     let can_be_asked = spec.policy.graces.ask_ms.is_some();
     if spec.agent.is_none() || spec.input == StandardInput::None || !can_be_asked {
-        return Err(Refusal::NotToBeFinished(session).into());
+        return Err(Refusal::NotToBeFinished(id).into());
     }
-    stop(&app, peer, &id, StopKind::Finish).await
+    stop(&app, peer, id, StopKind::Finish).await
 }
 
 /// What `POST /v1/sessions/{id}/messages` can be asked for. The body is the text.
@@ -169,7 +169,8 @@ pub(super) async fn send(
         Ok(()) => {
             // It works on it from now on, whether or not it says so at once. Where this is not stored,
             // it is as soon as it has said something.
-            let _seen_later = app.registry.command(id, Happening::TurnBegan).await;
+            let began = Happening::TurnBegan { turns_ended: session.turns_ended };
+            let _seen_later = app.registry.command(id, began).await;
             Ok(Json(InputReply { answer: InputAnswer::Accepted }))
         }
         Err(refusal) => Err(absent(&app, refusal).await.into()),

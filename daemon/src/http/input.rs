@@ -1,4 +1,7 @@
 //! The standard input of a session.
+//!
+//! That of an agent is not for clients: it is where its protocol is spoken, and so where it is told what
+//! it may do. Bytes there would answer a request past its digest, and nobody would know who did.
 
 use std::sync::Arc;
 
@@ -15,9 +18,9 @@ use super::agents::INPUT;
 use super::asked::{Named, Parameters};
 use super::openapi::OfSession;
 use super::problem::{ApiError, BODY, CHANGE, Problems, SESSION};
-use super::sessions::resolve;
+use super::sessions::{load, resolve};
 use crate::api::{InputAnswer, InputReply};
-use crate::serve::{App, absent, send as send_message};
+use crate::serve::{App, Refusal, absent, send as send_message};
 
 /// What `POST /v1/sessions/{id}/input` can be asked for. The body is what is written.
 #[derive(Deserialize, IntoParams)]
@@ -54,6 +57,9 @@ pub(super) async fn send(
     let InputParameters { message, end } = parameters;
     let message = Message { id: message, bytes: body?.into(), is_last: end };
     let id = resolve(&app, &id).await?;
+    if load(&app, id).await?.spec.agent.is_some() {
+        return Err(Refusal::NoInputOfAgent(id).into());
+    }
     match send_message(&app, id, &message).await {
         Ok(()) => Ok(Json(InputReply { answer: InputAnswer::Accepted })),
         Err(refusal) => Err(absent(&app, refusal).await.into()),

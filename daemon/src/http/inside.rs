@@ -1,87 +1,157 @@
 //! Nobody inside a session has a say in what sessions do.
 //!
 //! An agent could otherwise approve what it asks for itself, launch another one without the limits that
-//! it has, or stop its siblings. It may look at everything, and stop itself. It is asked of every
-//! request on the socket that is more than a look, where its sender comes from: see
+//! it has, or stop its siblings. It may look at everything, and stop itself. What its own session reads
+//! is for others to write, too: to an agent, that is what its user says. It is asked of every request on
+//! the socket that is more than a look, where its sender comes from: see
 //! [`candor_adapters::process::Origins`]. Over TCP a credential is needed, of which no session has one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use axum::extract::FromRequestParts;
 use axum::http::Method;
 use axum::http::request::Parts;
 use candor_adapters::process::{Origin, PeerProcess};
 use candor_adapters::sqlite::Resolution;
 use candor_core::session::SessionId;
+use tokio::runtime::Handle;
 
+use super::asked::Named;
 use super::problem::{ApiError, Word};
+use super::sessions::resolve;
 use crate::serve::App;
 
-/// What a session may do to itself.
-const OWN: [&str; 5] = ["interrupt", "kill", "finish", "input", "messages"];
+/// How a session may stop itself.
+const STOPS: [&str; 3] = ["interrupt", "kill", "finish"];
+
+/// Refusals that the log tells in a minute, at most. Of those beyond it tells the number.
+const LINES_PER_MINUTE_MAX: u64 = 60;
+
+/// Characters of an address that are told, at most.
+const TOLD_CHARS_MAX: usize = 200;
 
 /// What a request wants.
 #[derive(Debug, Eq, PartialEq)]
-enum Wish<'a> {
+enum Wish {
     /// To look.
     Look,
-    /// Something of this session that it may do to itself: it is named as its sender named it.
-    OfSession(&'a str),
+    /// To stop the session that it names. See [`Stopped`].
+    Stop,
     /// Anything else.
     Control,
 }
 
-impl<'a> Wish<'a> {
-    fn of(method: &Method, path: &'a str) -> Self {
+impl Wish {
+    fn of(method: &Method, path: &str) -> Self {
         if [Method::GET, Method::HEAD, Method::OPTIONS].contains(method) {
             return Self::Look;
         }
         let named = path.strip_prefix("/v1/sessions/").and_then(|rest| rest.split_once('/'));
         match named {
-            Some((id, verb)) if OWN.contains(&verb) => Self::OfSession(id),
+            Some((_id, verb)) if STOPS.contains(&verb) => Self::Stop,
             Some(_) | None => Self::Control,
         }
     }
 }
 
-/// Checks that a request that is more than a look does not come out of a session.
+/// Who sends a request out of a session, or out of what one has left behind.
+#[derive(Clone, Debug)]
+pub(super) struct Insider {
+    origin: Origin,
+    pid: i32,
+    program: String,
+    told: Arc<Told>,
+}
+
+impl Insider {
+    /// Refuses what it asks for. That is in the log then, and among the session's notes.
+    fn refuse(&self, app: &App, parts: &Parts) -> ApiError {
+        let Self { origin, pid, program, told } = self;
+        let (method, path) = (shortened(parts.method.as_str()), shortened(parts.uri.path()));
+        if let Some(untold) = told.next(Instant::now()) {
+            tracing::warn!(
+                ?origin,
+                pid,
+                program,
+                method,
+                path,
+                untold,
+                "refused: inside a session"
+            );
+        }
+        if let Origin::Session(inside) = *origin {
+            let program = program.escape_debug();
+            let note = format!("refused to process {pid} ({program}) of it: {method} {path}");
+            app.registry.remark(inside, note);
+        }
+        refusal(*origin)
+    }
+}
+
+/// The session that a request stops. One that comes out of a session stops that one alone.
+pub(super) struct Stopped(pub(super) SessionId);
+
+impl FromRequestParts<Arc<App>> for Stopped {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let Named(text): Named<String> = Named::from_request_parts(parts, app).await?;
+        let Some(insider) = parts.extensions.get::<Insider>() else {
+            return resolve(app, &text).await.map(Self);
+        };
+        // It is compared what is stopped, not what was written: and nobody inside learns by it what a
+        // text stands for, which may be another session in the next moment.
+        match app.store.resolve(&text).await? {
+            Resolution::One(id) if insider.origin == Origin::Session(id) => Ok(Self(id)),
+            Resolution::One(_)
+            | Resolution::None
+            | Resolution::Removed(_)
+            | Resolution::Ambiguous(_) => Err(insider.refuse(app, parts)),
+        }
+    }
+}
+
+/// Checks that a request that is more than a look does not come out of a session. Returns who sends it
+/// if it does, and would stop a session: then it goes with the request, for [`Stopped`] to see.
 ///
 /// # Errors
 ///
-/// [`Word::InsideASession`]. It is in the log then, and among the session's notes.
+/// [`Word::InsideASession`].
 pub(super) async fn check(
     app: &Arc<App>,
     peer: &Arc<PeerProcess>,
+    told: &Arc<Told>,
     parts: &Parts,
-) -> Result<(), ApiError> {
+) -> Result<Option<Insider>, ApiError> {
     let wish = Wish::of(&parts.method, parts.uri.path());
     if wish == Wish::Look {
-        return Ok(());
+        return Ok(None);
     }
     let (looking, peer) = (Arc::clone(app), Arc::clone(peer));
-    let told = tokio::task::spawn_blocking(move || {
+    let found = tokio::task::spawn_blocking(move || {
         let live = looking.registry.live_ids();
-        (looking.origins.of(&peer, &live), peer.number(), peer.program())
+        let is_own = |id| is_own(&looking, id);
+        (looking.origins.of(&peer, &live, is_own), peer.number(), peer.program())
     });
     let (origin, pid, program) =
-        told.await.map_err(|_| ApiError::internal("where it comes from is not known: a bug"))?;
-    let inside = match origin {
-        Origin::Outside => return Ok(()),
-        Origin::Session(id) => Some(id),
-        Origin::SomeSession | Origin::Unknown => None,
-    };
-    if let (Some(inside), Wish::OfSession(named)) = (inside, &wish)
-        && is_itself(app, inside, named).await?
-    {
-        return Ok(());
+        found.await.map_err(|_| ApiError::internal("where it comes from is not known: a bug"))?;
+    let insider = Insider { origin, pid, program, told: Arc::clone(told) };
+    match (origin, wish) {
+        (Origin::Outside, _) => Ok(None),
+        (Origin::Session(_), Wish::Stop) => Ok(Some(insider)),
+        (Origin::Session(_) | Origin::SomeSession | Origin::Unknown, _) => {
+            Err(insider.refuse(app, parts))
+        }
     }
-    let path = parts.uri.path();
-    tracing::warn!(?origin, pid, program, method = %parts.method, path, "refused: inside a session");
-    if let Some(inside) = inside {
-        let (method, program) = (&parts.method, program.escape_debug());
-        app.registry
-            .remark(inside, format!("refused to process {pid} ({program}) of it: {method} {path}"));
-    }
-    Err(refusal(origin))
+}
+
+/// Says whether there is or was such a session here. What cannot be read might tell of it.
+///
+/// It waits for the store, which no task may do.
+pub(super) fn is_own(app: &App, id: SessionId) -> bool {
+    let found = Handle::current().block_on(app.store.resolve(&id.to_string()));
+    !matches!(found, Ok(Resolution::None))
 }
 
 fn refusal(origin: Origin) -> ApiError {
@@ -102,31 +172,62 @@ fn refusal(origin: Origin) -> ApiError {
     ApiError::new(Word::InsideASession, detail)
 }
 
-/// Says whether a session is meant by what its own process names.
-async fn is_itself(app: &App, inside: SessionId, named: &str) -> Result<bool, ApiError> {
-    match app.store.resolve(named).await? {
-        Resolution::One(id) => Ok(id == inside),
-        // What is refused for another reason tells that.
-        Resolution::None | Resolution::Removed(_) | Resolution::Ambiguous(_) => Ok(true),
+/// Cuts off what nobody reads, so that whoever is refused fills neither the log nor a session's row.
+fn shortened(text: &str) -> String {
+    text.chars().take(TOLD_CHARS_MAX).collect()
+}
+
+/// What the log is told of refusals.
+#[derive(Debug)]
+pub(super) struct Told(Mutex<Minute>);
+
+#[derive(Debug)]
+struct Minute {
+    since: Instant,
+    refusals: u64,
+}
+
+impl Told {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Minute { since: Instant::now(), refusals: 0 }))
+    }
+
+    /// Counts a refusal. Returns how many were left untold before it if it is to be told.
+    fn next(&self, now: Instant) -> Option<u64> {
+        const MINUTE: Duration = Duration::from_secs(60);
+
+        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut untold = 0;
+        if now.duration_since(minute.since) >= MINUTE {
+            untold = minute.refusals.saturating_sub(LINES_PER_MINUTE_MAX);
+            *minute = Minute { since: now, refusals: 0 };
+        }
+        minute.refusals = minute.refusals.saturating_add(1);
+        (minute.refusals <= LINES_PER_MINUTE_MAX).then_some(untold)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use axum::http::Method;
 
-    use super::Wish;
+    use super::{LINES_PER_MINUTE_MAX, TOLD_CHARS_MAX, Told, Wish, shortened};
 
     #[test]
-    fn only_looks_and_what_one_does_to_oneself_are_told_from_control() {
+    fn only_looks_and_stops_are_told_from_control() {
         for (method, path, wish) in [
             (Method::GET, "/v1/sessions", Wish::Look),
             (Method::HEAD, "/v1/sessions", Wish::Look),
             (Method::GET, "/v1/sessions/a/wait", Wish::Look),
-            (Method::POST, "/v1/sessions/a/interrupt", Wish::OfSession("a")),
-            (Method::POST, "/v1/sessions/a/kill", Wish::OfSession("a")),
-            (Method::POST, "/v1/sessions/a/finish", Wish::OfSession("a")),
-            (Method::POST, "/v1/sessions/a/messages", Wish::OfSession("a")),
+            (Method::POST, "/v1/sessions/a/interrupt", Wish::Stop),
+            (Method::POST, "/v1/sessions/a/kill", Wish::Stop),
+            (Method::POST, "/v1/sessions/a/finish", Wish::Stop),
+            (Method::POST, "/v1/sessions/a/messages", Wish::Control),
+            (Method::POST, "/v1/sessions/a/input", Wish::Control),
+            (Method::POST, "/v1/sessions/a/%6bill", Wish::Control),
+            (Method::POST, "/v1/sessions/%61/kill", Wish::Stop),
             (Method::POST, "/v1/sessions", Wish::Control),
             (Method::POST, "/v1/sessions/a/continue", Wish::Control),
             (Method::POST, "/v1/sessions/a/requests/1", Wish::Control),
@@ -134,7 +235,7 @@ mod tests {
             (Method::POST, "/v1/sessions/a/b/interrupt", Wish::Control),
             (Method::POST, "/v1/sessions/a/interrupt/", Wish::Control),
             (Method::DELETE, "/v1/sessions/a", Wish::Control),
-            (Method::DELETE, "/v1/sessions/a/interrupt", Wish::OfSession("a")),
+            (Method::DELETE, "/v1/sessions/a/interrupt", Wish::Stop),
             (Method::POST, "/v1/daemon/stop", Wish::Control),
             (Method::POST, "/v1/web/open", Wish::Control),
             (Method::POST, "/v1/hooks", Wish::Control),
@@ -142,5 +243,23 @@ mod tests {
         ] {
             assert_eq!(Wish::of(&method, path), wish, "{method} {path}");
         }
+    }
+
+    #[test]
+    fn a_minute_has_so_many_lines_and_the_next_one_tells_what_it_had_besides() {
+        let told = Told::new();
+        let now = Instant::now();
+        let lines = (0..LINES_PER_MINUTE_MAX + 40).filter(|_| told.next(now) == Some(0)).count();
+        assert_eq!(lines as u64, LINES_PER_MINUTE_MAX);
+        assert_eq!(told.next(now), None);
+        let later = now + Duration::from_secs(61);
+        assert_eq!(told.next(later), Some(41));
+        assert_eq!(told.next(later), Some(0));
+    }
+
+    #[test]
+    fn what_is_told_is_short_and_whole_characters() {
+        assert_eq!(shortened("/v1/sessions"), "/v1/sessions");
+        assert_eq!(shortened(&"é".repeat(100_000)), "é".repeat(TOLD_CHARS_MAX));
     }
 }

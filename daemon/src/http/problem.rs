@@ -91,7 +91,7 @@ impl From<Refusal> for ApiError {
             Refusal::NotToBeFinished(_) => Word::NotToBeFinished,
             Refusal::EndDecided(_) => Word::EndDecided,
             Refusal::BadOrder(_) => Word::BadRequest,
-            Refusal::NoInput(_) => Word::NoInput,
+            Refusal::NoInput(_) | Refusal::NoInputOfAgent(_) => Word::NoInput,
             Refusal::Ended { .. } => Word::Ended,
             Refusal::InputClosed(_) => Word::InputClosed,
             Refusal::InputFull(_) => Word::InputFull,

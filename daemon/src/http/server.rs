@@ -60,6 +60,7 @@ impl Server {
             app: Arc::clone(&app),
             router: router(Arc::clone(&app)),
             streams: Arc::clone(&streams),
+            told: Arc::new(inside::Told::new()),
         };
         let listener = Arc::new(listener);
         let next = move || {
@@ -157,6 +158,7 @@ struct Door {
     app: Arc<App>,
     router: Router,
     streams: Arc<Streams>,
+    told: Arc<inside::Told>,
 }
 
 impl Door {
@@ -168,8 +170,12 @@ impl Door {
     ) -> Response {
         let (mut parts, body) = request.into_parts();
         let is_api = parts.uri.path().starts_with("/v1");
-        if let Err(refusal) = inside::check(&self.app, &process, &parts).await {
-            return with_headers(refusal.into_response(), is_api);
+        match inside::check(&self.app, &process, &self.told, &parts).await {
+            Ok(None) => {}
+            Ok(Some(insider)) => {
+                parts.extensions.insert(insider);
+            }
+            Err(refusal) => return with_headers(refusal.into_response(), is_api),
         }
         parts.extensions.insert(peer);
         parts.extensions.insert(Arc::clone(&self.streams));

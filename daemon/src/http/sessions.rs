@@ -24,6 +24,7 @@ use utoipa::IntoParams;
 
 use super::asked::{JsonBody, Named, Parameters};
 use super::idempotency::{self, Key, KeyHeader};
+use super::inside::Stopped;
 use super::openapi::OfSession;
 use super::problem::{ApiError, BODY, CHANGE, Problems, READ, SESSION, Set, Word, set};
 use super::{Peer, agents};
@@ -244,9 +245,9 @@ pub(super) async fn delete(
 pub(super) async fn interrupt(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
-    Named(id): Named<String>,
+    Stopped(id): Stopped,
 ) -> Result<Json<StopReply>, ApiError> {
-    stop(&app, peer, &id, StopKind::Interrupt).await
+    stop(&app, peer, id, StopKind::Interrupt).await
 }
 
 /// Kill a session
@@ -264,18 +265,17 @@ pub(super) async fn interrupt(
 pub(super) async fn kill(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
-    Named(id): Named<String>,
+    Stopped(id): Stopped,
 ) -> Result<Json<StopReply>, ApiError> {
-    stop(&app, peer, &id, StopKind::Kill).await
+    stop(&app, peer, id, StopKind::Kill).await
 }
 
 pub(super) async fn stop(
     app: &App,
     peer: Peer,
-    id: &str,
+    id: SessionId,
     kind: StopKind,
 ) -> Result<Json<StopReply>, ApiError> {
-    let id = resolve(app, id).await?;
     let answer = match app.registry.stop(id, kind, peer.actor()).await {
         Ok(answer) => answer,
         Err(refusal) => return Err(absent(app, refusal).await.into()),

@@ -12,6 +12,7 @@ use candor_adapters::process::{Origin, TcpPeer};
 
 use super::asked::{JsonBody, Named};
 use super::guard::{Cookies, Port, cookie_name};
+use super::inside::is_own;
 use super::limits::Streams;
 use super::problem::{ApiError, BODY, CHANGE, DOOR, Problems, READ, Word, set};
 use super::tcp;
@@ -128,7 +129,8 @@ async fn check_is_outside(app: &Arc<App>, client: TcpPeer) -> Result<(), ApiErro
     let looking = tokio::task::spawn_blocking(move || {
         let processes = client.processes()?;
         let live = asked.registry.live_ids();
-        let origins = processes.iter().map(|process| asked.origins.of(process, &live));
+        let is_own = |id| is_own(&asked, id);
+        let origins = processes.iter().map(|process| asked.origins.of(process, &live, is_own));
         Ok(origins.collect::<Vec<_>>())
     });
     let origins: io::Result<_> = looking.await.map_err(io::Error::other).flatten();

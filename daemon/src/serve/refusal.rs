@@ -79,6 +79,11 @@ pub(crate) enum Refusal {
     BadOrder(String),
     #[error("session {0} reads nothing: it was launched without `--stdin`")]
     NoInput(SessionId),
+    #[error(
+        "session {0} runs an agent, whose input is Candor's own: send it a message, with `candor send` or \
+         `POST /v1/sessions/{0}/messages`, and answer what it asks with `candor approve` or `candor deny`"
+    )]
+    NoInputOfAgent(SessionId),
     #[error("session {session} has ended, and reads no more: {status} ({outcome})")]
     Ended { session: SessionId, status: Status, outcome: String },
     #[error("session {0} reads no more: its standard input was closed")]

@@ -390,7 +390,7 @@ impl SessionTask {
             | Happening::RequestWithdrawn { .. }
             | Happening::Answered { .. }
             | Happening::TurnEnded
-            | Happening::TurnBegan
+            | Happening::TurnBegan { .. }
             | Happening::Bypass { .. }
             | Happening::Reported(_)
             | Happening::ParentEnded => return,

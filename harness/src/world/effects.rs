@@ -63,7 +63,11 @@ impl World {
                 self.require_heard(*process)?;
                 self.post(
                     *process,
-                    if *began { Happening::TurnBegan } else { Happening::TurnEnded },
+                    if *began {
+                        Happening::TurnBegan { turns_ended: u32::MAX }
+                    } else {
+                        Happening::TurnEnded
+                    },
                 );
                 Ok(())
             }

@@ -6,7 +6,7 @@
 use crate::faults::list::{Fault, here, not, there};
 
 const TERMINAL: &str = "daemon/src/cli/terminal.rs";
-const BROWSER: &str = "the tests of the page show it, in a real browser";
+const BROWSER: &str = "daemon/tests/browser/run.mjs";
 
 /// In the order of their numbers.
 pub(crate) const ATTACKS: &[Fault] = &[
@@ -32,8 +32,8 @@ pub(crate) const ATTACKS: &[Fault] = &[
         &[("adapters/tests/agents/orders.rs", "nothing_can_be_slipped_in")],
     ),
     here("T18", "commands in texts"),
-    not("T19", "scripts in what an agent prints", BROWSER),
-    not("T20", "links and pictures in what an agent prints", BROWSER),
+    there("T19", "scripts in what an agent prints", &[(BROWSER, "scripts_in_text")]),
+    there("T20", "links and pictures in what an agent prints", &[(BROWSER, "no_foreign_requests")]),
     there(
         "T21",
         "escape sequences in what an agent prints",
@@ -47,17 +47,18 @@ pub(crate) const ATTACKS: &[Fault] = &[
         "a request that is not what it seems",
         &[
             ("daemon/tests/it/agents/decided.rs", "an_answer_is_for_what_was_shown"),
+            (BROWSER, "spoofed_requests"),
             (TERMINAL, "json_for_a_terminal_means_the_same_and_has_no_control_character"),
         ],
     ),
     here("T23", "more than there is room for"),
-    not("T24", "the page in a frame of another", BROWSER),
+    there("T24", "the page in a frame of another", &[(BROWSER, "embedding")]),
     here("T25", "a hostile folder"),
     not("T26", "settings that send keys elsewhere", "no address changes a setting"),
     here("T27", "an agent that approves itself, or launches others"),
     here("T28", "a stranger at our port"),
     here("T29", "names that forge a line"),
-    not("T30", "what a shared browser keeps", BROWSER),
+    there("T30", "what a shared browser keeps", &[(BROWSER, "nothing_is_kept")]),
     here("T31", "credentials that were taken back"),
     here("T32", "the file of logins through our own API"),
     here("T33", "an agent at the socket of a shim"),
@@ -69,5 +70,12 @@ pub(crate) const ATTACKS: &[Fault] = &[
             "the_values_of_variables_are_in_no_file_and_not_with_the_daemon",
         )],
     ),
-    not("T35", "parts of the page from elsewhere", BROWSER),
+    there(
+        "T35",
+        "parts of the page from elsewhere",
+        &[
+            ("daemon/src/http/page/tests.rs", "nothing_refers_to_another_machine"),
+            (BROWSER, "no_foreign_requests"),
+        ],
+    ),
 ];

@@ -177,7 +177,7 @@ impl Step {
             Self::Reported(success) => Happening::Reported(Report { success, ..Report::default() }),
             Self::Request { opened: true } => opened(1),
             Self::Request { opened: false } => Happening::RequestWithdrawn { number: 1 },
-            Self::Turn { began: true } => Happening::TurnBegan,
+            Self::Turn { began: true } => Happening::TurnBegan { turns_ended: u32::MAX },
             Self::Turn { began: false } => Happening::TurnEnded,
             Self::Answered(number) => answered(number),
             Self::Due(deadline) => Happening::Due(deadline),

@@ -172,6 +172,21 @@ fn a_turn_that_came_and_went_unseen_begins_the_waiting_anew() {
 }
 
 #[test]
+fn who_has_answered_a_message_before_anybody_says_that_it_was_given_one_waits_for_the_next() {
+    let world = World::of(&stored(3));
+    let mut supervisor = interactive(&world);
+    assert_eq!(settle(&mut supervisor, &after_turns(1), false), [Input::TurnEnded]);
+    let turns_ended = supervisor.session().turns_ended;
+    // The message is given; its turn begins and ends, and only then is it told that it was given.
+    assert_eq!(settle(&mut supervisor, &after_turns(2), false), [Input::TurnEnded]);
+    assert!(now(supervisor.handle(Happening::TurnBegan { turns_ended })).is_ok());
+    assert_eq!(supervisor.session().status(), Status::WaitingInput);
+    // Of the next one it is told at once.
+    assert!(now(supervisor.handle(Happening::TurnBegan { turns_ended: 2 })).is_ok());
+    assert_eq!(supervisor.session().status(), Status::Running);
+}
+
+#[test]
 fn who_is_given_one_message_waits_for_no_other() {
     let world = World::of(&[]);
     let row = row(after(&[Input::Spawned]), false);

@@ -79,7 +79,7 @@ words! {
     NotToBeFinished: CONFLICT, "not_to_be_finished",
         "The session waits for no further message, so that it cannot be told that there is none.";
     EndDecided: CONFLICT, "end_decided", "The session's end is decided.";
-    NoInput: CONFLICT, "no_input", "The session was launched without an input.";
+    NoInput: CONFLICT, "no_input", "The session has no input that could be written to.";
     Ended: CONFLICT, "ended", "The session has ended.";
     InputClosed: CONFLICT, "input_closed", "The session's input was closed before.";
     InputFull: TOO_MANY_REQUESTS, "input_full",

@@ -38,8 +38,8 @@ impl SessionTask {
 
     /// Keeps whether an agent has been given a message that it has not begun on.
     pub(super) fn note_message(&mut self, happening: &Happening) {
-        if matches!(happening, Happening::TurnBegan) {
-            self.has_message = true;
+        if let Happening::TurnBegan { turns_ended } = happening {
+            self.has_message |= self.supervisor.session().turns_ended <= *turns_ended;
         }
     }
 
@@ -86,7 +86,7 @@ impl SessionTask {
             | Happening::RequestWithdrawn { .. }
             | Happening::Answered { .. }
             | Happening::TurnEnded
-            | Happening::TurnBegan
+            | Happening::TurnBegan { .. }
             | Happening::Bypass { .. }
             | Happening::Reported(_)
             | Happening::ParentEnded => self.supervisor.handle(happening).await,

@@ -52,6 +52,7 @@ fn of_two_who_go_on_with_one_session_one_does() {
     assert_eq!(stage.sessions().len(), 2);
     let child = stage.sessions().iter().find(|it| it["parent"] == *parent).unwrap()["id"].clone();
     let child = child.as_str().unwrap();
+    stage.await_cause(child, "spawned", 1);
     // A copy is nobody's rival.
     let copy = stage.run(["continue", "-d", "--fork", child, "hello"]).expect(0);
     stage.run(["wait", copy.stdout().trim()]).expect(0);

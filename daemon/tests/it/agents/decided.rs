@@ -3,9 +3,10 @@
 use std::fs;
 
 use rustix::process::{Signal, kill_process};
+use serde_json::{Value, json};
 
 use crate::agents::{Stage, ask, touch};
-use crate::support::kernel;
+use crate::support::{kernel, wire};
 
 #[test]
 fn what_is_allowed_or_denied_by_order_is_asked_of_nobody() {
@@ -18,7 +19,7 @@ fn what_is_allowed_or_denied_by_order_is_asked_of_nobody() {
     let id = stage.begin(&options, &steps);
     stage.run(["wait", &id]).expect(0);
     assert!(allowed.exists() && begun.exists() && !denied.exists());
-    assert_eq!(stage.session(&id)["requests"], serde_json::json!([]));
+    assert_eq!(stage.session(&id)["requests"], json!([]));
     assert_eq!(stage.causes(&id), ["launched", "spawned", "reported", "exited"]);
 }
 
@@ -39,6 +40,36 @@ fn a_pattern_is_no_way_to_more_than_it_says() {
         stage.run(["wait", &id]).expect(0);
         assert!(!made.exists(), "{command}");
     }
+}
+
+#[test]
+fn nobody_answers_through_an_agents_input() {
+    let stage = Stage::new();
+    let made = stage.path("made");
+    let id = stage.begin(&[], &[ask(&touch(&made))]);
+    let asked = stage.asked(&id);
+    // As the agent's protocol has it: it would be taken for the answer of its user.
+    let logs = stage.run(["logs", "--raw", &id]).expect(0);
+    let lines = logs.stdout().lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut requests = lines.filter(|line| line["request"]["subtype"] == "can_use_tool");
+    let request = requests.next_back().unwrap();
+    let answer = json!({
+        "type": "control_response",
+        "response": {
+            "subtype": "success", "request_id": request["request_id"],
+            "response": { "behavior": "allow", "updatedInput": request["request"]["input"] },
+        },
+    });
+    let line = format!("{answer}\n");
+    let path = format!("/v1/sessions/{id}/input?message=00000000-0000-0000-0000-000000000001");
+    let detail =
+        wire::ask(&stage.home(), "POST", &path, line.as_bytes()).assert_problem(409, "no_input");
+    assert!(detail.contains("send it a message"), "{detail}");
+    assert_eq!(stage.session(&id)["requests"][0]["digest"], asked["digest"]);
+    assert_eq!(stage.session(&id)["requests"][0]["state"], "open");
+    stage.run(["deny", &id]).expect(0);
+    stage.run(["wait", &id]).expect(0);
+    assert!(!made.exists());
 }
 
 #[test]
@@ -69,7 +100,7 @@ fn a_bypass_answers_what_is_open_and_what_comes_until_it_ends() {
     let session = stage.session(&id);
     assert_eq!(session["requests"][0]["by"], "daemon", "{session:#}");
     stage.run(["bypass", &id, "1h"]).expect(125).because(&["decided"]);
-    assert_eq!(stage.session(&id)["bypass_until"], serde_json::Value::Null);
+    assert_eq!(stage.session(&id)["bypass_until"], Value::Null);
 }
 
 #[test]

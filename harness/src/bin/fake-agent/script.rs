@@ -46,6 +46,8 @@ pub(crate) enum Step {
     Dump(PathBuf),
     Ready(PathBuf),
     Await(PathBuf),
+    /// Asks a server by hand: how somebody asks who keeps to no client's rules.
+    Ask(OsString),
     /// Tells the parent that this process is ready: how `--fork` starts its own kind.
     Report,
     /// Leaves the session: how `--fork` starts its own kind.
@@ -110,6 +112,7 @@ fn step(name: &str, value: OsString) -> Result<Step, String> {
         "--dump" => Step::Dump(value.into()),
         "--ready" => Step::Ready(value.into()),
         "--await" => Step::Await(value.into()),
+        "--ask" => Step::Ask(value),
         "--shell" => Step::Shell(value),
         _ => return Err(format!("there is no {name}: see --help")),
     })

@@ -2,17 +2,23 @@
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Read as _, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::setsid;
 
 use crate::children;
 use crate::dump;
 use crate::script::Step;
+
+/// How long a server may take to answer, in seconds.
+const ANSWER_S: u64 = 30;
 
 /// What is written at once of a flood.
 const FLOOD_CHUNK_BYTES: u64 = 64 * 1024;
@@ -41,6 +47,7 @@ pub(crate) fn take(step: &Step) -> Result<(), String> {
         Step::Dump(file) => dump::write(file),
         Step::Ready(file) => ready(file),
         Step::Await(fifo) => wait_for(fifo),
+        Step::Ask(address) => ask(address),
         Step::Report => children::report_ready(),
         Step::Detach => setsid().map(drop).map_err(io::Error::from),
         Step::Shell(command) => Err(Command::new("sh").arg("-c").arg(command).exec()),
@@ -114,4 +121,37 @@ pub(crate) fn ready(file: &Path) -> io::Result<()> {
 pub(crate) fn wait_for(fifo: &Path) -> io::Result<()> {
     let read = BufReader::new(File::open(fifo)?).read_line(&mut String::new())?;
     if read == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+}
+
+fn ask(address: &OsStr) -> io::Result<()> {
+    let patience = Some(Duration::from_secs(ANSWER_S));
+    match address.to_str().filter(|address| !address.contains('/')) {
+        Some(address) => {
+            let stream = TcpStream::connect(address)?;
+            stream.set_read_timeout(patience)?;
+            converse(&stream)
+        }
+        None => {
+            let stream = UnixStream::connect(address)?;
+            stream.set_read_timeout(patience)?;
+            converse(&stream)
+        }
+    }
+}
+
+/// Sends what comes in, and prints what is answered until the other end closes.
+fn converse<'stream, S>(mut stream: &'stream S) -> io::Result<()>
+where
+    &'stream S: Read + Write,
+{
+    let mut request = Vec::new();
+    io::stdin().lock().read_to_end(&mut request)?;
+    // It may be refused before all of it was read.
+    drop(stream.write_all(&request));
+    let mut answer = Vec::new();
+    // A connection that is cut off after the answer has still brought it.
+    drop(stream.read_to_end(&mut answer));
+    let mut output = io::stdout().lock();
+    output.write_all(&answer)?;
+    output.flush()
 }
