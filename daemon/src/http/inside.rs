@@ -128,14 +128,8 @@ pub(super) async fn check(
     if wish == Wish::Look {
         return Ok(None);
     }
-    let (looking, peer) = (Arc::clone(app), Arc::clone(peer));
-    let found = tokio::task::spawn_blocking(move || {
-        let live = looking.registry.live_ids();
-        let is_own = |id| is_own(&looking, id);
-        (looking.origins.of(&peer, &live, is_own), peer.number(), peer.program())
-    });
-    let (origin, pid, program) =
-        found.await.map_err(|_| ApiError::internal("where it comes from is not known: a bug"))?;
+    let origin = origin_of(app, peer).await?;
+    let (pid, program) = (peer.number(), peer.program());
     let insider = Insider { origin, pid, program, told: Arc::clone(told) };
     match (origin, wish) {
         (Origin::Outside, _) => Ok(None),
@@ -144,6 +138,16 @@ pub(super) async fn check(
             Err(insider.refuse(app, parts))
         }
     }
+}
+
+/// Finds out where a process comes from.
+pub(super) async fn origin_of(app: &Arc<App>, peer: &Arc<PeerProcess>) -> Result<Origin, ApiError> {
+    let (app, peer) = (Arc::clone(app), Arc::clone(peer));
+    let found = tokio::task::spawn_blocking(move || {
+        let live = app.registry.live_ids();
+        app.origins.of(&peer, &live, |id| is_own(&app, id))
+    });
+    found.await.map_err(|_| ApiError::internal("where it comes from is not known: a bug"))
 }
 
 /// Says whether there is or was such a session here. What cannot be read might tell of it.

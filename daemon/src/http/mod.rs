@@ -21,6 +21,7 @@ mod openapi;
 mod output;
 mod page;
 mod problem;
+mod reserve;
 mod revocable;
 mod server;
 mod sessions;

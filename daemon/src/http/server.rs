@@ -23,6 +23,7 @@ use tower::ServiceExt as _;
 
 use super::guard::with_headers;
 use super::limits::{Places, Streams};
+use super::reserve::{Reserve, turn_away};
 use super::{Peer, inside, router, tcp};
 use crate::serve::App;
 
@@ -61,6 +62,7 @@ impl Server {
             router: router(Arc::clone(&app)),
             streams: Arc::clone(&streams),
             told: Arc::new(inside::Told::new()),
+            reserve: Arc::new(Reserve::new()),
         };
         let listener = Arc::new(listener);
         let next = move || {
@@ -159,6 +161,7 @@ struct Door {
     router: Router,
     streams: Arc<Streams>,
     told: Arc<inside::Told>,
+    reserve: Arc<Reserve>,
 }
 
 impl Door {
@@ -195,14 +198,19 @@ fn serve(
 ) -> impl Future<Output = ()> + Send + use<> {
     let pid = stream.peer_cred().ok().and_then(|credentials| credentials.pid());
     let process = Arc::new(PeerProcess::of(&stream, pid));
-    let service = service_fn(move |request| {
-        let (door, process) = (door.clone(), Arc::clone(&process));
-        async move { Ok::<_, Infallible>(door.answer(peer, process, request).await) }
-    });
-    let mut builder = builder();
-    builder.max_buf_size(AHEAD_BYTES_MAX);
-    let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
+    // The daemon does not leave before it has looked at who has come.
+    let watcher = graceful.watcher();
     async move {
+        let Some(_place) = door.reserve.place(&door.app, &process).await else {
+            return turn_away(stream).await;
+        };
+        let service = service_fn(move |request| {
+            let (door, process) = (door.clone(), Arc::clone(&process));
+            async move { Ok::<_, Infallible>(door.answer(peer, process, request).await) }
+        });
+        let mut builder = builder();
+        builder.max_buf_size(AHEAD_BYTES_MAX);
+        let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended early");
         }

@@ -1,7 +1,7 @@
 //! The agent itself: it runs as the user, and has the socket at hand.
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -204,6 +204,32 @@ fn t27_refusals_fill_neither_the_log_nor_a_session() {
     let notes = session["evidence"]["notes"].as_array().unwrap();
     assert!((1..=8).contains(&notes.len()), "{notes:?}");
     assert!(notes.iter().all(|note| note["text"].as_str().unwrap().len() < 500), "{notes:?}");
+}
+
+#[test]
+fn t23_sessions_do_not_take_the_connections_of_those_outside() {
+    let _attack = Attack::named("t23_sessions_do_not_take_the_connections_of_those_outside");
+    let place = Place::new();
+    let ear = Ear::new(&place, "ear");
+    // Requests that nobody answers as long as the session lives, and some more than it has connections.
+    let script = format!(
+        "{} n=0; exec 9> $ear; while [ $n -lt 70 ]; do \
+         {{ answer=$(ask GET /v1/sessions/$CANDOR_SESSION/wait); echo \"$answer\" >&9; }} & \
+         n=$((n + 1)); done",
+        by_hand(&place)
+    );
+    let id = launch(&place, &ear, &script);
+    let mut heard = BufReader::new(File::open(&ear.0).unwrap()).lines();
+    for _ in 0..70 - 64 {
+        assert_eq!(heard.next().unwrap().unwrap(), "429 too_many_streams ");
+    }
+    place.run(["ls"]).expect(0);
+    place.run(["kill", &id]).expect(0);
+    place.end_of(&id);
+    // Their places are free again.
+    let (again, script) = (Ear::new(&place, "again"), "$candor show $CANDOR_SESSION > $ear");
+    launch(&place, &again, script);
+    assert!(again.hear().contains("running"));
 }
 
 #[test]

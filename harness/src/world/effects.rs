@@ -61,14 +61,8 @@ impl World {
             }
             Choice::Turn { process, began } => {
                 self.require_heard(*process)?;
-                self.post(
-                    *process,
-                    if *began {
-                        Happening::TurnBegan { turns_ended: u32::MAX }
-                    } else {
-                        Happening::TurnEnded
-                    },
-                );
+                let began = began.then_some(Happening::TurnBegan { turns_ended: u32::MAX });
+                self.post(*process, began.unwrap_or(Happening::TurnEnded));
                 Ok(())
             }
             Choice::Due { session, kind } => self.due(*session, *kind),
