@@ -106,7 +106,7 @@ fn the_rest_decides_by_having_happened() {
         assert_eq!(answered.input(), Input::RequestClosed, "which way is no matter");
     }
     assert_eq!(Happening::TurnEnded.input(), Input::TurnEnded);
-    assert_eq!(Happening::TurnBegan.input(), Input::TurnBegan);
+    assert_eq!(Happening::TurnBegan { turns_ended: 0 }.input(), Input::TurnBegan);
     let bypass = Happening::Bypass { until: None, by: Actor::User(1000) };
     assert_eq!(bypass.input(), Input::SettingsChanged);
     assert_eq!(Happening::ParentEnded.input(), Input::ParentEnded);
