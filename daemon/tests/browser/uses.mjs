@@ -194,7 +194,7 @@ export const launchForm = inPlace(async ({ place, browser }) => {
   assert.equal((await place.ask('GET', '/v1/sessions')).length, 1);
   await page.getByRole('button', { name: 'Delete' }).click();
   await page.locator('dialog[open] [data-confirm]').click();
-  await page.locator('.detail-pane').filter({ hasText: 'it was removed' }).waitFor();
+  await page.locator('.detail-pane').filter({ hasText: 'There is no such session' }).waitFor();
   assert.equal(await page.locator('.row').count(), 0);
   assert.deepEqual(told.errors, []);
   return 'launched, seen failing, removed';
