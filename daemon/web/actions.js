@@ -8,7 +8,7 @@ const ATTEMPTS = 3;
 const PAUSE_MS = 400;
 
 const UNKNOWN = 'The daemon did not answer, so it is not known whether it got this. '
-  + 'What came of it will be shown when the connection is back.';
+  + 'When the connection is back, see whether it did, and ask again if it did not.';
 
 export class Actions {
   #store;
@@ -73,8 +73,8 @@ export class Actions {
     });
   }
 
-  launch(request) {
-    return this.#new('launch', null, '/v1/sessions', request);
+  launch(request, key) {
+    return this.#new('launch', null, '/v1/sessions', request, key);
   }
 
   continue(session, request) {
@@ -82,8 +82,7 @@ export class Actions {
   }
 
   /** The key makes that a request which is sent twice launches once. */
-  #new(kind, session, path, json) {
-    const key = crypto.randomUUID();
+  #new(kind, session, path, json, key = crypto.randomUUID()) {
     return this.#pending({ key: `${kind}:${key}`, kind, session }, async () => {
       const headers = { 'Idempotency-Key': key };
       const view = await repeated(() => post(path, { json, headers }));

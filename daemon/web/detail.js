@@ -7,7 +7,7 @@ import { h, replace, setAttribute, setHidden, setText } from './dom.js';
 import { oneLine } from './escape.js';
 import { goOn } from './launch.js';
 import { Output } from './output.js';
-import { pendingOf } from './select.js';
+import { knownAt, pendingOf } from './select.js';
 import { pendingText, showStatus, statusElement } from './status.js';
 import { isTerminal } from './store.js';
 import { Story } from './story.js';
@@ -87,7 +87,7 @@ export class Detail {
     this.#parts = null;
     if (this.#element.dataset.gone === session) return;
     this.#element.dataset.gone = session;
-    replace(this.#element, this.#back(), h('p', { class: 'empty' }, 'There is no such session any more: it was removed.'));
+    replace(this.#element, this.#back(), h('p', { class: 'empty' }, 'There is no such session, or there is none any more.'));
   }
 
   #firstTab(view) {
@@ -173,7 +173,7 @@ export class Detail {
     setText(watched, isLive ? supervisionText(view.supervision) : '');
     setHidden(watched, watched.textContent === '');
     setText(meta, [view.agent && [view.agent.kind, view.agent.model].filter(Boolean).join(' '), oneLine(text(view.cwd)),
-      durationText(view, Date.now()), usageText(view.agent?.usage, view.agent?.cost_usd), shortId(view.id)].filter(Boolean).join(' · '));
+      durationText(view, knownAt(state, Date.now())), usageText(view.agent?.usage, view.agent?.cost_usd), shortId(view.id)].filter(Boolean).join(' · '));
     const asked = new Set(pendingOf(state, view.id).map((action) => action.kind));
     const show = (key, isShown, isBusy = false) => {
       const button = buttons.get(key);

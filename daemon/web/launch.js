@@ -71,6 +71,8 @@ export function launch(store, actions, onLaunched) {
   const ofAgent = h('fieldset', { class: 'plain', hidden: true }, field('Agent', parts.agent), field('What it is to do', parts.prompt),
     h('div', { class: 'two' }, field('Model (optional)', parts.model), field('Permission mode (optional)', parts.mode)),
     check('Goes on with my messages until I finish it', parts.interactive));
+  const start = h('button', { type: 'submit', class: 'primary' }, 'Start');
+  let [sent, key] = [null, null];
   const isAgent = () => kinds[1].checked;
   for (const kind of kinds) {
     kind.addEventListener('change', () => {
@@ -84,9 +86,18 @@ export function launch(store, actions, onLaunched) {
       const request = requestOf(parts, isAgent());
       setText(parts.said, typeof request === 'string' ? request : '');
       if (typeof request === 'string') return;
+      // The same request under the same name is launched once, however often it is sent.
+      const json = JSON.stringify(request);
+      if (json !== sent) [sent, key] = [json, crypto.randomUUID()];
+      start.disabled = true;
+      const done = await actions.launch(request, key);
+      start.disabled = false;
+      if (!done) {
+        setText(parts.said, 'It is not known to have started. What you typed is kept: Start asks again, and starts it once.');
+        return;
+      }
       close();
-      const done = await actions.launch(request);
-      if (done) onLaunched(done.result);
+      onLaunched(done.result);
     },
   },
   h('div', { class: 'switch', role: 'radiogroup', 'aria-label': 'What to run' }, ['A command', 'An agent'].map((label, at) => h('label', {}, kinds[at], h('span', {}, label)))),
@@ -95,7 +106,7 @@ export function launch(store, actions, onLaunched) {
   h('div', { class: 'two' }, field('Title (optional)', parts.title), field('Time limit in minutes (optional)', parts.limit)),
   parts.said,
   h('footer', { class: 'dialog-end' }, h('button', { type: 'button', onclick: close }, 'Cancel'),
-    h('button', { type: 'submit', class: 'primary' }, 'Start'))));
+    start)));
   parts.command.focus();
   return dialog;
 }

@@ -2,7 +2,7 @@
 
 import { h, setAttribute, setHidden, setText } from './dom.js';
 import { oneLine } from './escape.js';
-import { grouped, pendingOf } from './select.js';
+import { grouped, knownAt, pendingOf } from './select.js';
 import { pendingText, showStatus, statusElement } from './status.js';
 import { STATUSES } from './store.js';
 import { durationText, nameOf, shortId, spanText, text, word } from './words.js';
@@ -136,7 +136,7 @@ export class List {
 
   #showRow(element, { view, number }) {
     const { link, name, status, meta, time, pending } = element.parts;
-    const now = Date.now();
+    const now = knownAt(this.#state, Date.now());
     showStatus(status, view);
     setText(name, oneLine(nameOf(view)));
     setText(meta, metaText(view));

@@ -10,6 +10,7 @@ import { oneLine } from './escape.js';
 import { launch } from './launch.js';
 import { List } from './list.js';
 import { Live, Store, StoryReader } from './live.js';
+import { lend } from './login.js';
 import { openApprovals } from './select.js';
 import { nameOf, timeText, word } from './words.js';
 
@@ -136,9 +137,23 @@ function openSession(id, tab = null) {
   window.location.hash = tab ? `#/s/${id}/${tab}` : `#/s/${id}`;
 }
 
+/** Says whether an address has a shortened id, which is then written out. */
+function isShort(hash) {
+  const found = /^#\/s\/([0-9a-f-]{4,36})$/.exec(hash);
+  if (!found) return false;
+  get(`/v1/sessions/${found[1]}`).then(({ id }) => {
+    if (window.location.hash === hash) window.location.replace(`#/s/${id}`);
+  }).catch((problem) => {
+    if (window.location.hash !== hash) return;
+    window.location.replace('#/');
+    store.dispatch({ type: 'notice', text: problem.message, at: Date.now() });
+  });
+  return true;
+}
+
 function route() {
   const found = /^#\/s\/([0-9a-f-]{36})(?:\/([a-z]+))?$/.exec(window.location.hash);
-  if (!found && !/^(#\/)?$/.test(window.location.hash)) return;
+  if (!found && isShort(window.location.hash)) return;
   const before = detail.session;
   setAttribute(document.body, 'data-open', Boolean(found));
   if (found) {
@@ -265,5 +280,6 @@ setInterval(() => {
   }
 }, 1000);
 
+lend();
 live.run().catch((error) => store.dispatch({ type: 'notice', text: `The page is broken: ${error.message}`, at: Date.now() }));
 route();

@@ -4,6 +4,11 @@
 import { STATUSES, isTerminal } from './store.js';
 import { text } from './words.js';
 
+/** Returns the time up to which something is known: while nothing is heard it stands still. */
+export function knownAt({ connection }, now) {
+  return connection.phase === 'live' ? now : connection.lastLiveAt ?? now;
+}
+
 /** Returns what is open, the oldest first. */
 export function openApprovals(state) {
   const open = [];

@@ -5,7 +5,7 @@ import { send, pathOf } from './api.js';
 import { h, replace, setText, svg } from './dom.js';
 import { manyLines, oneLine } from './escape.js';
 import { isTerminal } from './store.js';
-import { bytesText, causeText, durationText, exitText, person, runAgain, sentence, spanText, supervisionText, text, timeText, usageText, word } from './words.js';
+import { bytesText, causeText, commandLine, durationText, exitText, person, runAgain, sentence, spanText, supervisionText, text, timeText, usageText, word } from './words.js';
 
 const LANES = ['user', 'daemon', 'process', 'store'];
 const LANE_WIDTH = 150;
@@ -113,7 +113,7 @@ function factsOf(view) {
   const facts = [
     ['Session', h('code', {}, view.id)],
     ['Continues', view.parent && h('a', { href: `#/s/${view.parent}` }, view.parent)],
-    ['Command', h('code', {}, oneLine(view.command.map(text).join(' ')))],
+    ['Command', h('code', {}, oneLine(commandLine(view.command)))],
     ['Folder', h('code', {}, oneLine(text(view.cwd)))],
     ['Agent', agent && [agent.kind, agent.version, agent.model].filter(Boolean).map(oneLine).join(' · ')],
     ['Watched', supervisionText(view.supervision)],

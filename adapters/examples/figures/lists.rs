@@ -68,7 +68,7 @@ async fn fill(store: &SqliteStore, number: usize) {
         ..spec(Policy::default())
     };
     let mut chain = Chain::launched_with(UuidV7Source.session_id(), spec);
-    let exit = Exit::Code(u8::from(number % ONE_OF == 0));
+    let exit = Exit::Code(u8::from(number.is_multiple_of(ONE_OF)));
     chain.step(Input::Spawned);
     chain.step(exited(exit, false));
     for change in chain.life() {

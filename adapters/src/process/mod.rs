@@ -36,6 +36,8 @@ mod launch;
 mod no_origin;
 #[cfg(not(target_os = "linux"))]
 mod no_shim;
+#[cfg(not(target_os = "linux"))]
+mod no_tcp_peer;
 mod open_files;
 #[cfg(target_os = "linux")]
 mod origin;
@@ -55,6 +57,8 @@ mod spare;
 mod spawn;
 mod spawner;
 mod survey;
+#[cfg(target_os = "linux")]
+mod tcp_peer;
 mod turns;
 
 pub use background::become_daemon;
@@ -64,6 +68,8 @@ pub use follow::Follower;
 pub use no_origin::{Origin, Origins, PeerProcess};
 #[cfg(not(target_os = "linux"))]
 pub use no_shim::{Fence, fence, shim_trace};
+#[cfg(not(target_os = "linux"))]
+pub use no_tcp_peer::TcpPeer;
 pub use open_files::raise_open_files;
 #[cfg(target_os = "linux")]
 pub use origin::{Origin, Origins, PeerProcess};
@@ -75,6 +81,8 @@ pub use quota::{Gap, OUTPUT_QUOTA_BYTES_DEFAULT, OUTPUT_QUOTA_BYTES_MIN, OutputQ
 pub use shim::{Fence, fence, shim_trace};
 pub use spawner::DirectSpawner;
 pub use survey::{Piece, ShimLife, ShimTrace, Trace, has_outputs, trace};
+#[cfg(target_os = "linux")]
+pub use tcp_peer::TcpPeer;
 
 /// The variable that tells a session's processes which session they are of.
 pub const SESSION_MARK: &str = "CANDOR_SESSION";

@@ -71,7 +71,7 @@ pub struct PeerProcess {
     /// `None` for one that was gone already.
     handle: Result<Option<OwnedFd>, NoRoom>,
     /// What the handle may have been taken from.
-    spares: Arc<Spares>,
+    spares: Option<Arc<Spares>>,
 }
 
 /// Where a process comes from.
@@ -109,6 +109,12 @@ pub struct Origins {
 }
 
 impl PeerProcess {
+    /// Takes hold of a process for a moment. Nothing is let go for it.
+    pub(super) fn of(socket: &impl AsFd, pid: Option<i32>) -> Self {
+        let pid = pid.and_then(Pid::from_raw);
+        Self { pid, handle: handle_of(socket.as_fd().as_raw_fd(), pid), spares: None }
+    }
+
     /// Returns its number, or 0 for one that cannot be seen from here.
     pub fn number(&self) -> i32 {
         self.pid.map_or(0, |pid| pid.as_raw_nonzero().get())
@@ -135,7 +141,9 @@ impl Drop for PeerProcess {
     fn drop(&mut self) {
         // What it was taken from gets it back.
         self.handle = Ok(None);
-        self.spares.fill_up();
+        if let Some(spares) = &self.spares {
+            spares.fill_up();
+        }
     }
 }
 
@@ -180,7 +188,7 @@ impl Origins {
         let pid = pid.and_then(Pid::from_raw);
         let socket = socket.as_fd().as_raw_fd();
         let spares = Arc::clone(&self.handle_spares);
-        PeerProcess { pid, handle: spares.look(|| handle_of(socket, pid)), spares }
+        PeerProcess { pid, handle: spares.look(|| handle_of(socket, pid)), spares: Some(spares) }
     }
 
     /// Says where a process comes from. `live` are the sessions that go on, and `is_own` says of any other
@@ -409,7 +417,7 @@ mod tests {
         let origins = Origins::new("/nowhere".into());
         let spares = std::sync::Arc::clone(&origins.handle_spares);
         let pid = Pid::from_raw(number).unwrap();
-        let peer = PeerProcess { pid: Some(pid), handle: Ok(handle.ok()), spares };
+        let peer = PeerProcess { pid: Some(pid), handle: Ok(handle.ok()), spares: Some(spares) };
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(peer.is_there().unwrap() && ancestors(pid).unwrap().is_some());

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use candor_adapters::sqlite::conversations::{
     self, Following, HITS_MAX, HitCursor, PAGE_ITEMS_MAX,
 };
@@ -19,8 +19,9 @@ use tokio::time::Instant;
 use utoipa::IntoParams;
 
 use super::asked::{Named, Parameters};
+use super::limits::{Places, keeping};
 use super::openapi::OfSession;
-use super::problem::{ApiError, Problems, SESSION};
+use super::problem::{ApiError, Problems, SESSION, Word, set};
 use super::sessions::resolve;
 use crate::api::{HitsView, MessageView, MessagesView, UsageView};
 use crate::serve::{App, printed_bytes};
@@ -63,11 +64,12 @@ pub(super) struct MessageParameters {
             status = 200, description = "A page, or with `follow` lines of `MessageView`.",
             content((MessagesView = "application/json"), (MessageView = "application/x-ndjson")),
         ),
-        Problems<SESSION>
+        Problems<{ SESSION | set(&[Word::TooManyStreams]) }>
     ),
 )]
 pub(super) async fn messages(
     State(app): State<Arc<App>>,
+    Extension(places): Extension<Places>,
     Named(id): Named<String>,
     Parameters(parameters): Parameters<MessageParameters>,
 ) -> Result<Response, ApiError> {
@@ -76,9 +78,11 @@ pub(super) async fn messages(
     if last.is_some() && (after.is_some() || follow) {
         return Err(ApiError::bad_request("`last` goes with neither `after` nor `follow`"));
     }
+    let place = places.take_if(follow)?;
     let session = resolve(&app, &id).await?;
     if follow {
-        return Ok(lines(app, session, after.unwrap_or(0), limit));
+        let body = keeping(place, lines(app, session, after.unwrap_or(0), limit));
+        return Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response());
     }
     let page = match last {
         Some(count) => {
@@ -176,7 +180,7 @@ struct Reader {
     is_over: bool,
 }
 
-fn lines(app: Arc<App>, session: SessionId, cursor: u64, limit: u32) -> Response {
+fn lines(app: Arc<App>, session: SessionId, cursor: u64, limit: u32) -> Body {
     // Listening begins before the first read, so that nothing falls in between.
     let (added, changed) = (app.conversations.follow(session), app.bus.subscribe());
     let (patience, is_over) = (None, false);
@@ -184,7 +188,7 @@ fn lines(app: Arc<App>, session: SessionId, cursor: u64, limit: u32) -> Response
     let lines = stream::try_unfold(reader, |mut reader| async move {
         Ok::<_, ReadError>(reader.next_lines().await?.map(|lines| (lines, reader)))
     });
-    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+    Body::from_stream(lines)
 }
 
 impl Reader {

@@ -12,7 +12,8 @@
 //! | does it show a credential (but for the page's own files, and the login) | 401 |
 //! | may that credential do it | 403 |
 //! | is its body of a type that no form can send | 415 |
-//! | is there room for one more stream | 429 |
+//!
+//! Whether there is room for one more stream (429) is asked where it is decided that an answer is one.
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::Peer;
-use super::limits::{self, Failures, HEAD_BYTES_MAX, StreamPlace, Streams};
+use super::limits::{self, Failures, HEAD_BYTES_MAX, Places, Streams};
 use super::problem::{ApiError, Word};
 use super::revocable::Revocable;
 use crate::serve::App;
@@ -75,6 +76,18 @@ pub(super) struct Guard {
 #[derive(Clone)]
 pub(super) struct Cookies(pub(super) Vec<String>);
 
+/// Whose request a connection is busy with, or was last.
+#[derive(Clone)]
+pub(super) enum Shown {
+    /// Somebody's who has shown no credential that is right.
+    Nobody,
+    /// A look, which ends with its credential.
+    Look(Arc<Access>),
+    /// A change. It is not broken off once it is whole: whoever asked for it could not tell whether it
+    /// was done. What has not come whole when its credential is taken back is not done.
+    Change,
+}
+
 /// Where the daemon listens, so that an answer can name its cookie.
 #[derive(Clone, Copy)]
 pub(super) struct Port(pub(super) u16);
@@ -91,7 +104,7 @@ impl Guard {
     pub(super) async fn answer(
         &self,
         request: Request<Body>,
-        shown: &watch::Sender<Option<Arc<Access>>>,
+        shown: &watch::Sender<Shown>,
     ) -> Response {
         let is_api = request.uri().path().starts_with("/v1");
         let answer = self.admit(request, shown).await;
@@ -101,9 +114,10 @@ impl Guard {
     async fn admit(
         &self,
         request: Request<Body>,
-        shown: &watch::Sender<Option<Arc<Access>>>,
+        shown: &watch::Sender<Shown>,
     ) -> Result<Response, ApiError> {
         let (mut parts, body) = request.into_parts();
+        shown.send_replace(Shown::Nobody);
         check_address(&parts, self.port)?;
         check_origin(&parts.headers, self.port)?;
         if limits::head_bytes(&parts) > HEAD_BYTES_MAX {
@@ -117,32 +131,41 @@ impl Guard {
             true => Some(self.access(&parts.headers, &cookies)?),
             false => None,
         };
-        shown.send_replace(access.clone());
+        let is_look = is_look(&parts.method);
+        shown.send_replace(match &access {
+            None => Shown::Nobody,
+            Some(access) if is_look => Shown::Look(Arc::clone(access)),
+            Some(_) => Shown::Change,
+        });
         check_right(&parts, access.as_deref())?;
         check_type(&parts)?;
         parts.extensions.insert(self.peer);
         parts.extensions.insert(Cookies(cookies));
         parts.extensions.insert(Port(self.port));
         parts.extensions.insert(Arc::clone(&self.streams));
-        let place = self.place(&parts, access.as_deref())?;
+        let streams = Arc::clone(&self.streams);
+        parts.extensions.insert(Places { streams, access: access.clone() });
+        let body = match &access {
+            Some(access) if !is_look => Body::new(Revocable::new(body, access.ended.clone())),
+            Some(_) | None => body,
+        };
         let answering = self.router.clone().oneshot(Request::from_parts(parts, body));
         let response = match &access {
-            None => answering.await,
-            Some(access) => tokio::select! {
+            Some(access) if is_look => tokio::select! {
                 response = answering => response,
                 () = access.ended.cancelled() => return Err(not_authorized()),
             },
+            Some(_) | None => answering.await,
         };
         let response = response.unwrap_or_else(|never| match never {});
         if response.status() == StatusCode::UNAUTHORIZED {
             self.failed()?;
         }
         Ok(match access {
-            None => response,
-            Some(access) => response.map(|body| {
-                let ended = access.ended.clone();
-                Body::new(Revocable::new(body, ended, place))
-            }),
+            Some(access) if is_look => {
+                response.map(|body| Body::new(Revocable::new(body, access.ended.clone())))
+            }
+            Some(_) | None => response,
         })
     }
 
@@ -170,25 +193,6 @@ impl Guard {
             "too many wrong credentials: wait for a second, and run `candor open` to log in",
         ))
     }
-
-    fn place(
-        &self,
-        parts: &Parts,
-        access: Option<&Access>,
-    ) -> Result<Option<StreamPlace>, ApiError> {
-        if !limits::is_stream(parts) {
-            return Ok(None);
-        }
-        self.streams.place(access).map(Some).ok_or_else(too_many_streams)
-    }
-}
-
-/// Says what a client does about too many streams.
-pub(super) fn too_many_streams() -> ApiError {
-    ApiError::new(
-        Word::TooManyStreams,
-        "there are as many streams as there may be: end one before another",
-    )
 }
 
 fn not_authorized() -> ApiError {
@@ -268,10 +272,15 @@ fn has_port(host: &HeaderValue) -> bool {
 /// Says whether an address is more than the page itself, of which everybody may have a copy.
 fn needs_credential(parts: &Parts) -> bool {
     let path = parts.uri.path();
-    let looks = parts.method == Method::GET || parts.method == Method::HEAD;
+    let looks = is_look(&parts.method);
     let is_page = path == "/" || path == "/favicon.ico" || path.starts_with("/assets/");
     let is_login = path == LOGIN && parts.method == Method::POST;
     !(is_login || (looks && is_page))
+}
+
+/// Says whether a request changes nothing.
+fn is_look(method: &Method) -> bool {
+    [Method::GET, Method::HEAD].contains(method)
 }
 
 /// Checks that a credential is good for what is asked.
@@ -284,8 +293,7 @@ fn check_right(parts: &Parts, access: Option<&Access>) -> Result<(), ApiError> {
             "credentials are handed out on the daemon's socket alone",
         );
     }
-    let looks = [Method::GET, Method::HEAD].contains(&parts.method);
-    if access.is_some_and(|access| access.read_only) && !looks {
+    if access.is_some_and(|access| access.read_only) && !is_look(&parts.method) {
         return forbidden(Word::ReadOnly, "this token may only look");
     }
     Ok(())
@@ -305,7 +313,7 @@ fn check_type(parts: &Parts) -> Result<(), ApiError> {
     const JSON: &str = "application/json";
     const BYTES: &str = "application/octet-stream";
 
-    if [Method::GET, Method::HEAD].contains(&parts.method) {
+    if is_look(&parts.method) {
         return Ok(());
     }
     let types: Vec<&[u8]> =

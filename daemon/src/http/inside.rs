@@ -158,7 +158,7 @@ pub(super) async fn origin_of(app: &Arc<App>, peer: &Arc<PeerProcess>) -> Result
 /// Says whether there is or was such a session here. What cannot be read might tell of it.
 ///
 /// It waits for the store, which no task may do.
-fn is_own(app: &App, id: SessionId) -> bool {
+pub(super) fn is_own(app: &App, id: SessionId) -> bool {
     let found = Handle::current().block_on(app.store.resolve(&id.to_string()));
     !matches!(found, Ok(Resolution::None))
 }

@@ -3,10 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::problem::{ApiError, Word};
 use crate::serve::web::Access;
 
 /// Streams at the same time, over both transports.
@@ -21,6 +24,15 @@ const FAILURES_PER_S_MAX: u32 = 10;
 /// Places for answers that go on until somebody ends them.
 #[derive(Debug)]
 pub(super) struct Streams(Arc<Semaphore>);
+
+/// The places that there are for who has asked. Whatever goes on until somebody ends it takes one where
+/// that is decided, so that no way to ask for it goes without.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    pub(super) streams: Arc<Streams>,
+    /// The credential that was shown. There is none on the socket.
+    pub(super) access: Option<Arc<Access>>,
+}
 
 /// A place for one stream, for as long as it is kept.
 #[derive(Debug)]
@@ -41,7 +53,7 @@ impl Streams {
 
     /// Takes a place, or returns `None` when there is none left: for anybody, or for who comes with
     /// this credential.
-    pub(super) fn place(&self, access: Option<&Access>) -> Option<StreamPlace> {
+    fn place(&self, access: Option<&Access>) -> Option<StreamPlace> {
         let own = match access {
             Some(access) => Some(Arc::clone(&access.streams).try_acquire_owned().ok()?),
             None => None,
@@ -51,18 +63,35 @@ impl Streams {
     }
 }
 
-/// Says whether the answer to this request goes on until somebody ends it.
-pub(super) fn is_stream(parts: &Parts) -> bool {
-    let accepts_events = parts.headers.get_all(header::ACCEPT).iter().any(|accepted| {
-        accepted.as_bytes().windows(EVENT_STREAM.len()).any(|part| part == EVENT_STREAM)
-    });
-    let follows = parts.uri.query().is_some_and(|query| {
-        query.split('&').any(|word| word.starts_with("follow=") && word != "follow=false")
-    });
-    follows || (accepts_events && parts.uri.path() == "/v1/events")
+impl Places {
+    /// Takes a place for an answer, if it goes on until somebody ends it.
+    ///
+    /// # Errors
+    ///
+    /// [`Word::TooManyStreams`].
+    pub(super) fn take_if(&self, goes_on: bool) -> Result<Option<StreamPlace>, ApiError> {
+        if !goes_on {
+            return Ok(None);
+        }
+        self.streams.place(self.access.as_deref()).map(Some).ok_or_else(|| {
+            ApiError::new(
+                Word::TooManyStreams,
+                "there are as many streams as there may be: end one before another",
+            )
+        })
+    }
 }
 
-const EVENT_STREAM: &[u8] = b"text/event-stream";
+/// Returns a body that keeps its place until it has ended, or nobody takes it any more.
+pub(super) fn keeping(place: Option<StreamPlace>, body: Body) -> Body {
+    match place {
+        None => body,
+        Some(place) => Body::new(body.map_frame(move |frame| {
+            let StreamPlace { .. } = &place;
+            frame
+        })),
+    }
+}
 
 /// Says how many bytes a head has, but for its line ends.
 pub(super) fn head_bytes(parts: &Parts) -> usize {
@@ -104,24 +133,21 @@ pub(super) const fn are_too_many(failures: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use axum::body::Body;
     use axum::http::Request;
 
-    use super::{Failures, are_too_many, head_bytes, is_stream};
+    use super::{Failures, Places, Streams, are_too_many, head_bytes, keeping};
 
     #[test]
-    fn streams_are_told_from_other_requests() {
-        for (uri, accept, expected) in [
-            ("/v1/events", "application/x-ndjson", false),
-            ("/v1/events?after=3", "text/event-stream", true),
-            ("/v1/events", "application/json, text/event-stream", true),
-            ("/v1/sessions", "text/event-stream", false),
-            ("/v1/sessions/a/output/stdout?from=1&follow=true", "*/*", true),
-            ("/v1/sessions/a/output/stdout?follow=false", "*/*", false),
-            ("/v1/search?q=follow", "*/*", false),
-        ] {
-            let request = Request::get(uri).header("accept", accept).body(()).unwrap();
-            assert_eq!(is_stream(&request.into_parts().0), expected, "{uri} {accept}");
-        }
+    fn a_body_keeps_its_place_until_it_is_dropped() {
+        let places = Places { streams: Arc::new(Streams::new()), access: None };
+        assert!(places.take_if(false).unwrap().is_none());
+        let body = keeping(places.take_if(true).unwrap(), Body::from("text"));
+        assert_eq!(places.streams.open(), 1);
+        drop(body);
+        assert_eq!(places.streams.open(), 0);
     }
 
     #[test]

@@ -6,7 +6,12 @@ use axum::Extension;
 use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::openapi::schema::Schema;
-use utoipa::openapi::{Info, InfoBuilder, License, OpenApi, OpenApiBuilder, Ref, RefOr};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{
+    Components, Info, InfoBuilder, License, OpenApi, OpenApiBuilder, Ref, RefOr,
+};
 use utoipa::{IntoParams, PartialSchema as _, ToSchema as _};
 
 use super::problem::{DOOR, Problems, Word, response_of};
@@ -14,6 +19,14 @@ use crate::api::Problem;
 
 /// The names of shapes that only answers have end so. All that such a shape has is always there.
 const ANSWERS: [&str; 2] = ["View", "Reply"];
+
+/// The credentials by their names in the document.
+const TOKEN: &str = "token";
+const PAGE: &str = "page";
+const COOKIE: &str = "cookie";
+
+/// What of a credential is asked for: nothing less than all of it.
+const NO_SCOPES: [&str; 0] = [];
 
 /// The session that is meant.
 #[derive(IntoParams)]
@@ -26,7 +39,33 @@ pub(super) struct OfSession {
 
 /// Returns what the document says of the API as a whole.
 pub(super) fn frame() -> OpenApi {
-    OpenApiBuilder::new().info(info()).build()
+    let mut components = Components::new();
+    components.add_security_schemes_from_iter(credentials());
+    // The first is none at all, which is what the socket asks for.
+    let security = [
+        SecurityRequirement::default(),
+        SecurityRequirement::new(TOKEN, NO_SCOPES),
+        SecurityRequirement::new(PAGE, NO_SCOPES).add(COOKIE, NO_SCOPES),
+    ];
+    OpenApiBuilder::new().info(info()).components(Some(components)).security(Some(security)).build()
+}
+
+/// Returns what can be shown over TCP.
+fn credentials() -> [(&'static str, SecurityScheme); 3] {
+    let bearer = |description: &str| {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
+        SecurityScheme::Http(scheme.description(Some(description)).build())
+    };
+    let cookie = ApiKeyValue::with_description(
+        "candor_PORT",
+        "The other half, which belongs to all pages of a browser. Its name ends with the port that the \
+         daemon listens on.",
+    );
+    [
+        (TOKEN, bearer("A token of `candor token add`. One that may only look is refused more.")),
+        (PAGE, bearer("One half of a login: the `page_token` that `POST /v1/web/login` answers.")),
+        (COOKIE, SecurityScheme::ApiKey(ApiKey::Cookie(cookie))),
+    ]
 }
 
 fn info() -> Info {
@@ -39,7 +78,12 @@ fn info() -> Info {
         .collect();
     let description = format!(
         "The API of Candor's daemon: HTTP/1.1 on the socket `candor.sock` in its home, for its own \
-         user. `candor` itself uses nothing else.\n\nTimes are RFC 3339 in UTC with microseconds. \
+         user, without a credential. `candor` itself uses nothing else. And on the loopback interface, \
+         once `candor open`, `candor token add` or the setting `[web] listen` has asked for that: there \
+         a script shows a token of `candor token add` (`token`), a page the two halves of its login \
+         (`page` and `cookie`); only the page's own files and `POST /v1/web/login` need neither. A body \
+         is sent with `Content-Type: application/json` there, and a request without one says nothing of \
+         a type. What changes something is refused from inside a session.\n\nTimes are RFC 3339 in UTC with microseconds. \
          Answers may get further fields; requests with fields or parameters that are not listed are \
          refused, and change nothing. Every error is `application/problem+json` (RFC 9457): compare \
          its `type`, and show its `detail`, which says what to do.\n\n| type | status | meaning \

@@ -7,6 +7,7 @@
 use std::io;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderName, header};
@@ -19,8 +20,9 @@ use tokio::sync::watch;
 use utoipa::IntoParams;
 
 use super::asked::{Named, Parameters};
+use super::limits::{Places, keeping};
 use super::openapi::OfSession;
-use super::problem::{ApiError, CHANGE, Problems, SESSION};
+use super::problem::{ApiError, CHANGE, Problems, SESSION, Word, set};
 use super::sessions::{load, resolve};
 use crate::api::OUTPUT_OFFSET;
 use crate::serve::{App, Snapshot, absent};
@@ -71,15 +73,17 @@ struct Tail {
             body = Vec<u8>, content_type = "application/octet-stream",
             headers(("candor-output-offset" = u64, description = "The offset of the first byte.")),
         ),
-        Problems<{ SESSION | CHANGE }>
+        Problems<{ SESSION | CHANGE | set(&[Word::TooManyStreams]) }>
     ),
 )]
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
+    Extension(places): Extension<Places>,
     Named((id, stream)): Named<(String, String)>,
     Parameters(parameters): Parameters<OutputParameters>,
 ) -> Result<Response, ApiError> {
     let OutputParameters { offset, follow } = parameters;
+    let place = places.take_if(follow)?;
     let stream = Stream::ALL
         .into_iter()
         .find(|known| known.as_str() == stream)
@@ -106,7 +110,7 @@ pub(super) async fn stream(
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (HeaderName::from_static(OUTPUT_OFFSET), offset.to_string()),
     ];
-    Ok((headers, Body::from_stream(pieces)).into_response())
+    Ok((headers, keeping(place, Body::from_stream(pieces))).into_response())
 }
 
 impl Tail {

@@ -1,4 +1,4 @@
-//! An answer that ends when the credential is taken back that it was asked for with.
+//! What ends when the credential is taken back that it came with, or was asked for with.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,28 +7,20 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::limits::StreamPlace;
-
 /// A body that is broken off, and so never taken for whole, once its credential is worth nothing.
 pub(super) struct Revocable {
     body: Body,
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
-    _place: Option<StreamPlace>,
 }
 
-/// Why an answer was broken off.
+/// Why a body was broken off.
 #[derive(Debug, thiserror::Error)]
 #[error("the login or token was taken back")]
 pub(super) struct TakenBack;
 
 impl Revocable {
-    pub(super) fn new(body: Body, ended: CancellationToken, place: Option<StreamPlace>) -> Self {
-        Self { body, ended: Box::pin(ended.cancelled_owned()), _place: place }
-    }
-
-    /// One that nobody takes back, and that has a place until it ends.
-    pub(super) fn of_nobody(body: Body, place: StreamPlace) -> Self {
-        Self::new(body, CancellationToken::new(), Some(place))
+    pub(super) fn new(body: Body, ended: CancellationToken) -> Self {
+        Self { body, ended: Box::pin(ended.cancelled_owned()) }
     }
 }
 

@@ -21,10 +21,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::guard::{too_many_streams, with_headers};
-use super::limits::{self, Streams};
+use super::guard::with_headers;
+use super::limits::{Places, Streams};
 use super::reserve::{Reserve, turn_away};
-use super::revocable::Revocable;
 use super::{Peer, inside, router, tcp};
 use crate::serve::App;
 
@@ -183,19 +182,9 @@ impl Door {
         }
         parts.extensions.insert(peer);
         parts.extensions.insert(Arc::clone(&self.streams));
-        let place = match limits::is_stream(&parts) {
-            false => None,
-            true => match self.streams.place(None) {
-                None => return with_headers(too_many_streams().into_response(), is_api),
-                place => place,
-            },
-        };
+        parts.extensions.insert(Places { streams: self.streams, access: None });
         let answering = self.router.oneshot(Request::from_parts(parts, Body::new(body)));
         let response = answering.await.unwrap_or_else(|never| match never {});
-        let response = match place {
-            None => response,
-            Some(place) => response.map(|body| Body::new(Revocable::of_nobody(body, place))),
-        };
         with_headers(response, is_api)
     }
 }

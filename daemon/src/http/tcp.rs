@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
 use axum::http::Request;
+use candor_adapters::process::TcpPeer;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -20,13 +21,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tower_http::timeout::TimeoutBody;
 
-use super::guard::Guard;
+use super::guard::{Guard, Shown};
 use super::limits::Streams;
 use super::problem::{ApiError, Word};
 use super::router;
 use super::server::{accept, builder};
 use crate::serve::App;
-use crate::serve::web::Access;
 
 /// Connections at one time, at most. Further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 512;
@@ -50,6 +50,10 @@ const COME_BACK_PAUSE_MS: u64 = 20;
 /// How long an answer may take to end by itself once its credential was taken back, in milliseconds. A
 /// client that does not read would not notice.
 const TAKEN_BACK_MS: u64 = 300;
+
+/// How long a request without a credential may take, from its head until its answer is read and the
+/// next one comes, in milliseconds. All that there is for those are a few small files, and the login.
+const STRANGER_MS: u64 = 10_000;
 
 /// Begins to listen, unless the daemon does. Returns where.
 ///
@@ -164,42 +168,87 @@ async fn start(
     let listener = Arc::new(listener);
     let next = move || {
         let listener = Arc::clone(&listener);
-        async move { listener.accept().await.map(|(stream, _address)| stream) }
+        async move { listener.accept().await }
     };
     app.web.tasks.spawn(accept(
         next,
         CONNECTIONS_MAX,
         app.web.stop.clone(),
-        move |stream, graceful| {
+        move |(stream, from): (TcpStream, SocketAddr), graceful| {
             // What waits for a full packet comes late.
             let _slower = stream.set_nodelay(true);
-            Some(serve(stream, Arc::clone(&guard), graceful))
+            Some(serve(stream, from, Arc::clone(&guard), graceful))
         },
     ));
+    let ending = end_expired(Arc::clone(app));
+    app.web.tasks.spawn(app.web.stop.clone().run_until_cancelled_owned(ending));
     tracing::info!(%at, "listens for browsers");
     Ok(at)
+}
+
+/// Ends logins, and what goes on by them, when they have had their time.
+async fn end_expired(app: Arc<App>) {
+    loop {
+        let ending = Arc::clone(&app);
+        match tokio::task::spawn_blocking(move || ending.web.end_expired()).await {
+            Ok(until) => tokio::time::sleep(until).await,
+            // Nobody gets in by an old login all the same.
+            Err(error) => return tracing::error!(%error, "logins do not end by themselves: a bug"),
+        }
+    }
 }
 
 /// Talks with one client until it leaves, or its credential is taken back.
 fn serve(
     stream: TcpStream,
+    from: SocketAddr,
     guard: Arc<Guard>,
     graceful: &GracefulShutdown,
 ) -> impl Future<Output = ()> + Send + use<> {
-    let (shown, access) = watch::channel(None);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (guard, shown) = (Arc::clone(&guard), shown.clone());
-        async move { Ok::<_, Infallible>(guard.answer(request.map(with_patience), &shown).await) }
-    });
-    let mut builder = builder();
-    builder.max_buf_size(READ_AHEAD_BYTES_MAX).max_headers(HEADERS_MAX);
-    let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
+    let watcher = graceful.watcher();
     async move {
+        let Some(client) = admitted(&stream, from).await else {
+            return;
+        };
+        let (shown, whose) = watch::channel(Shown::Nobody);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let (guard, shown) = (Arc::clone(&guard), shown.clone());
+            request.extensions_mut().insert(client);
+            let request = request.map(with_patience);
+            async move { Ok::<_, Infallible>(guard.answer(request, &shown).await) }
+        });
+        let mut builder = builder();
+        builder.max_buf_size(READ_AHEAD_BYTES_MAX).max_headers(HEADERS_MAX);
+        let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
         tokio::select! {
             ended = connection => if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended early");
             },
-            () = taken_back(access) => {}
+            () = over(whose) => {}
+        }
+    }
+}
+
+/// Returns who is at the other end, or `None` when it is another user: nobody else has a credential, but
+/// one that was got at. Not a byte of it is read then.
+async fn admitted(stream: &TcpStream, from: SocketAddr) -> Option<TcpPeer> {
+    let own = rustix::process::geteuid().as_raw();
+    let local = stream.local_addr().ok()?;
+    // The table is as long as there are connections on the machine.
+    let found = tokio::task::spawn_blocking(move || TcpPeer::of(local, from)).await;
+    match found.map_err(io::Error::other).flatten() {
+        Ok(Some(client)) if client.uid() == own => Some(client),
+        Ok(Some(client)) => {
+            tracing::warn!(uid = client.uid(), "another user's connection over TCP was refused");
+            None
+        }
+        Ok(None) => {
+            tracing::debug!(%from, "a connection was closed before it was known whose it is");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a connection over TCP was refused: nobody knows whose it is");
+            None
         }
     }
 }
@@ -213,23 +262,27 @@ fn with_patience(body: Incoming) -> Body {
     Body::new(TimeoutBody::new(Duration::from_millis(BODY_IDLE_MS), body))
 }
 
-/// Returns some time after the credential was taken back that this connection was last used with.
-async fn taken_back(mut access: watch::Receiver<Option<Arc<Access>>>) {
+/// Returns when a connection has nothing more to bring: some time after the credential was taken back
+/// that it was last used with, or when a request of somebody who has none takes too long.
+async fn over(mut shown: watch::Receiver<Shown>) {
     loop {
-        let current = access.borrow_and_update().clone();
-        let ended = async {
+        let current = shown.borrow_and_update().clone();
+        let over = async {
             match current {
-                Some(access) => access.ended.cancelled().await,
-                None => std::future::pending().await,
+                Shown::Nobody => tokio::time::sleep(Duration::from_millis(STRANGER_MS)).await,
+                Shown::Look(access) => {
+                    access.ended.cancelled().await;
+                    tokio::time::sleep(Duration::from_millis(TAKEN_BACK_MS)).await;
+                }
+                Shown::Change => std::future::pending().await,
             }
         };
         tokio::select! {
-            () = ended => break,
-            changed = access.changed() => if changed.is_err() {
+            () = over => return,
+            changed = shown.changed() => if changed.is_err() {
                 // The connection is about to end by itself.
                 return std::future::pending().await;
             },
         }
     }
-    tokio::time::sleep(Duration::from_millis(TAKEN_BACK_MS)).await;
 }

@@ -1,5 +1,6 @@
 //! Logging in: codes, logins, tokens.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -7,9 +8,11 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
+use candor_adapters::process::{Origin, TcpPeer};
 
 use super::asked::{JsonBody, Named};
 use super::guard::{Cookies, Port, cookie_name};
+use super::inside::is_own;
 use super::limits::Streams;
 use super::problem::{ApiError, BODY, CHANGE, DOOR, Problems, READ, Word, set};
 use super::tcp;
@@ -69,6 +72,7 @@ pub(super) async fn open(
     path = "/v1/web/login",
     operation_id = "log_in",
     tag = "web",
+    security(()),
     request_body = LoginRequest,
     responses(
         (status = 200, description = "The browser is logged in.", body = LoginView,
@@ -78,13 +82,17 @@ pub(super) async fn open(
 )]
 pub(super) async fn login(
     State(app): State<Arc<App>>,
+    client: Option<Extension<TcpPeer>>,
     at: Option<Extension<Port>>,
     cookies: Option<Extension<Cookies>>,
     JsonBody(LoginRequest { code }): JsonBody<LoginRequest>,
 ) -> Result<Response, ApiError> {
-    let (Some(Extension(Port(port))), Some(Extension(Cookies(cookies)))) = (at, cookies) else {
+    let (Some(Extension(Port(port))), Some(Extension(Cookies(cookies))), Some(Extension(client))) =
+        (at, cookies, client)
+    else {
         return Err(ApiError::bad_request("browsers log in over TCP: this socket needs no login"));
     };
+    check_is_outside(&app, client).await?;
     let logged_in = blocking(&app, move |web| {
         let cookies: Vec<&str> = cookies.iter().map(String::as_str).collect();
         web.log_in(&code, &cookies)
@@ -95,19 +103,56 @@ pub(super) async fn login(
         expires_at: time_text(logged_in.expires_at),
     };
     let mut response = Json(view).into_response();
-    if let Some(cookie) = logged_in.cookie {
-        let cookie = format!(
-            "{}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}",
-            cookie_name(port),
-            cookie.reveal(),
-            crate::serve::web::LOGIN_S
-        );
-        let mut cookie = HeaderValue::try_from(cookie)
-            .map_err(|_| ApiError::internal("a cookie that cannot be sent: a bug"))?;
-        cookie.set_sensitive(true);
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
+    let cookie = format!(
+        "{}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}",
+        cookie_name(port),
+        logged_in.cookie.reveal(),
+        crate::serve::web::LOGIN_S
+    );
+    let mut cookie = HeaderValue::try_from(cookie)
+        .map_err(|_| ApiError::internal("a cookie that cannot be sent: a bug"))?;
+    cookie.set_sensitive(true);
+    response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
+}
+
+/// Checks that a login is for nobody inside a session: the code stands in the command line of the
+/// browser that is started with it, for all to see.
+///
+/// # Errors
+///
+/// [`Word::InsideASession`], also when it cannot be told who asks.
+async fn check_is_outside(app: &Arc<App>, client: TcpPeer) -> Result<(), ApiError> {
+    // It looks at all that runs here: one at a time is enough.
+    let _alone = app.web.looking.lock().await;
+    let asked = Arc::clone(app);
+    let looking = tokio::task::spawn_blocking(move || {
+        let processes = client.processes()?;
+        let live = asked.registry.live_ids();
+        let is_own = |id| is_own(&asked, id);
+        let origins = processes.iter().map(|process| asked.origins.of(process, &live, is_own));
+        Ok(origins.collect::<Vec<_>>())
+    });
+    let origins: io::Result<_> = looking.await.map_err(io::Error::other).flatten();
+    let origins =
+        origins.map_err(|error| ApiError::internal(format!("cannot see who asks: {error}")))?;
+    let is_outside = |origin: &Origin| *origin == Origin::Outside;
+    if !origins.is_empty() && origins.iter().all(is_outside) {
+        return Ok(());
+    }
+    tracing::warn!(?origins, "a login was refused: it does not come from outside of all sessions");
+    let detail = match origins.iter().find(|origin| !is_outside(origin)) {
+        Some(Origin::Session(id)) => format!("this comes out of session {id}, which cannot log in"),
+        Some(_) => {
+            "this comes out of what a session has left behind, or it cannot be told: log in \
+                    with a browser of your own"
+                .to_owned()
+        }
+        None => {
+            "the program that asks cannot be seen: log in with one that runs as you do".to_owned()
+        }
+    };
+    Err(ApiError::new(Word::InsideASession, detail))
 }
 
 /// Log all browsers out

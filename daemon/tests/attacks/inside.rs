@@ -454,3 +454,33 @@ fn t27_a_daemon_that_was_started_inside_another_ones_session_serves_those_beside
     inner.run(["kill", lines[0]]).expect(0);
     outer.run(["kill", &id]).expect(0);
 }
+
+#[test]
+fn t27_no_code_that_was_seen_in_a_command_line_logs_a_session_in() {
+    let _attack = Attack::named("t27_no_code_that_was_seen_in_a_command_line_logs_a_session_in");
+    let site = Site::new();
+    let (address, host) = (site.at, site.host());
+    // What somebody inside has read of a browser's command line.
+    let attempt = |escape: &str, number: usize| {
+        let ear = Ear::new(&site.place, &format!("login{number}"));
+        let body = format!("{{\"code\":\"{}\"}}", site.code());
+        let script = format!(
+            "{escape} bash -c 'exec 3<>/dev/tcp/{}/{}; printf \"%s\\r\\n\" \"POST /v1/web/login HTTP/1.1\" \
+             \"Host: {host}\" \"Connection: close\" \"Content-Type: application/json\" \
+             \"Content-Length: {}\" \"\" >&3; printf %s \"$1\" >&3; cat <&3' a '{body}' > $ear",
+            address.ip(),
+            address.port(),
+            body.len()
+        );
+        launch(&site.place, &ear, &script);
+        ear.hear()
+    };
+    for (number, escape) in ["", "env -i", "setsid -f setsid -f env -i"].iter().enumerate() {
+        let heard = attempt(escape, number);
+        assert!(heard.starts_with("HTTP/1.1 403"), "{escape}: {heard}");
+        assert!(heard.contains("inside_a_session") && !heard.contains("set-cookie"), "{heard}");
+    }
+    // The same from outside is a login, and no attempt has used a code up.
+    let code = site.code();
+    assert!(site.log_in_with(&code, "").is_some());
+}

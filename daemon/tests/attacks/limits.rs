@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::shown::Attack;
@@ -30,6 +31,41 @@ fn t23_a_login_has_four_streams_and_others_have_theirs() {
     let begun = Instant::now();
     while !site.follow(&one).1.starts_with("HTTP/1.1 200") {
         assert!(begun.elapsed() < Duration::from_secs(10), "its place is not given back");
+    }
+}
+
+#[test]
+fn t23_no_way_to_ask_for_a_stream_goes_without_a_place() {
+    let _attack = Attack::named("t23_no_way_to_ask_for_a_stream_goes_without_a_place");
+    let site = Site::new();
+    let id = site.place.launch(["true"]);
+    let lines = site.log_in().lines();
+    let output = format!("/v1/sessions/{id}/output/stdout");
+    let messages = format!("/v1/sessions/{id}/messages");
+    let ways = [
+        ("/v1/events".to_owned(), "Accept: Text/Event-Stream\r\n"),
+        (
+            "/v1/events".to_owned(),
+            "Accept: application/json\r\nAccept: a/b,TEXT/EVENT-STREAM;q=1\r\n",
+        ),
+        ("/v1/events?%66ollow=true".to_owned(), ""),
+        ("/v1/events?after=0&follo%77=tru%65".to_owned(), ""),
+        (format!("{output}?%66ollow=true"), ""),
+        (format!("{messages}?follow=%74rue"), ""),
+    ];
+    let mut open = Vec::new();
+    for (path, accept) in &ways[..4] {
+        let (stream, head) = site.begin(path, &format!("{lines}{accept}"));
+        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+        open.push(stream);
+    }
+    for (path, accept) in &ways {
+        site.ask("GET", path, &format!("{lines}{accept}"), b"")
+            .assert_problem(429, "too_many_streams");
+    }
+    // What does not go on needs no place.
+    for path in ["/v1/events?follow=false", &output, &messages] {
+        assert_eq!(site.ask("GET", path, &lines, b"").status, 200, "{path}");
     }
 }
 
@@ -95,6 +131,43 @@ fn t23_a_head_that_does_not_come_is_not_waited_for() {
     // It was waited for, though. How much longer than it should take is this machine's.
     let waited = begun.elapsed();
     assert!(waited >= Duration::from_secs(8), "{waited:?}");
+}
+
+#[test]
+fn t23_who_has_no_credential_holds_no_connection_for_long() {
+    let _attack = Attack::named("t23_who_has_no_credential_holds_no_connection_for_long");
+    let site = Site::new();
+    // It asks for more and more, and reads nothing.
+    let mut deaf = site.connect();
+    deaf.set_write_timeout(Some(Duration::from_secs(60))).unwrap();
+    let requests = format!("GET /assets/main.js HTTP/1.1\r\nHost: {}\r\n\r\n", site.host());
+    let requests = requests.repeat(1_000);
+    let deaf = thread::spawn(move || {
+        loop {
+            if let Err(error) = deaf.write_all(requests.as_bytes()) {
+                return error;
+            }
+        }
+    });
+    // Its login comes a byte at a time, each in time.
+    let mut slow = site.connect();
+    let head = format!(
+        "POST /v1/web/login HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+         Content-Length: 1000\r\n\r\n",
+        site.host()
+    );
+    slow.write_all(head.as_bytes()).unwrap();
+    slow.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let begun = Instant::now();
+    let is_pause = |error: &std::io::Error| {
+        [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind())
+    };
+    while slow.read(&mut [0; 512]).is_err_and(|error| is_pause(&error)) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it is still listened to");
+        let _cut = slow.write_all(b" ");
+    }
+    let error = deaf.join().unwrap();
+    assert!(!is_pause(&error), "it is still waited for: {error}");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::shown::Attack;
 use crate::site::{Login, Site, launch, read};
 use crate::support::{Place, Said, kernel};
@@ -31,8 +33,8 @@ fn search(folder: &Path, secrets: &[&str]) -> usize {
 }
 
 #[test]
-fn t8_no_secret_of_a_login_is_in_a_log_a_file_or_a_command_line() {
-    let _attack = Attack::named("t8_no_secret_of_a_login_is_in_a_log_a_file_or_a_command_line");
+fn t8_no_secret_that_lasts_is_in_a_log_a_file_or_a_command_line() {
+    let _attack = Attack::named("t8_no_secret_that_lasts_is_in_a_log_a_file_or_a_command_line");
     let place = Place::new();
     place.configure("log = \"trace\"");
     let site = Site::of(place);
@@ -41,6 +43,20 @@ fn t8_no_secret_of_a_login_is_in_a_log_a_file_or_a_command_line() {
     let said = site.place.run(["token", "add", "script"]).expect(0);
     let token = said.stdout().trim().to_owned();
     let cookie = login.cookie.split_once('=').unwrap().1;
+    // As a browser is started; the code is in its command line, and is worth nothing to those who see
+    // it there: another user is not let in (t11), and neither is a session (t27).
+    let started = site.place.path("started");
+    let shown = site.place.path("xdg-open");
+    fs::write(&shown, format!("#!/bin/sh\ncat /proc/$$/cmdline > {}\n", started.display()))
+        .unwrap();
+    fs::set_permissions(&shown, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let mut candor = site.place.candor(["open"]);
+    let path = format!("{}:/usr/bin:/bin", site.place.folder().display());
+    candor.env("PATH", path).env("DISPLAY", ":0").env_remove("WAYLAND_DISPLAY");
+    Said::by(candor).expect(0);
+    let line = fs::read_to_string(&started).unwrap();
+    let (_, seen) = line.trim_end_matches('\0').split_once("#code=").unwrap();
+    let opened = site.log_in_with(seen, "").unwrap();
     // In every place of a request, right or wrong.
     for path in ["/v1/sessions".to_owned(), format!("/v1/sessions?q={}", login.page)] {
         site.ask("GET", &path, &login.lines(), b"");
@@ -50,7 +66,8 @@ fn t8_no_secret_of_a_login_is_in_a_log_a_file_or_a_command_line() {
     let body = launch();
     let lines = format!("{}Content-Type: application/json\r\n", login.lines());
     assert_eq!(site.ask("POST", "/v1/sessions", &lines, body.as_bytes()).status, 201);
-    let secrets = [&code[..], &login.page, cookie, &token, &token["candor_".len()..]];
+    let secrets =
+        [&code[..], seen, &login.page, cookie, &opened.page, &token, &token["candor_".len()..]];
     for pid in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
         let line = fs::read(pid.path().join("cmdline")).unwrap_or_default();
         for secret in secrets {
@@ -258,6 +275,74 @@ fn t31_what_is_taken_back_ends_within_a_second() {
     site.place.run(["token", "rm", "script"]).expect(0);
     assert!(time_to_end(by_token, begun) < Duration::from_secs(1));
     site.ask("GET", "/v1/health", &token, b"").assert_problem(401, "not_authorized");
+}
+
+#[test]
+fn t31_a_logout_by_the_page_itself_is_answered() {
+    let _attack = Attack::named("t31_a_logout_by_the_page_itself_is_answered");
+    let site = Site::new();
+    let (login, other) = (site.log_in(), site.log_in());
+    let (stream, _) = site.follow(&other.lines());
+    let begun = Instant::now();
+    // As browsers send it: without a body, and without its length or type.
+    let reply = site.ask_without_body("POST", "/v1/web/logout", &login.lines());
+    assert_eq!((reply.status, reply.json()["ended"].as_u64()), (200, Some(2)), "{reply:?}");
+    assert!(time_to_end(stream, begun) < Duration::from_secs(1));
+    for login in [login, other] {
+        site.ask("GET", "/v1/health", &login.lines(), b"").assert_problem(401, "not_authorized");
+    }
+}
+
+#[test]
+fn t31_what_has_not_come_whole_when_its_credential_is_taken_back_is_not_done() {
+    let _attack =
+        Attack::named("t31_what_has_not_come_whole_when_its_credential_is_taken_back_is_not_done");
+    let site = Site::new();
+    let (login, body) = (site.log_in(), launch());
+    let (begun, rest) = body.split_at(body.len() / 2);
+    let head = format!(
+        "POST /v1/sessions HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{}\
+         Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        site.host(),
+        login.lines(),
+        body.len()
+    );
+    let mut stream = site.connect();
+    stream.write_all(head.as_bytes()).unwrap();
+    // It is being read by now.
+    let mut line = [0; 25];
+    stream.read_exact(&mut line).unwrap();
+    assert_eq!(&line, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(begun.as_bytes()).unwrap();
+    site.place.run(["logout"]).expect(0);
+    let _refused = stream.write_all(rest.as_bytes());
+    assert!(read(stream).is_none_or(|reply| reply.status == 400));
+    assert!(site.sessions().is_empty());
+}
+
+#[test]
+fn t31_a_stream_ends_when_its_login_has_had_its_time() {
+    let _attack = Attack::named("t31_a_stream_ends_when_its_login_has_had_its_time");
+    const LEFT: Duration = Duration::from_secs(6);
+
+    let site = Site::new();
+    let login = site.log_in();
+    site.place.run(["daemon", "stop"]).expect(0);
+    // As if it were from a month ago, but for a few seconds.
+    let file = site.place.home().join("logins.json");
+    let mut kept: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let expires_at = jiff::Timestamp::now() + LEFT;
+    kept["logins"][0]["expires_at"] = json!(expires_at);
+    fs::write(&file, kept.to_string()).unwrap();
+    site.place.run(["daemon", "start"]).expect(0);
+    site.code();
+    let (stream, head) = site.follow(&login.lines());
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    time_to_end(stream, Instant::now());
+    let ended_at = jiff::Timestamp::now();
+    assert!(ended_at >= expires_at, "it ended before its time");
+    assert!(ended_at.duration_since(expires_at) < jiff::SignedDuration::from_secs(10));
+    site.ask("GET", "/v1/health", &login.lines(), b"").assert_problem(401, "not_authorized");
 }
 
 #[test]

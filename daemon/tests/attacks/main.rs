@@ -13,6 +13,7 @@ mod inside;
 mod limits;
 mod logins;
 mod others;
+mod page;
 mod shown;
 mod site;
 #[expect(dead_code, unused_imports, reason = "the other tests of the program use the rest")]

@@ -48,8 +48,45 @@ fn t11_another_user_reads_no_credential_and_has_none() {
     for path in [&file, &site.place.home().join("candor.db"), &site.place.home()] {
         assert!(!as_nobody(&format!("cat {0} || ls {0}", path.display())), "{}", path.display());
     }
-    let asks = format!("curl -s http://{}/v1/sessions | grep -q not_authorized", site.host());
-    assert!(!has("curl") || as_nobody(&asks));
+}
+
+#[test]
+fn t11_another_user_is_not_even_read_with_a_credential_that_was_got_at() {
+    let attack =
+        Attack::named("t11_another_user_is_not_even_read_with_a_credential_that_was_got_at");
+    if !is_root() {
+        return attack.skip("only root can be another user");
+    }
+    let site = Site::new();
+    let (login, code) = (site.log_in(), site.code());
+    let token = site.place.run(["token", "add", "script"]).expect(0).stdout().trim().to_owned();
+    let body = format!("{{\"code\":\"{code}\"}}");
+    let lines = |lines: &str| format!("Host: {}\r\nConnection: close\r\n{lines}", site.host());
+    let json = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    let requests = [
+        format!("GET / HTTP/1.1\r\n{}\r\n", lines("")),
+        format!("GET /v1/sessions HTTP/1.1\r\n{}\r\n", lines(&login.lines())),
+        format!(
+            "GET /v1/sessions HTTP/1.1\r\n{}\r\n",
+            lines(&format!("Authorization: Bearer {token}\r\n"))
+        ),
+        // What the list of processes shows of a browser.
+        format!("POST /v1/web/login HTTP/1.1\r\n{}\r\n{body}", lines(&json)),
+    ];
+    for request in &requests {
+        let (ip, port) = (site.at.ip(), site.at.port());
+        let script = format!(
+            "trap '' PIPE; exec 3<>/dev/tcp/{ip}/{port} || exit 0; printf %s \"$1\" >&3; cat <&3; true"
+        );
+        let mut command = Command::new(NOBODY[0]);
+        command.args(&NOBODY[1..]).args(["bash", "-c", &script, "a", request]).current_dir("/");
+        let said = command.stderr(Stdio::null()).output().unwrap();
+        assert!(said.status.success() && said.stdout.is_empty(), "{request}: {said:?}");
+        // Its own user is answered, by the very same bytes.
+        assert_eq!(site.raw(request.as_bytes()).status, 200, "{request}");
+    }
+    let log = fs::read_to_string(site.place.home().join("daemon.log")).unwrap();
+    assert!(log.contains("another user's connection over TCP was refused"), "{log}");
 }
 
 #[test]

@@ -85,6 +85,15 @@ impl Site {
         self.raw(&[head.as_bytes(), body].concat())
     }
 
+    /// Sends a request that has no body, and says nothing of one.
+    #[track_caller]
+    pub(crate) fn ask_without_body(&self, method: &str, path: &str, lines: &str) -> Reply {
+        let host = self.host();
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{lines}\r\n");
+        self.raw(head.as_bytes())
+    }
+
     /// Sends bytes as they are, and reads until the daemon closes.
     #[track_caller]
     pub(crate) fn raw(&self, bytes: &[u8]) -> Reply {
@@ -102,9 +111,13 @@ impl Site {
 
     /// Begins a stream, and returns it when its answer has begun.
     pub(crate) fn follow(&self, lines: &str) -> (TcpStream, String) {
+        self.begin("/v1/events?follow=true", lines)
+    }
+
+    /// Asks for what may go on, and returns when its answer has begun.
+    pub(crate) fn begin(&self, path: &str, lines: &str) -> (TcpStream, String) {
         let mut stream = self.connect();
-        let head =
-            format!("GET /v1/events?follow=true HTTP/1.1\r\nHost: {}\r\n{lines}\r\n", self.host());
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{lines}\r\n", self.host());
         stream.write_all(head.as_bytes()).unwrap();
         let mut head = Vec::new();
         let mut byte = [0];

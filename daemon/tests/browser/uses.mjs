@@ -33,13 +33,22 @@ export const login = inPlace(async ({ place, browser }) => {
   await page.reload();
   await whenLive(page);
 
-  // The cookie alone opens nothing.
+  // A further tab is lent the login of this one.
+  const second = await context.newPage();
+  await second.goto(address.split('#')[0]);
+  await whenLive(second);
+  await second.close();
+
+  // The cookie alone opens nothing, where no tab has the other half.
   const third = await context.newPage();
+  await page.goto('about:blank');
   await third.goto(address.split('#')[0]);
   await third.locator('#connection[data-phase="no_token"]').waitFor();
   assert.match(await third.locator('#banner').textContent(), /candor open/);
 
   await third.close();
+  await page.goBack();
+  await whenLive(page);
 
   // A next daemon knows the login.
   await place.end('SIGKILL');
@@ -172,6 +181,11 @@ export const launchForm = inPlace(async ({ place, browser }) => {
   await dialog.locator('[name=folder]').fill(place.home);
   await dialog.locator('[name=command]').fill('echo "a  b" | tr a c; exit 4');
   await dialog.locator('[name=title]').fill('from the page');
+  // Nobody answers: what was typed is kept, and is launched once.
+  await place.end('SIGKILL');
+  await dialog.getByRole('button', { name: 'Start' }).click();
+  await dialog.getByRole('alert').filter({ hasText: 'What you typed is kept' }).waitFor();
+  await place.start();
   await dialog.getByRole('button', { name: 'Start' }).click();
   await page.locator('.detail-pane .head-status .status[data-status="failed"]').waitFor();
   await page.locator('.detail-pane .line').filter({ hasText: 'c  b' }).waitFor();

@@ -6,6 +6,7 @@ mod reader;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -20,6 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 use self::format::Format;
 use self::reader::{Filter, Reader};
 use super::asked::Parameters;
+use super::limits::{Places, keeping};
 use super::problem::{ApiError, Problems, SESSION, Word, set};
 use super::sessions::resolve;
 use crate::api::{EventKind, LogLine};
@@ -94,10 +96,13 @@ enum View {
 )]
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
+    Extension(places): Extension<Places>,
     headers: HeaderMap,
     Parameters(asked): Parameters<EventParameters>,
 ) -> Result<Response, ApiError> {
     let format = Format::wanted(&headers);
+    let follows = asked.follow || format == Format::ServerSent;
+    let place = places.take_if(follows)?;
     let after = match format {
         Format::Lines => asked.after,
         Format::ServerSent => last_event_id(&headers)?.unwrap_or(asked.after),
@@ -112,7 +117,6 @@ pub(super) async fn stream(
         kinds: words(&asked.kind, "type", &EventKind::ALL.map(EventKind::as_str))?,
     };
     let with_sessions = asked.view == Some(View::Session);
-    let follows = asked.follow || format == Format::ServerSent;
     let reader = Reader::new(app, filter, with_sessions, Seq::from_number(after), follows);
     let pieces = stream::try_unfold(Some(reader), move |reader| async move {
         let Some(mut reader) = reader else { return Ok(None) };
@@ -122,7 +126,8 @@ pub(super) async fn stream(
             None => None,
         })
     });
-    Ok(([(header::CONTENT_TYPE, format.media_type())], Body::from_stream(pieces)).into_response())
+    let body = keeping(place, Body::from_stream(pieces));
+    Ok(([(header::CONTENT_TYPE, format.media_type())], body).into_response())
 }
 
 /// Returns the place that the client says it stopped at.

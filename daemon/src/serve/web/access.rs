@@ -81,15 +81,25 @@ impl Credentials {
         self.logins.retain(|login| login.stored.expires_at > now);
     }
 
-    /// Adds a login, or its page to the one that has one of these cookies. Says whether it is new.
-    pub(super) fn log_in(&mut self, new: Login, cookies: &[Digest]) -> (Arc<Access>, bool) {
+    /// Returns when the first of the logins has had its time.
+    pub(super) fn first_end(&self) -> Option<Timestamp> {
+        self.logins.iter().map(|login| login.stored.expires_at).min()
+    }
+
+    /// Adds a login, or its page to the one that has one of these cookies. Says which one that is, too.
+    pub(super) fn log_in(
+        &mut self,
+        new: Login,
+        cookies: &[Digest],
+    ) -> (Arc<Access>, Option<usize>) {
         let has_one = |login: &&mut Kept<Login>| has(cookies, &login.stored.cookie);
         if let Some(login) = self.logins.iter_mut().find(has_one) {
+            let at = cookies.iter().position(|cookie| cookie.is(&login.stored.cookie));
             login.stored.pages.extend(new.pages);
             let too_many = login.stored.pages.len().saturating_sub(PAGES_MAX);
             login.stored.pages.drain(..too_many);
             login.stored.expires_at = new.expires_at;
-            return (Arc::clone(&login.access), false);
+            return (Arc::clone(&login.access), at);
         }
         if self.logins.len() >= LOGINS_MAX {
             self.logins.remove(0);
@@ -97,7 +107,7 @@ impl Credentials {
         let login = Self::of_login(new);
         let access = Arc::clone(&login.access);
         self.logins.push(login);
-        (access, true)
+        (access, None)
     }
 
     /// Returns what the owner of these secrets may do. It compares with every secret that there is.

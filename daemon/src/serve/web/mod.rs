@@ -38,6 +38,10 @@ const CODES_MAX: usize = 16;
 /// How long a login lasts, in seconds.
 pub(crate) const LOGIN_S: u64 = 30 * 24 * 3_600;
 
+/// How long until it is looked again whether a login has had its time, in milliseconds, at most: what a
+/// timer measures stands still while the machine sleeps.
+const LOOK_MS_MAX: u64 = 60_000;
+
 /// Tokens of scripts, at most.
 const TOKENS_MAX: usize = 64;
 
@@ -88,8 +92,8 @@ struct Code {
 #[derive(Debug)]
 pub(crate) struct LoggedIn {
     pub(crate) page: Secret,
-    /// `None` when it goes on with the cookie that it has.
-    pub(crate) cookie: Option<Secret>,
+    /// The one that it has, if it goes on with that.
+    pub(crate) cookie: Secret,
     pub(crate) expires_at: Timestamp,
 }
 
@@ -112,6 +116,8 @@ pub(crate) struct Web {
     codes: Mutex<Vec<Code>>,
     /// Where the daemon listens. Held while that is begun.
     pub(crate) listening: tokio::sync::Mutex<Option<SocketAddr>>,
+    /// Held while it is looked who wants to log in.
+    pub(crate) looking: tokio::sync::Mutex<()>,
     /// Cancelled when the daemon accepts no more.
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -131,6 +137,7 @@ impl Web {
             credentials: Mutex::new(Credentials::of(stored)),
             codes: Mutex::default(),
             listening: tokio::sync::Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -228,9 +235,11 @@ impl Web {
             expires_at,
         };
         let shown: Vec<Digest> = cookies.iter().map(|cookie| Digest::of(cookie)).collect();
-        let (access, is_new) = self.change(&mut codes, |next| next.log_in(new, &shown))?;
+        let (access, shown_at) = self.change(&mut codes, |next| next.log_in(new, &shown))?;
         codes[place].used = Some(access);
-        Ok(LoggedIn { page, cookie: is_new.then_some(cookie), expires_at })
+        // A browser forgets its cookie when it was told to, unless it is told anew.
+        let cookie = shown_at.and_then(|at| cookies.get(at)).map_or(cookie, |it| Secret::shown(it));
+        Ok(LoggedIn { page, cookie, expires_at })
     }
 
     /// Returns what the owner of these secrets may do, or `None` when they let nobody in. Every secret
@@ -254,6 +263,19 @@ impl Web {
         let count = self.credentials().logins.len();
         self.take_back(&mut codes, |next| next.logins.clear())?;
         Ok(count)
+    }
+
+    /// Ends logins that have had their time, and what goes on by them. Returns how long until it is to
+    /// be looked again.
+    pub(crate) fn end_expired(&self) -> Duration {
+        let _alone = self.codes();
+        let now = self.clock.now().wall;
+        let mut next = self.credentials().clone();
+        next.forget_old(now);
+        let first = next.first_end();
+        self.replace(next);
+        let until = first.map(|end| end.duration_since(now).unsigned_abs());
+        until.unwrap_or(Duration::MAX).min(Duration::from_millis(LOOK_MS_MAX))
     }
 
     /// Makes a token for a script.

@@ -26,6 +26,11 @@ impl Secret {
         Ok(Self(format!("{prefix}{}", hexadecimal(&bytes))))
     }
 
+    /// Takes one for secret that its owner has shown.
+    pub(super) fn shown(secret: &str) -> Self {
+        Self(secret.to_owned())
+    }
+
     /// Shows it, to hand it to its owner.
     pub(crate) fn reveal(&self) -> &str {
         &self.0

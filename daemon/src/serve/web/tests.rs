@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use candor_core::ports::Clock;
 use candor_core::time::{Monotonic, Now, Timestamp};
@@ -41,7 +42,7 @@ fn at(folder: &TempDir, hand: &Arc<Hand>) -> Web {
 fn log_in(web: &Web) -> (String, String) {
     let (code, _until) = web.code().unwrap();
     let LoggedIn { page, cookie, .. } = web.log_in(code.reveal(), &[]).unwrap();
-    (page.reveal().to_owned(), cookie.unwrap().reveal().to_owned())
+    (page.reveal().to_owned(), cookie.reveal().to_owned())
 }
 
 #[test]
@@ -76,7 +77,7 @@ fn a_code_that_comes_twice_ends_the_login_that_it_was_used_for_and_no_other() {
     let (other_page, other_cookie) = log_in(&web);
     let (code, _until) = web.code().unwrap();
     let first = web.log_in(code.reveal(), &[]).unwrap();
-    let (page, cookie) = (first.page, first.cookie.unwrap());
+    let (page, cookie) = (first.page, first.cookie);
     let access = web.access(page.reveal(), &[cookie.reveal()]).unwrap();
     assert!(matches!(web.log_in(code.reveal(), &[]), Err(WebRefusal::WrongCode)));
     assert!(access.ended.is_cancelled());
@@ -89,8 +90,9 @@ fn tabs_of_one_browser_share_a_login() {
     let (web, _hand, _folder) = web();
     let (page, cookie) = log_in(&web);
     let (code, _until) = web.code().unwrap();
-    let second = web.log_in(code.reveal(), &[&cookie]).unwrap();
-    assert!(second.cookie.is_none());
+    let second = web.log_in(code.reveal(), &["nonsense", &cookie]).unwrap();
+    // It is told anew, so that the browser keeps it as long as the login lasts.
+    assert_eq!(second.cookie.reveal(), cookie);
     let one = web.access(&page, &[&cookie]).unwrap();
     let other = web.access(second.page.reveal(), &[&cookie]).unwrap();
     assert!(Arc::ptr_eq(&one, &other));
@@ -104,6 +106,26 @@ fn a_login_has_an_end() {
     assert!(web.access(&page, &[&cookie]).is_some());
     hand.advance_ms(1);
     assert!(web.access(&page, &[&cookie]).is_none());
+}
+
+#[test]
+fn what_goes_on_by_a_login_ends_with_it() {
+    const DAY_MS: u64 = 24 * 3_600_000;
+
+    let (web, hand, _folder) = web();
+    assert_eq!(web.end_expired(), Duration::from_secs(60), "there is none");
+    let (page, cookie) = log_in(&web);
+    hand.advance_ms(DAY_MS);
+    let (later_page, later_cookie) = log_in(&web);
+    let access = web.access(&page, &[&cookie]).unwrap();
+    let later = web.access(&later_page, &[&later_cookie]).unwrap();
+    hand.advance_ms(29 * DAY_MS - 250);
+    assert_eq!(web.end_expired(), Duration::from_millis(250));
+    assert!(!access.ended.is_cancelled());
+    hand.advance_ms(250);
+    assert_eq!(web.end_expired(), Duration::from_secs(60));
+    assert!(access.ended.is_cancelled() && !later.ended.is_cancelled());
+    assert!(web.access(&later_page, &[&later_cookie]).is_some());
 }
 
 #[test]
