@@ -9,7 +9,7 @@ use crate::support::agent;
 const NO_BODY: [&str; 2] = ["", "Content-Length: 0\r\n"];
 
 #[test]
-fn what_needs_no_body_is_asked_for_without_one() {
+fn t2_what_needs_no_body_is_asked_for_without_one() {
     let site = Site::new();
     let lines = site.log_in().lines();
     for no_body in NO_BODY {
