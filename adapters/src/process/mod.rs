@@ -52,6 +52,8 @@ mod registry;
 #[cfg(target_os = "linux")]
 pub mod shim;
 mod signals;
+#[cfg(target_os = "linux")]
+mod spare;
 mod spawn;
 mod spawner;
 mod survey;

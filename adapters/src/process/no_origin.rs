@@ -22,6 +22,8 @@ pub enum Origin {
     SomeSession,
     /// It cannot be told.
     Unknown,
+    /// It cannot be told now.
+    NoRoom,
 }
 
 /// Takes everybody for an outsider.
@@ -31,11 +33,6 @@ pub struct Origins {
 }
 
 impl PeerProcess {
-    /// Takes down the number of the process that has connected.
-    pub fn of(_socket: &impl AsFd, pid: Option<i32>) -> Self {
-        Self { number: pid.unwrap_or(0) }
-    }
-
     /// Returns its number, or 0.
     pub const fn number(&self) -> i32 {
         self.number
@@ -51,6 +48,11 @@ impl Origins {
     /// `sessions` is the folder of sessions.
     pub const fn new(sessions: PathBuf) -> Self {
         Self { _sessions: sessions }
+    }
+
+    /// Takes down the number of the process that has connected.
+    pub fn peer(&self, _socket: &impl AsFd, pid: Option<i32>) -> PeerProcess {
+        PeerProcess { number: pid.unwrap_or(0) }
     }
 
     /// Says [`Origin::Outside`] of everybody.

@@ -31,6 +31,10 @@ const LINES_PER_MINUTE_MAX: u64 = 60;
 /// Characters of an address that are told, at most.
 const TOLD_CHARS_MAX: usize = 200;
 
+/// What is said where nobody can tell whether it comes out of a session.
+const NO_FILE_LEFT: &str = "the daemon has no file left to look where this comes from: try again, or raise its limit of \
+     open files";
+
 /// What a request wants.
 #[derive(Debug, Eq, PartialEq)]
 enum Wish {
@@ -117,7 +121,7 @@ impl FromRequestParts<Arc<App>> for Stopped {
 ///
 /// # Errors
 ///
-/// [`Word::InsideASession`].
+/// [`Word::InsideASession`], or [`Word::NoFileLeft`] where that cannot be looked up now.
 pub(super) async fn check(
     app: &Arc<App>,
     peer: &Arc<PeerProcess>,
@@ -133,6 +137,7 @@ pub(super) async fn check(
     let insider = Insider { origin, pid, program, told: Arc::clone(told) };
     match (origin, wish) {
         (Origin::Outside, _) => Ok(None),
+        (Origin::NoRoom, _) => Err(ApiError::new(Word::NoFileLeft, NO_FILE_LEFT)),
         (Origin::Session(_), Wish::Stop) => Ok(Some(insider)),
         (Origin::Session(_) | Origin::SomeSession | Origin::Unknown, _) => {
             Err(insider.refuse(app, parts))
@@ -169,6 +174,7 @@ fn refusal(origin: Origin) -> ApiError {
              from there one may look, and nothing else; ask from a terminal of your own"
                 .to_owned()
         }
+        Origin::NoRoom => NO_FILE_LEFT.to_owned(),
         Origin::Unknown => "the process that asks has ended, or it cannot be told where it comes \
              from: ask from one that waits for the answer"
             .to_owned(),

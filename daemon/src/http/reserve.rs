@@ -40,7 +40,8 @@ impl Reserve {
     /// Finds a place for whoever has connected. `None` if sessions have as many connections as they may.
     pub(super) async fn place(&self, app: &Arc<App>, peer: &Arc<PeerProcess>) -> Option<Place> {
         match inside::origin_of(app, peer).await {
-            Ok(Origin::Outside) => Some(Place { _of_sessions: None }),
+            // Where that cannot be looked up, sessions must not take the place of their user.
+            Ok(Origin::Outside | Origin::NoRoom) => Some(Place { _of_sessions: None }),
             // Who has ended meanwhile soon leaves its place.
             Ok(Origin::Session(_) | Origin::SomeSession | Origin::Unknown) | Err(_) => {
                 let place = Arc::clone(&self.0).try_acquire_owned().ok()?;

@@ -197,7 +197,7 @@ fn serve(
     graceful: &GracefulShutdown,
 ) -> impl Future<Output = ()> + Send + use<> {
     let pid = stream.peer_cred().ok().and_then(|credentials| credentials.pid());
-    let process = Arc::new(PeerProcess::of(&stream, pid));
+    let process = Arc::new(door.app.origins.peer(&stream, pid));
     // The daemon does not leave before it has looked at who has come.
     let watcher = graceful.watcher();
     async move {

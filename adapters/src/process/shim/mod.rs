@@ -91,6 +91,15 @@ pub(super) fn known(sessions: &Path, session: SessionId) -> io::Result<Found<Ide
 /// Whether the process of this number is a shim, by the name that it has given itself. It is asked only
 /// of the parents of sessions' processes.
 pub(super) fn is_shim(pid: Pid) -> bool {
-    let name = std::fs::read(format!("/proc/{}/comm", pid.as_raw_nonzero()));
-    name.is_ok_and(|name| name.trim_ascii_end() == NAME.to_bytes())
+    has_name(pid).unwrap_or(false)
+}
+
+/// See [`is_shim`].
+///
+/// # Errors
+///
+/// When there is no such process, or `/proc` does not answer.
+pub(super) fn has_name(pid: Pid) -> io::Result<bool> {
+    let name = std::fs::read(format!("/proc/{}/comm", pid.as_raw_nonzero()))?;
+    Ok(name.trim_ascii_end() == NAME.to_bytes())
 }

@@ -95,6 +95,8 @@ words! {
         "The request's head has more bytes than are taken.";
     InsideASession: FORBIDDEN, "inside_a_session",
         "The request comes out of a session, and is more than a look or a stop of that session.";
+    NoFileLeft: SERVICE_UNAVAILABLE, "no_file_left",
+        "The daemon has no file left to look where the request comes from, and nothing was changed.";
     ReadOnly: FORBIDDEN, "read_only", "The token may only look.";
     SocketOnly: FORBIDDEN, "socket_only",
         "Credentials are handed out on the daemon's socket alone.";
@@ -159,6 +161,7 @@ pub(in crate::http) const CHANGE: Set = set(&[
     Word::Stopping,
     Word::InDoubt,
     Word::InsideASession,
+    Word::NoFileLeft,
     Word::ReadOnly,
     Word::UnsupportedMediaType,
 ]);
