@@ -44,7 +44,7 @@ fn t2_what_needs_no_body_is_asked_for_without_one() {
 }
 
 #[test]
-fn a_logout_says_how_many_logins_have_ended() {
+fn t31_a_logout_says_how_many_logins_have_ended() {
     let site = Site::new();
     for no_body in NO_BODY {
         let logins = [site.log_in(), site.log_in()];
@@ -56,7 +56,7 @@ fn a_logout_says_how_many_logins_have_ended() {
 }
 
 #[test]
-fn a_second_tab_prolongs_the_login_in_the_browser_too() {
+fn t8_a_second_tab_prolongs_the_login_in_the_browser_too() {
     let site = Site::new();
     let first = site.log_in();
     let body = json!({ "code": site.code() }).to_string();
