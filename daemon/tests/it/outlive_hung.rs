@@ -27,8 +27,10 @@ fn await_catching(program: &Running) {
         u64::from_str_radix(mask.trim(), 16).unwrap()
     };
     let bit = 1 << (Signal::INT.as_raw() - 1);
-    // Nobody is told of that. The runner ends this if it never does.
-    while mask_of(str::from_utf8(&kernel::read(program.pid(), "status")).unwrap()) & bit == 0 {}
+    // Nobody is told of that. The runner ends this if it never does. Between the kernel's knowing and the
+    // program's listening there is a moment in which a signal is heard by nobody: it does not wait then.
+    let is_ready = |status: &str| mask_of(status) & bit != 0 && status.contains("State:\tS");
+    while !is_ready(str::from_utf8(&kernel::read(program.pid(), "status")).unwrap()) {}
 }
 
 /// Starts a daemon that does not answer.
