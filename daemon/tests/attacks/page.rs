@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::site::{Login, Site};
+use crate::suite::Attack;
 use crate::support::agent;
 
 /// The ways in which a client says that there is no body.
@@ -10,6 +11,7 @@ const NO_BODY: [&str; 2] = ["", "Content-Length: 0\r\n"];
 
 #[test]
 fn t2_what_needs_no_body_is_asked_for_without_one() {
+    let _attack = Attack::named("t2_what_needs_no_body_is_asked_for_without_one");
     let site = Site::new();
     let lines = site.log_in().lines();
     for no_body in NO_BODY {
@@ -45,6 +47,7 @@ fn t2_what_needs_no_body_is_asked_for_without_one() {
 
 #[test]
 fn t31_a_logout_says_how_many_logins_have_ended() {
+    let _attack = Attack::named("t31_a_logout_says_how_many_logins_have_ended");
     let site = Site::new();
     for no_body in NO_BODY {
         let logins = [site.log_in(), site.log_in()];
@@ -57,6 +60,7 @@ fn t31_a_logout_says_how_many_logins_have_ended() {
 
 #[test]
 fn t8_a_second_tab_prolongs_the_login_in_the_browser_too() {
+    let _attack = Attack::named("t8_a_second_tab_prolongs_the_login_in_the_browser_too");
     let site = Site::new();
     let first = site.log_in();
     let body = json!({ "code": site.code() }).to_string();

@@ -43,7 +43,7 @@ pub(in crate::cli) enum HookVerb {
 /// Standard Webhooks specification says. It is tried for a day. The secret is printed once.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct HookAdd {
-    /// Where to, such as https://example.com/hook
+    /// Where to, such as `https://example.com/hook`
     pub(in crate::cli) url: String,
     /// Which events: statuses, outcomes such as interrupted, removed, or all
     #[arg(
