@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::shown::Attack;
 use crate::site::{Login, Site};
-use crate::suite::Attack;
 use crate::support::agent;
 
 /// The ways in which a client says that there is no body.
